@@ -1,0 +1,778 @@
+//! Records: one event each, framed so that a reader can pass over what it does not know.
+//!
+//! For each kind its number, its body and both directions stand together. Ids are kept as
+//! differences to the last id in the same role ([`Context`]); the context begins anew in each
+//! chunk, so a chunk decodes alone.
+
+use std::collections::HashMap;
+
+use super::codec::{self, BorrowDecode, Encode};
+use crate::model::{
+    Birth, DetachReason, End, Event, EventBody, GapReason, Name, Pid, Task, Tid, Time, Via, What,
+};
+
+/// Record kinds. A number is never given a second meaning.
+pub(super) mod kind {
+    /// A creation site, numbered from 0 in order of appearance within its chunk.
+    pub(crate) const SITE: u8 = 1;
+    pub(crate) const EXISTING: u8 = 16;
+    pub(crate) const BIRTH: u8 = 17;
+    pub(crate) const EXEC: u8 = 18;
+    pub(crate) const EXIT: u8 = 19;
+    pub(crate) const RENAME: u8 = 20;
+    pub(crate) const DETACH: u8 = 21;
+    pub(crate) const GAP: u8 = 22;
+    pub(crate) const LOST: u8 = 23;
+    pub(crate) const MARK: u8 = 24;
+    pub(crate) const COUNTER: u8 = 64;
+    pub(crate) const END: u8 = 65;
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    Event(Event),
+    /// Something that the recorder counted about itself.
+    Counter {
+        name: String,
+        value: u64,
+    },
+    /// The end mark: how many events the file holds, and why the recording ended.
+    End {
+        events: u64,
+        reason: String,
+    },
+}
+
+/// What differences refer to. Only the kinds of version 1 may change it, since a reader cannot
+/// follow what an unknown kind would do to it.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    time: u64,
+    /// The last TID of a record about one task.
+    tid: u32,
+    /// The last creator's TID.
+    creator: u32,
+    /// The last new task's TID.
+    child: u32,
+    /// The last thread group, in any role.
+    pid: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, BorrowDecode)]
+struct Site {
+    pc: Option<u64>,
+    flags: Option<u64>,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct ExistingBody<'a> {
+    tid: i64,
+    pid: i64,
+    parent_pid: Option<u32>,
+    pc: Option<u64>,
+    name: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct BirthBody {
+    /// Bits 0-1: clone 0, fork 1, vfork 2; bit 2: a process; bit 3: the creator is unknown.
+    bits: u8,
+    /// The creator's TID; 0 difference where it is unknown.
+    creator: i64,
+    /// The creator's pid; where the creator is unknown, a new thread's own pid.
+    pid: i64,
+    child: i64,
+    /// Index of the site in this chunk.
+    site: u32,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct ExecBody<'a> {
+    tid: i64,
+    pid: i64,
+    /// Relative to the task's own TID.
+    former: i64,
+    exe: &'a [u8],
+    name: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct ExitBody {
+    tid: i64,
+    pid: i64,
+    /// 0 to 255: exit code; 256 + n: signal n; 512 + n: signal n with a core; 1024: unknown.
+    how: u16,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct RenameBody<'a> {
+    tid: i64,
+    pid: i64,
+    name: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct DetachBody {
+    tid: i64,
+    pid: i64,
+    reason: u8,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct GapBody<'a> {
+    reason: u8,
+    count: u64,
+    since: u64,
+    detail: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct LostBody<'a> {
+    count: u64,
+    since: u64,
+    reason: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct MarkBody<'a> {
+    text: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct CounterBody<'a> {
+    name: &'a str,
+    value: u64,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct EndBody<'a> {
+    events: u64,
+    reason: &'a str,
+}
+
+/// Names, paths and notes longer than this are cut when written, bytes.
+const MAX_TEXT: usize = 64 << 10;
+
+fn cut(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(MAX_TEXT)]
+}
+
+/// The difference to `base`, which becomes `value`.
+fn minus(base: &mut u32, value: u32) -> i64 {
+    let difference = i64::from(value) - i64::from(*base);
+    *base = value;
+    difference
+}
+
+/// The value that differs from `base` by `difference`; `base` becomes it.
+fn plus(base: &mut u32, difference: i64) -> Result<u32, String> {
+    let value = i64::from(*base)
+        .checked_add(difference)
+        .and_then(|value| u32::try_from(value).ok())
+        .ok_or("an id out of range")?;
+    *base = value;
+    Ok(value)
+}
+
+/// Appends records to a chunk's payload.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    context: Context,
+    sites: HashMap<Site, u32>,
+    body: Vec<u8>,
+}
+
+impl Encoder {
+    /// Appends an event; the number of records written (a site of its own may come first).
+    pub(super) fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> u32 {
+        let mut records = 1;
+        self.body.clear();
+        let time = event.time;
+        let number = match &event.body {
+            EventBody::Existing {
+                task,
+                parent_pid,
+                name,
+                pc,
+            } => {
+                let (tid, pid) = self.task(*task);
+                let parent_pid = parent_pid.map(|pid| pid.0);
+                let name = cut(name.as_bytes());
+                self.put(&ExistingBody {
+                    tid,
+                    pid,
+                    parent_pid,
+                    pc: *pc,
+                    name,
+                });
+                kind::EXISTING
+            }
+            EventBody::Birth(birth) => {
+                records += self.birth(birth, time, out);
+                kind::BIRTH
+            }
+            EventBody::Exec {
+                task,
+                former_tid,
+                exe,
+                name,
+            } => {
+                let (tid, pid) = self.task(*task);
+                let former = i64::from(former_tid.0) - i64::from(task.tid.0);
+                let (exe, name) = (cut(exe.as_bytes()), cut(name.as_bytes()));
+                self.put(&ExecBody {
+                    tid,
+                    pid,
+                    former,
+                    exe,
+                    name,
+                });
+                kind::EXEC
+            }
+            EventBody::Exit { task, end } => {
+                let (tid, pid) = self.task(*task);
+                self.put(&ExitBody {
+                    tid,
+                    pid,
+                    how: end_to_number(*end),
+                });
+                kind::EXIT
+            }
+            EventBody::Rename { task, name } => {
+                let (tid, pid) = self.task(*task);
+                self.put(&RenameBody {
+                    tid,
+                    pid,
+                    name: cut(name.as_bytes()),
+                });
+                kind::RENAME
+            }
+            EventBody::Detach { task, reason } => {
+                let (tid, pid) = self.task(*task);
+                let reason = match *reason {
+                    DetachReason::NewThread => 1,
+                    DetachReason::FollowFork => 2,
+                    DetachReason::Other(number) => number,
+                };
+                self.put(&DetachBody { tid, pid, reason });
+                kind::DETACH
+            }
+            EventBody::Gap {
+                reason,
+                count,
+                since,
+                detail,
+            } => {
+                let reason = match *reason {
+                    GapReason::AttachIncomplete => 1,
+                    GapReason::Untraced => 2,
+                    GapReason::TraceeLost => 3,
+                    GapReason::Other(number) => number,
+                };
+                let detail = cut(detail.as_bytes());
+                self.put(&GapBody {
+                    reason,
+                    count: *count,
+                    since: since.0,
+                    detail,
+                });
+                kind::GAP
+            }
+            EventBody::Lost {
+                count,
+                since,
+                reason,
+            } => {
+                let reason = cut(reason.as_bytes());
+                self.put(&LostBody {
+                    count: *count,
+                    since: since.0,
+                    reason,
+                });
+                kind::LOST
+            }
+            EventBody::Mark { text } => {
+                self.put(&MarkBody {
+                    text: cut(text.as_bytes()),
+                });
+                kind::MARK
+            }
+        };
+        self.frame(number, time, out);
+        records
+    }
+
+    pub(super) fn counter(&mut self, name: &str, value: u64, time: Time, out: &mut Vec<u8>) {
+        self.body.clear();
+        self.put(&CounterBody { name, value });
+        self.frame(kind::COUNTER, time, out);
+    }
+
+    pub(super) fn end(&mut self, events: u64, reason: &str, time: Time, out: &mut Vec<u8>) {
+        self.body.clear();
+        self.put(&EndBody { events, reason });
+        self.frame(kind::END, time, out);
+    }
+
+    fn birth(&mut self, birth: &Birth, time: Time, out: &mut Vec<u8>) -> u32 {
+        let site = Site {
+            pc: birth.pc,
+            flags: birth.flags,
+        };
+        let next = self.sites.len() as u32;
+        let index = *self.sites.entry(site).or_insert(next);
+        let records = u32::from(index == next);
+        if index == next {
+            self.put(&site);
+            self.frame(kind::SITE, time, out);
+            self.body.clear();
+        }
+        let via = match birth.via {
+            Via::Clone => 0,
+            Via::Fork => 1,
+            Via::Vfork => 2,
+        };
+        let process = u8::from(birth.what == What::Process) << 2;
+        let orphan = u8::from(birth.parent.is_none()) << 3;
+        let context = &mut self.context;
+        let creator = birth
+            .parent
+            .map_or(0, |task| minus(&mut context.creator, task.tid.0));
+        let pid = minus(&mut context.pid, birth.parent.unwrap_or(birth.child).pid.0);
+        let child = minus(&mut context.child, birth.child.tid.0);
+        let bits = via | process | orphan;
+        self.put(&BirthBody {
+            bits,
+            creator,
+            pid,
+            child,
+            site: index,
+        });
+        records
+    }
+
+    fn task(&mut self, task: Task) -> (i64, i64) {
+        (
+            minus(&mut self.context.tid, task.tid.0),
+            minus(&mut self.context.pid, task.pid.0),
+        )
+    }
+
+    fn put<T: Encode>(&mut self, body: &T) {
+        let fits = codec::encode(body, &mut self.body);
+        debug_assert!(fits, "texts are cut, so that every body fits");
+    }
+
+    /// kind (1 byte), time since the last record (varint), body length (varint), body.
+    fn frame(&mut self, number: u8, time: Time, out: &mut Vec<u8>) {
+        let since = time.0.saturating_sub(self.context.time);
+        self.context.time += since;
+        out.push(number);
+        codec::encode(&(since, self.body.len() as u32), out);
+        out.extend_from_slice(&self.body);
+    }
+}
+
+/// Takes records from a chunk's payload.
+#[derive(Debug)]
+pub(super) struct Decoder<'a> {
+    rest: &'a [u8],
+    context: Context,
+    sites: Vec<Site>,
+    /// Records of kinds that are not known here.
+    pub(super) unknown: u64,
+    /// Known records with fields behind the known ones.
+    pub(super) longer: u64,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(payload: &'a [u8]) -> Self {
+        Decoder {
+            rest: payload,
+            context: Context::default(),
+            sites: Vec::new(),
+            unknown: 0,
+            longer: 0,
+        }
+    }
+
+    /// The next record; `None` at the end. After an error the rest cannot be read.
+    pub(super) fn next(&mut self) -> Option<Result<Record, String>> {
+        while !self.rest.is_empty() {
+            match self.step() {
+                Ok(None) => {}
+                Ok(Some(record)) => return Some(Ok(record)),
+                Err(problem) => {
+                    self.rest = &[];
+                    return Some(Err(problem));
+                }
+            }
+        }
+        None
+    }
+
+    fn step(&mut self) -> Result<Option<Record>, String> {
+        let number = self.rest[0];
+        let ((since, length), used) = codec::decode::<(u64, u32)>(&self.rest[1..])?;
+        let body = &self.rest[1 + used..];
+        let body = body
+            .get(..length as usize)
+            .ok_or("a record longer than its chunk")?;
+        self.rest = &self.rest[1 + used + body.len()..];
+        self.context.time = self.context.time.saturating_add(since);
+        let time = Time(self.context.time);
+
+        let event = match number {
+            kind::SITE => {
+                let site = self.body(body)?;
+                self.sites.push(site);
+                return Ok(None);
+            }
+            kind::EXISTING => {
+                let body: ExistingBody<'_> = self.body(body)?;
+                EventBody::Existing {
+                    task: self.task(body.tid, body.pid)?,
+                    parent_pid: body.parent_pid.map(Pid),
+                    name: body.name.into(),
+                    pc: body.pc,
+                }
+            }
+            kind::BIRTH => {
+                let body = self.body(body)?;
+                EventBody::Birth(self.birth(&body)?)
+            }
+            kind::EXEC => {
+                let body: ExecBody<'_> = self.body(body)?;
+                let task = self.task(body.tid, body.pid)?;
+                let former_tid = Tid(plus(&mut { task.tid.0 }, body.former)?);
+                EventBody::Exec {
+                    task,
+                    former_tid,
+                    exe: body.exe.into(),
+                    name: body.name.into(),
+                }
+            }
+            kind::EXIT => {
+                let body: ExitBody = self.body(body)?;
+                let task = self.task(body.tid, body.pid)?;
+                EventBody::Exit {
+                    task,
+                    end: number_to_end(body.how),
+                }
+            }
+            kind::RENAME => {
+                let body: RenameBody<'_> = self.body(body)?;
+                EventBody::Rename {
+                    task: self.task(body.tid, body.pid)?,
+                    name: body.name.into(),
+                }
+            }
+            kind::DETACH => {
+                let body: DetachBody = self.body(body)?;
+                let reason = match body.reason {
+                    1 => DetachReason::NewThread,
+                    2 => DetachReason::FollowFork,
+                    other => DetachReason::Other(other),
+                };
+                EventBody::Detach {
+                    task: self.task(body.tid, body.pid)?,
+                    reason,
+                }
+            }
+            kind::GAP => {
+                let body: GapBody<'_> = self.body(body)?;
+                let reason = match body.reason {
+                    1 => GapReason::AttachIncomplete,
+                    2 => GapReason::Untraced,
+                    3 => GapReason::TraceeLost,
+                    other => GapReason::Other(other),
+                };
+                let (count, since) = (body.count, Time(body.since));
+                EventBody::Gap {
+                    reason,
+                    count,
+                    since,
+                    detail: body.detail.into(),
+                }
+            }
+            kind::LOST => {
+                let body: LostBody<'_> = self.body(body)?;
+                let (count, since) = (body.count, Time(body.since));
+                EventBody::Lost {
+                    count,
+                    since,
+                    reason: body.reason.into(),
+                }
+            }
+            kind::MARK => {
+                let body: MarkBody<'_> = self.body(body)?;
+                EventBody::Mark {
+                    text: body.text.into(),
+                }
+            }
+            kind::COUNTER => {
+                let body: CounterBody<'_> = self.body(body)?;
+                return Ok(Some(Record::Counter {
+                    name: body.name.into(),
+                    value: body.value,
+                }));
+            }
+            kind::END => {
+                let body: EndBody<'_> = self.body(body)?;
+                return Ok(Some(Record::End {
+                    events: body.events,
+                    reason: body.reason.into(),
+                }));
+            }
+            _ => {
+                self.unknown += 1;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Record::Event(Event { time, body: event })))
+    }
+
+    fn body<T: BorrowDecode<'a, ()>>(&mut self, body: &'a [u8]) -> Result<T, String> {
+        let (value, used) = codec::decode(body)?;
+        if used < body.len() {
+            self.longer += 1;
+        }
+        Ok(value)
+    }
+
+    fn birth(&mut self, body: &BirthBody) -> Result<Birth, String> {
+        let context = &mut self.context;
+        let orphan = body.bits & 8 != 0;
+        let creator = if orphan {
+            0
+        } else {
+            plus(&mut context.creator, body.creator)?
+        };
+        let pid = plus(&mut context.pid, body.pid)?;
+        let child = plus(&mut context.child, body.child)?;
+        let site = *self
+            .sites
+            .get(body.site as usize)
+            .ok_or("a site that is not defined")?;
+        let what = if body.bits & 4 != 0 {
+            What::Process
+        } else {
+            What::Thread
+        };
+        Ok(Birth {
+            via: match body.bits & 3 {
+                0 => Via::Clone,
+                1 => Via::Fork,
+                2 => Via::Vfork,
+                _ => return Err("a creation of unknown kind".into()),
+            },
+            what,
+            parent: (!orphan).then(|| Task::new(pid, creator)),
+            child: Task::new(if what == What::Process { child } else { pid }, child),
+            flags: site.flags,
+            pc: site.pc,
+        })
+    }
+
+    fn task(&mut self, tid: i64, pid: i64) -> Result<Task, String> {
+        let tid = plus(&mut self.context.tid, tid)?;
+        let pid = plus(&mut self.context.pid, pid)?;
+        Ok(Task::new(pid, tid))
+    }
+}
+
+fn end_to_number(end: End) -> u16 {
+    match end {
+        End::Code(code) => u16::from(code),
+        End::Signal {
+            number,
+            core: false,
+        } => 256 + u16::from(number),
+        End::Signal { number, core: true } => 512 + u16::from(number),
+        End::Unknown => 1024,
+    }
+}
+
+fn number_to_end(number: u16) -> End {
+    let low = (number & 0xff) as u8;
+    match number >> 8 {
+        0 => End::Code(low),
+        1 => End::Signal {
+            number: low,
+            core: false,
+        },
+        2 => End::Signal {
+            number: low,
+            core: true,
+        },
+        _ => End::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn task() -> impl Strategy<Value = Task> {
+        (any::<u32>(), any::<u32>()).prop_map(|(pid, tid)| Task::new(pid, tid))
+    }
+
+    fn name() -> impl Strategy<Value = Name> {
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Name::from(&bytes[..]))
+    }
+
+    fn birth() -> impl Strategy<Value = Birth> {
+        let via = prop_oneof![Just(Via::Clone), Just(Via::Fork), Just(Via::Vfork)];
+        let ids = (proptest::option::of(task()), task(), any::<bool>());
+        let site = (
+            proptest::option::of(any::<u64>()),
+            proptest::option::of(any::<u64>()),
+        );
+        (via, ids, site).prop_map(|(via, (parent, child, process), (pc, flags))| {
+            let (what, child) = match (process, parent) {
+                (true, _) => (What::Process, Task::new(child.tid.0, child.tid.0)),
+                (false, Some(parent)) => (What::Thread, Task::new(parent.pid.0, child.tid.0)),
+                (false, None) => (What::Thread, child),
+            };
+            Birth {
+                via,
+                what,
+                parent,
+                child,
+                flags,
+                pc,
+            }
+        })
+    }
+
+    fn end() -> impl Strategy<Value = End> {
+        prop_oneof![
+            any::<u8>().prop_map(End::Code),
+            (any::<u8>(), any::<bool>()).prop_map(|(number, core)| End::Signal { number, core }),
+            Just(End::Unknown),
+        ]
+    }
+
+    fn body() -> impl Strategy<Value = EventBody> {
+        prop_oneof![
+            (
+                task(),
+                proptest::option::of(any::<u32>()),
+                name(),
+                proptest::option::of(any::<u64>())
+            )
+                .prop_map(|(task, parent, name, pc)| EventBody::Existing {
+                    task,
+                    parent_pid: parent.map(Pid),
+                    name,
+                    pc
+                }),
+            birth().prop_map(EventBody::Birth),
+            (task(), any::<u32>(), name(), name()).prop_map(|(task, former, exe, name)| {
+                EventBody::Exec {
+                    task,
+                    former_tid: Tid(former),
+                    exe,
+                    name,
+                }
+            }),
+            (task(), end()).prop_map(|(task, end)| EventBody::Exit { task, end }),
+            (task(), name()).prop_map(|(task, name)| EventBody::Rename { task, name }),
+            task().prop_map(|task| EventBody::Detach {
+                task,
+                reason: DetachReason::NewThread
+            }),
+            (any::<u64>(), any::<u64>(), name()).prop_map(|(count, since, detail)| {
+                EventBody::Gap {
+                    reason: GapReason::Untraced,
+                    count,
+                    since: Time(since),
+                    detail,
+                }
+            }),
+            (any::<u64>(), any::<u64>(), name()).prop_map(|(count, since, reason)| {
+                EventBody::Lost {
+                    count,
+                    since: Time(since),
+                    reason,
+                }
+            }),
+            name().prop_map(|text| EventBody::Mark { text }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_comes_back(mut events in proptest::collection::vec(
+            (0..u64::MAX / 64, body()), 0..40
+        )) {
+            events.sort_by_key(|(time, _)| *time);
+            let events: Vec<Event> =
+                events.into_iter().map(|(time, body)| Event { time: Time(time), body }).collect();
+            let mut out = Vec::new();
+            let mut encoder = Encoder::default();
+            for event in &events {
+                encoder.event(event, &mut out);
+            }
+            let mut decoder = Decoder::new(&out);
+            let mut back = Vec::new();
+            while let Some(record) = decoder.next() {
+                match record {
+                    Ok(Record::Event(event)) => back.push(event),
+                    other => panic!("{other:?}"),
+                }
+            }
+            prop_assert_eq!(back, events);
+            prop_assert_eq!((decoder.unknown, decoder.longer), (0, 0));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut decoder = Decoder::new(&bytes);
+            while decoder.next().is_some() {}
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_and_longer_bodies_are_passed_over_and_counted() {
+        let exit = |tid| Event {
+            time: Time(u64::from(tid)),
+            body: EventBody::Exit {
+                task: Task::new(5, tid),
+                end: End::Code(0),
+            },
+        };
+        let mut out = Vec::new();
+        let mut encoder = Encoder::default();
+        encoder.event(&exit(7), &mut out);
+        // A later version's kind 200, and a longer body of a known kind.
+        encoder.body = vec![1, 2, 3];
+        encoder.frame(200, Time(8), &mut out);
+        encoder.body.clear();
+        encoder.put(&ExitBody {
+            tid: 2,
+            pid: 0,
+            how: 1,
+        });
+        encoder.body.extend([9, 9]);
+        encoder.frame(kind::EXIT, Time(9), &mut out);
+
+        let mut decoder = Decoder::new(&out);
+        assert_eq!(decoder.next(), Some(Ok(Record::Event(exit(7)))));
+        let last = EventBody::Exit {
+            task: Task::new(5, 9),
+            end: End::Code(1),
+        };
+        assert_eq!(
+            decoder.next(),
+            Some(Ok(Record::Event(Event {
+                time: Time(9),
+                body: last
+            })))
+        );
+        assert_eq!(decoder.next(), None);
+        assert_eq!((decoder.unknown, decoder.longer), (1, 1));
+    }
+}

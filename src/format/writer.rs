@@ -1,0 +1,339 @@
+//! Writing a trace: events in, self-contained chunks out.
+
+use std::io::Write;
+
+use super::chunk::{self, ChunkHeader, HEADER_LEN};
+use super::error::Error;
+use super::header::Header;
+use super::record::Encoder;
+use crate::model::{Event, EventBody, Time};
+
+/// A batch that has grown to this many bytes is written without waiting for a flush.
+pub const MAX_BATCH_BYTES: usize = 256 << 10;
+
+/// Appends a trace to `out`, each chunk whole and by one `write_all`.
+///
+/// A chunk that cannot be written is not kept for later: its events are counted, and the next
+/// chunk that can be written begins with a `Lost` event that says how many and since when.
+/// After such an error `out` must stand again where the last good chunk ended
+/// ([`Writer::offset`]); where that cannot be, a reader finds the next chunk all the same.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    offset: u64,
+    number: u32,
+    events: u64,
+    batch: Batch,
+    lost: Option<Loss>,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    encoder: Encoder,
+    payload: Vec<u8>,
+    records: u32,
+    events: u64,
+    first: Option<Time>,
+    last: Time,
+}
+
+#[derive(Debug)]
+struct Loss {
+    count: u64,
+    since: Time,
+    reason: String,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// If the header is too large, or cannot be written.
+    pub fn start(mut out: W, header: &Header) -> Result<Self, Error> {
+        let bytes = header.encode()?;
+        let io = |source| Error::Io {
+            doing: "writing the header",
+            offset: 0,
+            source,
+        };
+        out.write_all(&bytes).map_err(io)?;
+        out.flush().map_err(io)?;
+        let offset = bytes.len() as u64;
+        Ok(Writer {
+            out,
+            offset,
+            number: 0,
+            events: 0,
+            batch: Batch::default(),
+            lost: None,
+        })
+    }
+
+    /// Adds an event to the batch, and writes the batch if it has grown large.
+    ///
+    /// # Errors
+    /// If the batch cannot be written; see [`Writer::flush`].
+    pub fn push(&mut self, event: &Event) -> Result<(), Error> {
+        self.batch.push(event);
+        if self.batch.payload.len() >= MAX_BATCH_BYTES {
+            self.flush(event.time)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the batch as one chunk that vouches for everything up to `now`. Without events
+    /// it writes a chunk that says that nothing happened until then.
+    ///
+    /// # Errors
+    /// If the chunk cannot be written. Its events are then lost, and counted.
+    pub fn flush(&mut self, now: Time) -> Result<(), Error> {
+        self.write_chunk(chunk::kind::EVENTS, now)
+    }
+
+    /// Writes what is left, the recorder's counters and the end mark; gives `out` back.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn finish(mut self, now: Time, reason: &str, counters: &[(&str, u64)]) -> Result<W, Error> {
+        if self.batch.records > 0 || self.lost.is_some() {
+            self.flush(now)?;
+        }
+        let batch = &mut self.batch;
+        for (name, value) in counters {
+            batch.encoder.counter(name, *value, now, &mut batch.payload);
+        }
+        batch
+            .encoder
+            .end(self.events, reason, now, &mut batch.payload);
+        batch.records = counters.len() as u32 + 1;
+        self.write_chunk(chunk::kind::END, now)?;
+        let offset = self.offset;
+        self.out.flush().map_err(|source| Error::Io {
+            doing: "finishing the trace",
+            offset,
+            source,
+        })?;
+        Ok(self.out)
+    }
+
+    /// Events in the batch that is not yet written.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.batch.events
+    }
+
+    /// Where the last good chunk ended, bytes from the start of the file.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What the trace is written to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    fn lose(&mut self, count: u64, since: Time, reason: &str) {
+        match &mut self.lost {
+            Some(loss) => loss.count += count,
+            None => {
+                self.lost = Some(Loss {
+                    count,
+                    since,
+                    reason: reason.into(),
+                })
+            }
+        }
+    }
+
+    fn write_chunk(&mut self, kind: u8, now: Time) -> Result<(), Error> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut counted = batch.events;
+        let first = batch.first.unwrap_or(now);
+        if let Some(loss) = self.lost.take() {
+            batch = batch.led_by(&loss, now);
+            counted = batch.events;
+            self.lost = Some(loss);
+        }
+        let (codec, packed) = chunk::pack(&batch.payload);
+        let payload = packed.as_deref().unwrap_or(&batch.payload);
+        let header = ChunkHeader {
+            kind,
+            codec,
+            number: self.number,
+            stored_len: payload.len() as u32,
+            raw_len: batch.payload.len() as u32,
+            records: batch.records,
+            first: batch.first.unwrap_or(now),
+            last: batch.last.max(now),
+            payload_crc: crc32fast::hash(payload),
+        };
+        let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
+        bytes.extend(header.encode());
+        bytes.extend(payload);
+
+        let written = self.out.write_all(&bytes).and_then(|()| self.out.flush());
+        match written {
+            Ok(()) => {
+                self.offset += bytes.len() as u64;
+                self.number += 1;
+                self.events += counted;
+                self.lost = None;
+                batch.reset();
+                self.batch = batch;
+                Ok(())
+            }
+            Err(source) => {
+                let (offset, reason) = (self.offset, format!("writing failed: {source}"));
+                let dropped = batch.events - u64::from(self.lost.is_some());
+                self.lose(dropped, first, &reason);
+                Err(Error::Io {
+                    doing: "writing a chunk",
+                    offset,
+                    source,
+                })
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn push(&mut self, event: &Event) {
+        self.records += self.encoder.event(event, &mut self.payload);
+        self.events += 1;
+        self.first.get_or_insert(event.time);
+        self.last = self.last.max(event.time);
+    }
+
+    /// Empties the batch and keeps its memory.
+    fn reset(&mut self) {
+        self.payload.clear();
+        *self = Batch {
+            payload: std::mem::take(&mut self.payload),
+            ..Batch::default()
+        };
+    }
+
+    /// The same batch with the loss in front. Payloads are differences, so it is made anew.
+    fn led_by(self, loss: &Loss, now: Time) -> Batch {
+        let mut out = Batch::default();
+        let time = self.first.unwrap_or(now);
+        let (count, since) = (loss.count, loss.since);
+        let body = EventBody::Lost {
+            count,
+            since,
+            reason: loss.reason.as_str().into(),
+        };
+        out.push(&Event { time, body });
+        let mut decoder = super::record::Decoder::new(&self.payload);
+        while let Some(Ok(super::record::Record::Event(event))) = decoder.next() {
+            out.push(&event);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Cursor, Write};
+
+    use super::*;
+    use crate::format::read_trace;
+    use crate::model::{Ending, Name, Task};
+
+    fn mark(time: u64) -> Event {
+        Event {
+            time: Time(time),
+            body: EventBody::Mark { text: b"m".into() },
+        }
+    }
+
+    /// A disk that is full between two moments.
+    #[derive(Default)]
+    struct Disk {
+        kept: Vec<u8>,
+        full: bool,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.kept.extend(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_cost_is_in_the_file_when_it_has_room_again() {
+        let mut writer = Writer::start(Disk::default(), &Header::default()).unwrap();
+        writer.push(&mark(1)).unwrap();
+        writer.flush(Time(2)).unwrap();
+        writer.get_mut().full = true;
+        for time in [3, 4] {
+            writer.push(&mark(time)).unwrap();
+        }
+        assert!(writer.flush(Time(5)).is_err());
+        writer.push(&mark(6)).unwrap();
+        assert!(writer.flush(Time(7)).is_err());
+        writer.get_mut().full = false;
+        writer.push(&mark(8)).unwrap();
+        let disk = writer.finish(Time(9), "done", &[("stops", 4)]).unwrap();
+
+        let trace = read_trace(Cursor::new(disk.kept)).unwrap();
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
+        let reason = Name::from(format!("writing failed: {}", io::ErrorKind::StorageFull).as_str());
+        let lost = EventBody::Lost {
+            count: 3,
+            since: Time(3),
+            reason,
+        };
+        assert_eq!(
+            trace.events(),
+            [
+                mark(1),
+                Event {
+                    time: Time(8),
+                    body: lost
+                },
+                mark(8)
+            ]
+        );
+        assert_eq!(trace.counters(), [("stops".to_string(), 4)]);
+        assert_eq!(trace.integrity().ending, Ending::Finished("done".into()));
+    }
+
+    #[test]
+    fn a_flush_without_events_says_how_far_the_recording_got() {
+        let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
+        writer.push(&mark(1)).unwrap();
+        writer.flush(Time(2)).unwrap();
+        writer.flush(Time(60)).unwrap();
+        let trace = read_trace(Cursor::new(writer.get_mut().clone())).unwrap();
+        assert_eq!(trace.end(), Time(60));
+        assert_eq!(trace.integrity().ending, Ending::CutShort);
+    }
+
+    #[test]
+    fn a_million_exits_take_few_bytes_each() {
+        let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
+        for number in 0..100_000u32 {
+            let body = EventBody::Exit {
+                task: Task::new(1000, 1000 + number % 30_000),
+                end: crate::model::End::Code(0),
+            };
+            let time = Time(u64::from(number) * 20_011);
+            writer.push(&Event { time, body }).unwrap();
+        }
+        let bytes = writer
+            .finish(Time(u64::MAX / 2), "done", &[])
+            .unwrap()
+            .len();
+        assert!(bytes <= 100_000 * 10, "{bytes}");
+    }
+}

@@ -1,0 +1,368 @@
+//! A whole trace: its events in order, and the tasks they tell of.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::event::{Birth, Event, EventBody, What};
+use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
+use super::task::{Ended, Origin, TaskRecord};
+use crate::format::Header;
+
+/// A trace, read and indexed. It does not change.
+#[derive(Debug)]
+pub struct Trace {
+    header: Header,
+    events: Vec<Event>,
+    /// For each event the task it is about, `NO_TASK` where there is none.
+    subjects: Vec<u32>,
+    tasks: Vec<TaskRecord>,
+    children: Vec<Vec<TaskId>>,
+    peak_alive: usize,
+    counters: Vec<(String, u64)>,
+    integrity: Integrity,
+    end: Time,
+}
+
+const NO_TASK: u32 = u32::MAX;
+
+/// How the file ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With an end mark, which says why the recording ended.
+    Finished(String),
+    /// Without: the recording was cut short, or is still going on.
+    CutShort,
+}
+
+/// What is wrong with a file, and how much of it could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Integrity {
+    /// How it ended.
+    pub ending: Ending,
+    /// Parts that could not be read.
+    pub damage: Vec<Damage>,
+    /// Records and chunks of kinds that this version does not know; they were skipped.
+    pub unknown_records: u64,
+    /// Records of known kinds with more fields than this version knows; those were ignored.
+    pub longer_records: u64,
+    /// Bytes after the last readable chunk.
+    pub trailing_bytes: u64,
+    /// Chunks that were read.
+    pub chunks: u64,
+    /// The file's length, bytes.
+    pub file_bytes: u64,
+}
+
+/// A part of a file that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Where it begins, bytes from the start of the file.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// The last time known before it.
+    pub after: Time,
+    /// The first time known behind it; `None` where nothing readable follows.
+    pub before: Option<Time>,
+    /// What is wrong, in words.
+    pub problem: String,
+}
+
+impl Trace {
+    /// What the recorder wrote at the start.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// All events, in order of time.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The task that the `index`-th event is about, if it is about one.
+    #[must_use]
+    pub fn subject(&self, index: usize) -> Option<&TaskRecord> {
+        self.subjects
+            .get(index)
+            .and_then(|id| self.tasks.get(*id as usize))
+    }
+
+    /// All tasks, in order of first appearance: `tasks()[id.0]` has the id `id`.
+    #[must_use]
+    pub fn tasks(&self) -> &[TaskRecord] {
+        &self.tasks
+    }
+
+    /// A task by its id.
+    ///
+    /// # Panics
+    /// If the id is another trace's.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> &TaskRecord {
+        &self.tasks[id.0 as usize]
+    }
+
+    /// The tasks that a task made, oldest first.
+    #[must_use]
+    pub fn children(&self, id: TaskId) -> &[TaskId] {
+        &self.children[id.0 as usize]
+    }
+
+    /// The most tasks alive at once.
+    #[must_use]
+    pub fn peak_alive(&self) -> usize {
+        self.peak_alive
+    }
+
+    /// What the recorder counted about itself: names and values.
+    #[must_use]
+    pub fn counters(&self) -> &[(String, u64)] {
+        &self.counters
+    }
+
+    /// What is missing from the file.
+    #[must_use]
+    pub fn integrity(&self) -> &Integrity {
+        &self.integrity
+    }
+
+    /// Whether the file has its end mark and no damage. Losses that the recorder itself wrote
+    /// down are events (`Gap`, `Lost`) and do not count here.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        matches!(self.integrity.ending, Ending::Finished(_)) && self.integrity.damage.is_empty()
+    }
+
+    /// The last moment that the trace knows of.
+    #[must_use]
+    pub fn end(&self) -> Time {
+        self.end
+    }
+}
+
+/// Builds a [`Trace`] from events in order.
+///
+/// At any moment a TID means at most one live task. An event that contradicts this (a birth of
+/// a TID that still lives, an exit of one never seen) tells of a loss: the older task is closed
+/// as [`Ended::Missing`], the unseen one is added as [`Origin::Inferred`]. Nothing is dropped.
+#[derive(Debug)]
+pub struct TraceBuilder {
+    header: Header,
+    events: Vec<Event>,
+    subjects: Vec<u32>,
+    tasks: Vec<TaskRecord>,
+    children: Vec<Vec<TaskId>>,
+    live: HashMap<Tid, TaskId>,
+    members: HashMap<Pid, BTreeSet<TaskId>>,
+    peak_alive: usize,
+    counters: Vec<(String, u64)>,
+    end: Time,
+}
+
+impl TraceBuilder {
+    /// An empty trace.
+    #[must_use]
+    pub fn new(header: Header) -> Self {
+        TraceBuilder {
+            header,
+            events: Vec::new(),
+            subjects: Vec::new(),
+            tasks: Vec::new(),
+            children: Vec::new(),
+            live: HashMap::new(),
+            members: HashMap::new(),
+            peak_alive: 0,
+            counters: Vec::new(),
+            end: Time(0),
+        }
+    }
+
+    /// Adds the next event. A time before the last one's is raised to it.
+    pub fn push(&mut self, mut event: Event) {
+        event.time = event.time.max(self.end);
+        self.end = event.time;
+        let subject = self.apply(&event);
+        self.subjects.push(subject.map_or(NO_TASK, |id| id.0));
+        self.events.push(event);
+    }
+
+    /// Notes what the recorder counted about itself. A later value of a name replaces an earlier.
+    pub fn count(&mut self, name: String, value: u64) {
+        match self.counters.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.counters.push((name, value)),
+        }
+    }
+
+    /// Notes that the recording was still going on at a time.
+    pub fn reached(&mut self, time: Time) {
+        self.end = self.end.max(time);
+    }
+
+    /// The last moment known so far.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.end
+    }
+
+    /// The finished trace.
+    #[must_use]
+    pub fn finish(self, integrity: Integrity) -> Trace {
+        Trace {
+            header: self.header,
+            events: self.events,
+            subjects: self.subjects,
+            tasks: self.tasks,
+            children: self.children,
+            peak_alive: self.peak_alive,
+            counters: self.counters,
+            integrity,
+            end: self.end,
+        }
+    }
+
+    /// Updates the tasks; returns the task that the event is about.
+    fn apply(&mut self, event: &Event) -> Option<TaskId> {
+        let time = event.time;
+        match &event.body {
+            EventBody::Existing {
+                task,
+                parent_pid,
+                name,
+                ..
+            } => {
+                let parent = parent_pid.and_then(|pid| self.live_leader(pid));
+                Some(self.add(*task, parent, Origin::Existing, time, name.clone()))
+            }
+            EventBody::Birth(birth) => Some(self.birth(birth, time)),
+            EventBody::Exec {
+                task,
+                former_tid,
+                exe,
+                name,
+            } => Some(self.exec(*task, *former_tid, exe, name, time)),
+            EventBody::Exit { task, end } => {
+                let id = self.live_or_inferred(*task, time);
+                self.close(id, time, Ended::Exit(*end));
+                Some(id)
+            }
+            EventBody::Rename { task, name } => {
+                let id = self.live_or_inferred(*task, time);
+                self.rename(id, time, name.clone());
+                Some(id)
+            }
+            EventBody::Detach { task, reason } => {
+                let id = self.live_or_inferred(*task, time);
+                self.close(id, time, Ended::Detached(*reason));
+                Some(id)
+            }
+            EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => None,
+        }
+    }
+
+    fn birth(&mut self, birth: &Birth, time: Time) -> TaskId {
+        let parent = birth.parent.map(|task| self.live_or_inferred(task, time));
+        let name = parent
+            .map(|id| self.tasks[id.0 as usize].name().clone())
+            .unwrap_or_default();
+        self.add(birth.child, parent, Origin::Birth, time, name)
+    }
+
+    fn exec(&mut self, task: Task, former: Tid, exe: &Name, name: &Name, time: Time) -> TaskId {
+        if former != task.tid
+            && let Some(&id) = self.live.get(&former)
+            && self.tasks[id.0 as usize].task.pid == task.pid
+        {
+            self.close(id, time, Ended::BecameLeader);
+        }
+        let leader = self.live_or_inferred(task, time);
+        // An exec leaves one thread. Any other that is still here has lost its exit record.
+        for id in self.members.get(&task.pid).cloned().unwrap_or_default() {
+            if id != leader {
+                self.close(id, time, Ended::Missing);
+            }
+        }
+        if !name.is_empty() {
+            self.rename(leader, time, name.clone());
+        }
+        self.tasks[leader.0 as usize]
+            .execs
+            .push((time, exe.clone()));
+        leader
+    }
+
+    fn live_leader(&self, pid: Pid) -> Option<TaskId> {
+        self.live.get(&Tid(pid.0)).copied()
+    }
+
+    fn live_or_inferred(&mut self, task: Task, time: Time) -> TaskId {
+        match self.live.get(&task.tid) {
+            Some(&id) if self.tasks[id.0 as usize].task == task => id,
+            _ => self.add(task, None, Origin::Inferred, time, Name::default()),
+        }
+    }
+
+    fn add(
+        &mut self,
+        task: Task,
+        parent: Option<TaskId>,
+        origin: Origin,
+        time: Time,
+        name: Name,
+    ) -> TaskId {
+        if let Some(&former) = self.live.get(&task.tid) {
+            self.close(former, time, Ended::Missing);
+        }
+        let id = TaskId(u32::try_from(self.tasks.len()).unwrap_or(NO_TASK - 1));
+        self.tasks.push(TaskRecord {
+            id,
+            task,
+            parent,
+            origin,
+            what: if task.is_leader() {
+                What::Process
+            } else {
+                What::Thread
+            },
+            born: time,
+            ended: None,
+            how: Ended::Alive,
+            names: vec![(time, name)],
+            execs: Vec::new(),
+        });
+        self.children.push(Vec::new());
+        if let Some(parent) = parent {
+            self.children[parent.0 as usize].push(id);
+        }
+        self.live.insert(task.tid, id);
+        self.members.entry(task.pid).or_default().insert(id);
+        self.peak_alive = self.peak_alive.max(self.live.len());
+        id
+    }
+
+    fn close(&mut self, id: TaskId, time: Time, how: Ended) {
+        let record = &mut self.tasks[id.0 as usize];
+        record.ended = Some(time);
+        record.how = how;
+        let Task { pid, tid } = record.task;
+        if self.live.get(&tid) == Some(&id) {
+            self.live.remove(&tid);
+        }
+        if let Some(members) = self.members.get_mut(&pid) {
+            members.remove(&id);
+            if members.is_empty() {
+                self.members.remove(&pid);
+            }
+        }
+    }
+
+    fn rename(&mut self, id: TaskId, time: Time, name: Name) {
+        let names = &mut self.tasks[id.0 as usize].names;
+        if names.len() == 1 && names[0].1.is_empty() {
+            names[0].1 = name;
+        } else if names[names.len() - 1].1 != name {
+            names.push((time, name));
+        }
+    }
+}
