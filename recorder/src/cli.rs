@@ -1,0 +1,155 @@
+//! What was typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Record the births and deaths of threads and processes into a trace file.
+///
+/// tidrec watches running processes (-p) or launches a command (--). It sees every clone, fork,
+/// vfork, exec and exit, and leaves the target running as it was when it ends: on Ctrl-C,
+/// SIGTERM, --duration, or when the target ends. Show the file with tidview.
+#[derive(Debug, Parser)]
+#[command(name = "tidrec", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Write the trace to FILE [default: tidline-<name>-<pid>-<yyyymmdd-hhmmss>.tid]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Overwrite FILE if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Attach to the running process PID, all its threads; may be given several times
+    #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command",
+          required_unless_present = "command", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pids: Vec<u32>,
+
+    /// What becomes of new threads: traced, or let go at once (what they create is then not seen)
+    #[arg(long, value_enum, default_value_t = NewThreads::Follow, value_name = "HOW")]
+    pub(crate) new_threads: NewThreads,
+
+    /// Which side of a fork to follow, as gdb's follow-fork-mode; ask: ask at the terminal
+    #[arg(long, value_enum, default_value_t = FollowFork::Both, value_name = "SIDE")]
+    pub(crate) follow_fork: FollowFork,
+
+    /// End the recording after TIME (such as 500ms, 30s, 5m, 2h)
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Hold a process at most so long while attaching to its threads
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "2s")]
+    pub(crate) attach_timeout: Duration,
+
+    /// Say nothing on stderr but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// The command to launch, with its arguments
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewThreads {
+    Follow,
+    Detach,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FollowFork {
+    Parent,
+    Child,
+    Both,
+    Ask,
+}
+
+impl NewThreads {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            NewThreads::Follow => "follow",
+            NewThreads::Detach => "detach",
+        }
+    }
+}
+
+impl FollowFork {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            FollowFork::Parent => "parent",
+            FollowFork::Child => "child",
+            FollowFork::Both => "both",
+            FollowFork::Ask => "ask",
+        }
+    }
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  with -- CMD the command's own (128 + n if signal n ended it; 127 not found, 126 cannot be run;
+  0 if it was left running); otherwise
+  0  the recording is finished
+  2  wrong usage, or nothing could be recorded
+  3  the recording is finished, and incomplete: events were lost, or the end could not be written
+
+Examples:
+  tidrec -o build.tid -- make -j2        record a command from its first instruction
+  tidrec -o web.tid -p 4242              attach; Ctrl-C ends the recording, not the process
+  tidrec -p 4242 --duration 30s          thirty seconds of it, into a file with a made-up name
+  tidview timeline build.tid             look at it";
+
+/// A number with `ms`, `s`, `m`, `h` or `d`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time: write 500ms, 30s, 1.5m or 2h");
+    let unit_at = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    match Duration::try_from_secs_f64(number * seconds) {
+        // A hundred years: far from what the arithmetic on times can hold.
+        Ok(time) if time > Duration::ZERO && time.as_secs() < 3_200_000_000 => Ok(time),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
+        for wrong in ["", "s", "0s", "-1s", "5 parsecs", "nan", "infs", "1e300h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_needed_and_only_one_kind_of_it() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("tidrec -o f").is_err());
+        assert!(parse("tidrec -p 1 -- true").is_err());
+        assert!(parse("tidrec -p 0").is_err());
+        assert_eq!(parse("tidrec -p 1 -p 2").unwrap().pids, [1, 2]);
+        assert_eq!(parse("tidrec -- a -p 5").unwrap().command, ["a", "-p", "5"]);
+    }
+}

@@ -1,0 +1,9 @@
+//! From the tracer's thread to the file: everything that may be slow happens behind the queue.
+
+mod names;
+mod output;
+pub(crate) mod queue;
+mod writer;
+
+pub(crate) use output::{Output, shown};
+pub(crate) use writer::{Summary, WriterThread};

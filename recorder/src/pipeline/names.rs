@@ -1,0 +1,219 @@
+//! Thread names, watched without stopping anyone.
+//!
+//! A newborn has its creator's name: the kernel copies it. The name that a person knows comes
+//! later (Rust, Java, Python and C programs name their threads from inside), at no stop of ours.
+//! So `/proc/TID/comm` is read soon after the birth, and again ever more rarely. A thread that
+//! has ended before its turn costs nothing.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use tidline::model::{Event, EventBody, Name, Task, Tid, Time};
+
+/// When a name is looked at again, after the look before, ns. The last one repeats.
+const INTERVALS_NS: [u64; 4] = [0, 400_000_000, 4_000_000_000, 60_000_000_000];
+/// The most looks at a time, so that ten thousand new threads make no burst of work.
+const LOOKS_AT_A_TIME: usize = 2_000;
+
+/// Reads a task's name; `None` if it is gone.
+pub(super) trait ReadName {
+    fn read(&mut self, tid: Tid) -> Option<Name>;
+}
+
+impl<F: FnMut(Tid) -> Option<Name>> ReadName for F {
+    fn read(&mut self, tid: Tid) -> Option<Name> {
+        self(tid)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Names {
+    known: HashMap<Tid, Known>,
+    due: BinaryHeap<Reverse<(Time, Tid, u32)>>,
+    /// Tells tasks with one TID apart.
+    generation: u32,
+}
+
+struct Known {
+    task: Task,
+    name: Name,
+    generation: u32,
+    looks: usize,
+}
+
+impl Names {
+    /// Follows the events, and fills in the names of tasks that were there before.
+    pub(super) fn follow(&mut self, event: &mut Event, read: &mut impl ReadName) {
+        let now = event.time;
+        match &mut event.body {
+            EventBody::Existing { task, name, .. } => {
+                if name.is_empty() {
+                    *name = read.read(task.tid).unwrap_or_default();
+                }
+                self.insert(*task, name.clone(), now, 1);
+            }
+            EventBody::Birth(birth) => {
+                let creator = birth.parent.and_then(|parent| self.known.get(&parent.tid));
+                let name = creator.map(|known| known.name.clone()).unwrap_or_default();
+                self.insert(birth.child, name, now, 0);
+            }
+            EventBody::Exec {
+                task,
+                former_tid,
+                name,
+                ..
+            } => {
+                self.known.remove(former_tid);
+                self.insert(*task, name.clone(), now, 1);
+            }
+            EventBody::Rename { task, name } => self.insert(*task, name.clone(), now, 1),
+            EventBody::Exit { task, .. } | EventBody::Detach { task, .. } => {
+                self.known.remove(&task.tid);
+            }
+            EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => {}
+        }
+    }
+
+    fn insert(&mut self, task: Task, name: Name, now: Time, looks: usize) {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        self.known.insert(
+            task.tid,
+            Known {
+                task,
+                name,
+                generation,
+                looks,
+            },
+        );
+        self.schedule(now, task.tid, generation, looks);
+    }
+
+    fn schedule(&mut self, now: Time, tid: Tid, generation: u32, looks: usize) {
+        let interval = INTERVALS_NS[looks.min(INTERVALS_NS.len() - 1)];
+        self.due
+            .push(Reverse((Time(now.0 + interval), tid, generation)));
+    }
+
+    /// Looks at the names whose time has come, and gives those that changed.
+    pub(super) fn look(&mut self, now: Time, read: &mut impl ReadName, renames: &mut Vec<Event>) {
+        for _ in 0..LOOKS_AT_A_TIME {
+            let Some(&Reverse((due, tid, generation))) = self.due.peek() else {
+                return;
+            };
+            if due > now {
+                return;
+            }
+            self.due.pop();
+            let Some(known) = self.known.get_mut(&tid) else {
+                continue;
+            };
+            if known.generation != generation {
+                continue;
+            }
+            // A task that is gone will be told so by the events.
+            let Some(name) = read.read(tid) else { continue };
+            if name != known.name {
+                known.name = name.clone();
+                let body = EventBody::Rename {
+                    task: known.task,
+                    name,
+                };
+                renames.push(Event { time: now, body });
+            }
+            known.looks += 1;
+            let looks = known.looks;
+            self.schedule(now, tid, generation, looks);
+        }
+    }
+
+    /// When the next look is due.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.due.peek().map(|Reverse((due, ..))| *due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidline::model::{Birth, End, Via, What};
+
+    fn birth(time: u64, parent: u32, child: u32) -> Event {
+        let body = EventBody::Birth(Birth {
+            via: Via::Clone,
+            what: What::Thread,
+            parent: Some(Task::new(1, parent)),
+            child: Task::new(1, child),
+            flags: None,
+            pc: None,
+        });
+        Event {
+            time: Time(time),
+            body,
+        }
+    }
+
+    /// Feeds events, looks, and gives what was found to have changed.
+    fn run(names: &mut Names, events: &mut [Event], now: u64, comm: &str) -> Vec<(u32, String)> {
+        let mut read = |_: Tid| Some(Name::from(comm));
+        for event in events {
+            names.follow(event, &mut read);
+        }
+        let mut renames = Vec::new();
+        names.look(Time(now), &mut read, &mut renames);
+        let told = renames.into_iter().map(|event| match event.body {
+            EventBody::Rename { task, name } => (task.tid.0, name.to_string()),
+            other => panic!("{other:?}"),
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn existing_tasks_get_their_name_and_newborns_inherit_it() {
+        let mut names = Names::default();
+        let body = EventBody::Existing {
+            task: Task::new(1, 1),
+            parent_pid: None,
+            name: Name::default(),
+            pc: None,
+        };
+        let mut first = [Event {
+            time: Time(0),
+            body,
+        }];
+        assert_eq!(run(&mut names, &mut first, 1, "main"), []);
+        let EventBody::Existing { name, .. } = &first[0].body else {
+            panic!()
+        };
+        assert_eq!(*name, Name::from("main"));
+        // The newborn still has its creator's name: nothing to tell. Later it has its own.
+        assert_eq!(run(&mut names, &mut [birth(2, 1, 2)], 3, "main"), []);
+        assert_eq!(
+            run(&mut names, &mut [], 400_000_003, "w-1"),
+            [(1, "w-1".to_string()), (2, "w-1".to_string())]
+        );
+        assert_eq!(run(&mut names, &mut [], 400_000_004, "w-2"), []);
+    }
+
+    #[test]
+    fn a_task_that_ended_is_not_looked_at_and_neither_is_its_name_given_to_the_next() {
+        let mut names = Names::default();
+        let end = EventBody::Exit {
+            task: Task::new(1, 2),
+            end: End::Code(0),
+        };
+        let mut events = [
+            birth(1, 1, 2),
+            Event {
+                time: Time(2),
+                body: end,
+            },
+            birth(3, 1, 2),
+        ];
+        assert_eq!(
+            run(&mut names, &mut events, 4, "new"),
+            [(2, "new".to_string())]
+        );
+        assert_eq!(names.due.len(), 1);
+    }
+}

@@ -1,0 +1,200 @@
+//! The queue between the tracer and the writer: bounded, never blocking the tracer.
+//!
+//! When the writer cannot keep up (a disk that hangs, a full pipe), the queue fills, and what
+//! comes then is counted as lost. The count is in the file as soon as the writer goes on.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tidline::model::{Event, EventBody, Name, Time};
+
+/// Events that fit. At some 100 bytes each the queue's two halves stay below 10 MiB.
+const CAPACITY: usize = 32 * 1024;
+/// The writer gathers events until the queue is this full, or its time has come.
+const WAKE_AT: usize = CAPACITY / 4;
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    events: Vec<Event>,
+    lost: u64,
+    lost_since: Time,
+    high_water: usize,
+    closed: bool,
+}
+
+/// The tracer's end.
+pub(crate) struct Sender(Arc<Shared>);
+
+/// The writer's end.
+pub(crate) struct Receiver(Arc<Shared>);
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// There may be events.
+    Open,
+    /// There will be no more than those that are there.
+    Closed,
+}
+
+pub(crate) fn queue() -> (Sender, Receiver) {
+    let shared = Arc::new(Shared::default());
+    (Sender(Arc::clone(&shared)), Receiver(shared))
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sender {
+    /// Moves all events into the queue, or counts those that do not fit. Never waits.
+    pub(crate) fn push(&self, events: &mut Vec<Event>) {
+        let mut state = self.0.lock();
+        let was_empty = state.events.is_empty() && state.lost == 0;
+        let before = state.events.len();
+        for event in events.drain(..) {
+            // Once something is lost, what follows is lost too, until the writer has been here:
+            // so the loss is one stretch of time, and its record stands where it happened.
+            if state.lost > 0 || state.events.len() >= CAPACITY {
+                if state.lost == 0 {
+                    state.lost_since = event.time;
+                }
+                state.lost += 1;
+            } else {
+                state.events.push(event);
+            }
+        }
+        let length = state.events.len();
+        state.high_water = state.high_water.max(length);
+        drop(state);
+        if was_empty || (before < WAKE_AT && length >= WAKE_AT) {
+            self.0.filled.notify_one();
+        }
+    }
+
+    /// The most events that ever waited.
+    pub(crate) fn high_water(&self) -> u64 {
+        self.0.lock().high_water as u64
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.filled.notify_one();
+    }
+}
+
+impl Receiver {
+    /// Waits until there are events, or `limit` has passed (`None`: for ever).
+    pub(crate) fn wait_for_some(&self, limit: Option<Duration>) -> Woken {
+        self.wait(limit, |state| state.events.is_empty() && state.lost == 0)
+    }
+
+    /// Waits until there are many events, or `limit` has passed.
+    pub(crate) fn wait_for_many(&self, limit: Duration) -> Woken {
+        self.wait(Some(limit), |state| state.events.len() < WAKE_AT)
+    }
+
+    fn wait(&self, limit: Option<Duration>, too_few: impl Fn(&State) -> bool) -> Woken {
+        let mut state = self.0.lock();
+        let until = limit.map(|limit| std::time::Instant::now() + limit);
+        while too_few(&state) && !state.closed {
+            state = match until {
+                None => self
+                    .0
+                    .filled
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(std::time::Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    let waited = self.0.filled.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        if state.closed {
+            Woken::Closed
+        } else {
+            Woken::Open
+        }
+    }
+
+    /// Takes all events; `batch` must be empty, and its memory goes into use. A loss is the last.
+    pub(crate) fn take(&self, batch: &mut Vec<Event>, now: Time) {
+        let mut state = self.0.lock();
+        std::mem::swap(batch, &mut state.events);
+        let (lost, since) = (std::mem::take(&mut state.lost), state.lost_since);
+        drop(state);
+        if lost > 0 {
+            let reason = Name::from("the output did not take the events fast enough");
+            let body = EventBody::Lost {
+                count: lost,
+                since,
+                reason,
+            };
+            batch.push(Event { time: now, body });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(time: usize) -> Event {
+        Event {
+            time: Time(time as u64),
+            body: EventBody::Mark {
+                text: Name::default(),
+            },
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_one_counted_stretch() {
+        let (sender, receiver) = queue();
+        sender.push(&mut (0..CAPACITY + 3).map(mark).collect());
+        sender.push(&mut vec![mark(CAPACITY + 3)]);
+        let mut batch = Vec::new();
+        receiver.take(&mut batch, Time(u64::MAX));
+        let lost = batch.pop().unwrap();
+        assert_eq!(batch, (0..CAPACITY).map(mark).collect::<Vec<_>>());
+        let EventBody::Lost {
+            count: 4, since, ..
+        } = lost.body
+        else {
+            panic!("{lost:?}")
+        };
+        assert_eq!(since, Time(CAPACITY as u64));
+
+        batch.clear();
+        sender.push(&mut vec![mark(9)]);
+        receiver.take(&mut batch, Time(10));
+        assert_eq!(batch, [mark(9)]);
+        assert_eq!(sender.high_water(), CAPACITY as u64);
+    }
+
+    #[test]
+    fn closing_wakes_the_writer() {
+        let (sender, receiver) = queue();
+        sender.push(&mut vec![mark(1)]);
+        assert_eq!(receiver.wait_for_some(None), Woken::Open);
+        drop(sender);
+        assert_eq!(
+            receiver.wait_for_many(Duration::from_secs(60)),
+            Woken::Closed
+        );
+    }
+}

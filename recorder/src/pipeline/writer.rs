@@ -1,0 +1,198 @@
+//! The writer's thread: takes events from the queue, watches names, writes chunks.
+
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidline::format::{Error, Writer};
+use tidline::model::{Event, EventBody, Time};
+
+use super::names::Names;
+use super::output::{Output, shown};
+use super::queue::{Receiver, Woken};
+use crate::clock::Clock;
+use crate::proc;
+
+/// Events are gathered so long before they are written. `kill -9` costs at most these.
+const GATHER: Duration = Duration::from_millis(100);
+/// What was written reaches the disk itself so often, ns.
+const SYNC_EVERY_NS: u64 = 5_000_000_000;
+/// While nothing happens, a chunk without events says so often that nothing did, ns.
+const HEARTBEAT_NS: u64 = 60_000_000_000;
+
+/// What the writer did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) events: u64,
+    pub(crate) threads: u64,
+    pub(crate) processes: u64,
+    pub(crate) exits: u64,
+    pub(crate) lost: u64,
+    pub(crate) gaps: u64,
+}
+
+/// The thread, from its start until the queue is closed.
+pub(crate) struct WriterThread(JoinHandle<Work>);
+
+/// What is left to be done when all events are written.
+pub(crate) struct Work {
+    writer: Writer<Output>,
+    clock: Clock,
+    names: Names,
+    renames: Vec<Event>,
+    summary: Summary,
+    last_sync: Time,
+    last_write: Time,
+    complained: bool,
+}
+
+impl WriterThread {
+    pub(crate) fn start(
+        writer: Writer<Output>,
+        receiver: Receiver,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let work = Work {
+            writer,
+            clock,
+            names: Names::default(),
+            renames: Vec::new(),
+            summary: Summary::default(),
+            last_sync: Time(0),
+            last_write: Time(0),
+            complained: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("tidrec-writer".into())
+            .spawn(move || work.run(&receiver))?;
+        Ok(WriterThread(thread))
+    }
+
+    /// Whether everything that was queued is written.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Waits for it.
+    pub(crate) fn join(self) -> io::Result<Work> {
+        self.0
+            .join()
+            .map_err(|_| io::Error::other("the writer's thread failed"))
+    }
+}
+
+impl Work {
+    fn run(mut self, receiver: &Receiver) -> Self {
+        let mut batch = Vec::new();
+        loop {
+            let mut woken = receiver.wait_for_some(Some(self.time_to_sleep()));
+            if woken == Woken::Open {
+                woken = receiver.wait_for_many(GATHER);
+            }
+            batch.clear();
+            receiver.take(&mut batch, self.clock.now());
+            self.write(&mut batch);
+            if woken == Woken::Closed {
+                // The queue was closed before it was emptied: this was the last batch.
+                self.write(&mut Vec::new());
+                return self;
+            }
+        }
+    }
+
+    fn time_to_sleep(&self) -> Duration {
+        let now = self.clock.now();
+        if !self.renames.is_empty() {
+            return GATHER;
+        }
+        let heartbeat = Time(self.last_write.0 + HEARTBEAT_NS);
+        let next = self
+            .names
+            .next()
+            .map_or(heartbeat, |due| due.min(heartbeat));
+        // Names that are due at different moments are looked at together.
+        Duration::from_nanos(next.0.saturating_sub(now.0)).max(GATHER)
+    }
+
+    /// Writes a batch. Renames found on the way wait for the next one: an event with an earlier
+    /// time may still be on its way through the queue.
+    fn write(&mut self, batch: &mut Vec<Event>) {
+        let mut read = |tid| proc::comm(tid);
+        let found = std::mem::take(&mut self.renames);
+        let mut found = found.into_iter().peekable();
+        for mut event in batch.drain(..) {
+            while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
+                self.push(&rename);
+            }
+            self.names.follow(&mut event, &mut read);
+            self.push(&event);
+        }
+        for rename in found {
+            self.push(&rename);
+        }
+        let now = self.clock.now();
+        let mut renames = std::mem::take(&mut self.renames);
+        self.names.look(now, &mut read, &mut renames);
+        self.renames = renames;
+        self.flush(now);
+    }
+
+    fn push(&mut self, event: &Event) {
+        let summary = &mut self.summary;
+        summary.events += 1;
+        match &event.body {
+            EventBody::Birth(birth) => match birth.what {
+                tidline::model::What::Thread => summary.threads += 1,
+                tidline::model::What::Process => summary.processes += 1,
+            },
+            EventBody::Exit { .. } => summary.exits += 1,
+            EventBody::Lost { count, .. } => summary.lost += count,
+            EventBody::Gap { .. } => summary.gaps += 1,
+            _ => {}
+        }
+        let result = self.writer.push(event);
+        self.note(result);
+    }
+
+    fn flush(&mut self, now: Time) {
+        if self.writer.pending() == 0 && now.0 < self.last_write.0 + HEARTBEAT_NS {
+            return;
+        }
+        self.last_write = now;
+        let result = self.writer.flush(now);
+        self.note(result);
+        if now.0 >= self.last_sync.0 + SYNC_EVERY_NS {
+            self.last_sync = now;
+            let _ = self.writer.get_mut().sync();
+        }
+    }
+
+    /// Says once what is wrong with the output. The recording goes on: when writing works again,
+    /// the file tells how much is missing.
+    fn note(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result
+            && !self.complained
+        {
+            self.complained = true;
+            let path = shown(self.writer.get_mut().path());
+            eprintln!(
+                "tidrec: {path}: {:#}; the recording goes on, what is lost is counted in the file",
+                anyhow::Error::from(error)
+            );
+        }
+    }
+
+    /// Writes the end mark; what was done, and whether all of it is in the file.
+    pub(crate) fn finish(
+        self,
+        reason: &str,
+        counters: &[(&str, u64)],
+    ) -> (Summary, Result<(), Error>) {
+        let now = self.clock.now();
+        let result = self.writer.finish(now, reason, counters);
+        let result = result.map(|output| {
+            let _ = output.sync();
+        });
+        (self.summary, result)
+    }
+}

@@ -1,0 +1,68 @@
+//! `/proc` read into values. The text is parsed from bytes (proc(5)): names in it are hostile.
+
+mod parse;
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use tidline::model::{Name, Pid, Tid};
+
+pub(crate) use parse::{Stat, Status};
+
+/// `/proc/TID/status`, or `None` if the task is gone. Works for any thread's TID.
+pub(crate) fn status(tid: Tid) -> Option<Status> {
+    parse::status(&fs::read(format!("/proc/{tid}/status")).ok()?)
+}
+
+/// `/proc/TID/stat`, or `None` if the task is gone.
+pub(crate) fn stat(tid: Tid) -> Option<Stat> {
+    parse::stat(&fs::read(format!("/proc/{tid}/stat")).ok()?)
+}
+
+/// The kernel's count of a process's threads, zombies that were not reaped included.
+pub(crate) fn num_threads(pid: Pid) -> Option<usize> {
+    stat(Tid(pid.0)).map(|stat| stat.num_threads)
+}
+
+/// The parent process; `None` if there is none that we can see.
+pub(crate) fn parent(pid: Pid) -> Option<Pid> {
+    stat(Tid(pid.0))
+        .map(|stat| stat.parent)
+        .filter(|parent| parent.0 != 0)
+}
+
+/// Whether a task has ended and waits to be reaped.
+pub(crate) fn is_zombie(tid: Tid) -> bool {
+    stat(tid).is_some_and(|stat| matches!(stat.state, b'Z' | b'X'))
+}
+
+/// The threads of a process, as listed now.
+pub(crate) fn threads(pid: Pid) -> impl Iterator<Item = Tid> {
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Tid))
+}
+
+/// A task's name, without the line's end.
+pub(crate) fn comm(tid: Tid) -> Option<Name> {
+    let bytes = fs::read(format!("/proc/{tid}/comm")).ok()?;
+    Some(Name::from(bytes.strip_suffix(b"\n").unwrap_or(&bytes)))
+}
+
+/// The executable of a task's process.
+pub(crate) fn exe(tid: Tid) -> Option<Name> {
+    let path = fs::read_link(format!("/proc/{tid}/exe")).ok()?;
+    Some(Name::from(path.as_os_str().as_bytes()))
+}
+
+/// A process's command line; empty for a kernel thread and for a zombie.
+pub(crate) fn command_line(pid: Pid) -> Vec<Vec<u8>> {
+    parse::command_line(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
+}
+
+/// A line of `/proc/sys/kernel`, such as `hostname`; empty where it cannot be read.
+pub(crate) fn kernel_setting(name: &str) -> String {
+    let bytes = fs::read(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim_end().to_string()
+}

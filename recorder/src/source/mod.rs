@@ -1,0 +1,3 @@
+//! Where events come from. One source today: ptrace.
+
+pub(crate) mod ptrace;

@@ -1,0 +1,478 @@
+//! The engine: takes the kernel's reports, has the tracker judge them, does what it orders.
+//!
+//! What is done while a thread stands: its registers are read (and, for `clone3`, forty bytes of
+//! its memory), the tracker decides, the thread is resumed, and only then the event goes into the
+//! queue. No disk, no allocation that grows, no wall clock.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use tidline::model::{End, Event, Pid, Task, Tid, Time, Via, What};
+
+use super::sys::{self, Arrived, Take};
+use super::tracee;
+use super::wait::{Change, Report};
+use crate::ask::{Asker, Question};
+use crate::clock::Clock;
+use crate::pipeline::queue::Sender;
+use crate::proc;
+use crate::stats::Stats;
+use crate::tracker::{Identity, Order, Output, Policy, Stop, Tracker};
+
+/// With fewer tracees than this a look at all of them costs less than being clever.
+const FEW: usize = 64;
+/// How often all tracees are looked at while there are many of them, ns. `SIGCHLD` says which
+/// one changed, but signals merge: one that merged away is found by this look.
+const SCAN_EVERY_NS: u64 = 2_000_000;
+/// After so many reports in a row the threads at the end of the kernel's list get their turn.
+const FAIR_SHARE: usize = 64;
+/// How long tracees may take to stop when all are to be let go. Those that do not (in vfork, or
+/// asleep where nothing wakes them) are let go by the kernel when we exit.
+const DETACH_LIMIT_NS: u64 = 1_000_000_000;
+/// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
+const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
+
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    TargetEnded,
+    Signal(i32),
+    Duration,
+}
+
+pub(crate) struct Engine<'a> {
+    pub(super) tracker: Tracker,
+    pub(super) clock: Clock,
+    pub(super) signals: SigSet,
+    pub(super) stats: Stats,
+    queue: &'a Sender,
+    asker: Option<Asker>,
+    launched: Option<Pid>,
+    launched_end: Option<End>,
+    pub(super) out: Output,
+    /// Threads to look at first: their report is likely there.
+    hot: VecDeque<Tid>,
+    /// All tracees, in no order, for the fair share; some may have ended.
+    roster: VecDeque<Tid>,
+    last_scan: Time,
+    /// Something was reported since all tracees were last looked at.
+    scan_owed: bool,
+    pending: VecDeque<Arrived>,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(
+        policy: Policy,
+        clock: Clock,
+        signals: SigSet,
+        queue: &'a Sender,
+        asker: Option<Asker>,
+    ) -> Self {
+        Engine {
+            tracker: Tracker::new(policy),
+            clock,
+            signals,
+            stats: Stats::default(),
+            queue,
+            asker,
+            launched: None,
+            launched_end: None,
+            out: Output::default(),
+            hot: VecDeque::new(),
+            roster: VecDeque::new(),
+            last_scan: Time(0),
+            scan_owed: false,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// How many tasks are traced.
+    pub(crate) fn tracees(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// How the launched command ended, if it has.
+    pub(crate) fn launched_end(&self) -> Option<End> {
+        self.launched_end
+    }
+
+    /// What the recording cost.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Takes up a command that was forked and is about to exec.
+    pub(crate) fn launch(&mut self, pid: Pid) -> Result<(), nix::errno::Errno> {
+        let task = Task::leader(pid);
+        tracee::seize(task.tid)?;
+        self.tracker.launch(task);
+        self.launched = Some(pid);
+        self.roster.push_back(task.tid);
+        Ok(())
+    }
+
+    /// Records until the target ends, a signal comes, or `until` is reached; lets all go.
+    pub(crate) fn run(&mut self, until: Option<Time>) -> Reason {
+        let mut until = until.map(|time| (time, Reason::Duration));
+        loop {
+            self.drain();
+            if self.tracker.is_empty() {
+                return Reason::TargetEnded;
+            }
+            let now = self.clock.now();
+            if let Some((time, reason)) = until
+                && time <= now
+            {
+                self.let_all_go();
+                return reason;
+            }
+            let Some(arrived) = self.sleep(now, until.map(|(time, _)| time)) else {
+                continue;
+            };
+            if is_stop_request(arrived.number) {
+                let reason = Reason::Signal(arrived.number);
+                let from_terminal = arrived.by_kernel && arrived.number == libc::SIGINT;
+                let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
+                if from_terminal && first && self.launched.is_some() {
+                    // The command got it too. What it does about it belongs in the recording.
+                    until = Some((Time(now.0 + INTERRUPT_GRACE_NS), reason));
+                } else {
+                    self.let_all_go();
+                    return reason;
+                }
+            }
+        }
+    }
+
+    /// Detaches everything, so that it runs on as if we had never been.
+    pub(crate) fn let_all_go(&mut self) {
+        self.asker = None;
+        let start = self.clock.now();
+        let mut out = std::mem::take(&mut self.out);
+        self.tracker.end(&mut out);
+        self.out = out;
+        self.carry_out(start);
+        while !self.tracker.is_empty() && self.clock.now().0 < start.0 + DETACH_LIMIT_NS {
+            self.scan_owed = true;
+            self.drain();
+            if self.tracker.is_empty() {
+                break;
+            }
+            let _ = sys::take_signal(&self.signals, Duration::from_millis(1));
+        }
+        self.stats.detach_ns = self.clock.now().0 - start.0;
+        self.stats.left_to_kernel = self.tracker.len() as u64;
+    }
+
+    /// Sleeps until something may have happened.
+    fn sleep(&mut self, now: Time, until: Option<Time>) -> Option<Arrived> {
+        if let Some(arrived) = self.pending.pop_front() {
+            return Some(arrived);
+        }
+        let mut limit = [self.tracker.deadline(), until]
+            .into_iter()
+            .flatten()
+            .map(|time| time.0.saturating_sub(now.0))
+            .min()
+            .unwrap_or(60_000_000_000);
+        if self.scan_owed {
+            limit = limit.min(SCAN_EVERY_NS);
+        }
+        let arrived = sys::take_signal(&self.signals, Duration::from_nanos(limit))?;
+        if arrived.number == libc::SIGCHLD {
+            self.hot.push_back(Tid(arrived.from));
+            self.scan_owed = true;
+        }
+        Some(arrived)
+    }
+
+    /// Handles all reports that are there, and answers, and what has become due.
+    fn drain(&mut self) {
+        self.take_answers();
+        let mut in_a_row = 0;
+        while let Some(report) = self.next_report() {
+            self.handle(report);
+            in_a_row += 1;
+            if in_a_row % FAIR_SHARE == 0 {
+                self.serve_the_roster();
+                // The user's Ctrl-C must get through however busy the target is.
+                if self.notice_stop_request() {
+                    break;
+                }
+            }
+        }
+        let now = self.clock.now();
+        let mut out = std::mem::take(&mut self.out);
+        self.tracker.tick(now, &mut out);
+        self.out = out;
+        self.carry_out(now);
+    }
+
+    fn notice_stop_request(&mut self) -> bool {
+        while let Some(arrived) = sys::take_signal(&self.signals, Duration::ZERO) {
+            if is_stop_request(arrived.number) {
+                self.pending.push_back(arrived);
+            }
+        }
+        self.scan_owed = true;
+        !self.pending.is_empty()
+    }
+
+    /// One report, by TID where a guess is at hand, else by a look at all tracees, which takes
+    /// the kernel 11 ns for each.
+    fn next_report(&mut self) -> Option<Report> {
+        while let Some(tid) = self.hot.pop_front() {
+            if tid.0 != 0
+                && let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek)
+            {
+                return Some(report);
+            }
+        }
+        let now = self.clock.now();
+        let due = self.tracker.len() <= FEW || now.0 >= self.last_scan.0 + SCAN_EVERY_NS;
+        if !due {
+            return None;
+        }
+        let report = sys::wait(None, Take::Peek).ok().flatten();
+        if report.is_none() {
+            self.scan_owed = false;
+            self.last_scan = now;
+        }
+        report
+    }
+
+    /// The kernel reports its newest tracees first. Under a storm of reports the older ones would
+    /// wait for ever: look at some of them by TID, in turn.
+    fn serve_the_roster(&mut self) {
+        for _ in 0..FAIR_SHARE.min(self.roster.len()) {
+            let Some(tid) = self.roster.pop_front() else {
+                return;
+            };
+            if !self.tracker.knows(tid) {
+                continue;
+            }
+            self.roster.push_back(tid);
+            if let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek) {
+                self.handle(report);
+            }
+        }
+    }
+
+    /// One report, from the kernel's word to the thread's running on.
+    pub(super) fn handle(&mut self, report: Report) {
+        let now = self.clock.now();
+        let tid = report.tid;
+        let identity = if self.tracker.knows(tid) {
+            None
+        } else {
+            match self.identify(report) {
+                Some(identity) => Some(identity),
+                None => return,
+            }
+        };
+        let stop = self.read(report);
+        if let Stop::Ended { end } = stop
+            && self.launched == Some(Pid(tid.0))
+        {
+            self.launched_end = Some(end);
+        }
+        if let Stop::Ended { .. } = stop {
+            // Read what is to be read of a zombie before this: it is gone afterwards.
+            let _ = sys::wait(Some(tid), Take::Reap);
+        } else {
+            self.stats.stops += 1;
+        }
+        if let Stop::Created { child, .. } = stop {
+            self.hot.push_back(child);
+        }
+        let mut out = std::mem::take(&mut self.out);
+        self.tracker.step(now, tid, stop, identity, &mut out);
+        self.out = out;
+        self.carry_out(now);
+    }
+
+    /// An end that the reaper has already taken.
+    pub(super) fn handle_reaped(&mut self, report: Report) {
+        let Change::Ended(end) = report.what else {
+            return;
+        };
+        let now = self.clock.now();
+        let mut out = std::mem::take(&mut self.out);
+        let identity = Some(Identity::default());
+        self.tracker
+            .step(now, report.tid, Stop::Ended { end }, identity, &mut out);
+        self.out = out;
+        self.carry_out(now);
+    }
+
+    /// What can be said of a task that nobody has announced. It stands in its first stop, with
+    /// its creator's registers, or is a zombie. `None` for a child of ours that is no tracee: it
+    /// is reaped, and that is all.
+    fn identify(&mut self, report: Report) -> Option<Identity> {
+        let status = proc::status(report.tid);
+        if let Change::Ended(end) = report.what {
+            if status
+                .as_ref()
+                .is_some_and(|status| status.tracer.0 != std::process::id())
+            {
+                let _ = sys::wait(Some(report.tid), Take::Reap);
+                if self.launched == Some(Pid(report.tid.0)) {
+                    self.launched_end = Some(end);
+                }
+                return None;
+            }
+            return Some(Identity {
+                pid: status.map(|status| status.pid),
+                flags: None,
+                pc: None,
+            });
+        }
+        let (pc, flags) = tracee::creation_site(report.tid);
+        Some(Identity {
+            pid: status.map(|status| status.pid),
+            flags,
+            pc,
+        })
+    }
+
+    /// What has to be read of a thread while it stands.
+    fn read(&self, report: Report) -> Stop {
+        let tid = report.tid;
+        let pc = || {
+            if self.tracker.wants_pc(tid) {
+                tracee::pc(tid)
+            } else {
+                None
+            }
+        };
+        match report.what {
+            Change::Ended(end) => Stop::Ended { end },
+            Change::Created(via) => created(tid, via),
+            Change::Exec => {
+                let former_tid = tracee::event_message(tid).unwrap_or(tid);
+                let (exe, name) = tracee::program(tid);
+                Stop::Exec {
+                    former_tid,
+                    exe,
+                    name,
+                }
+            }
+            Change::GroupStop => Stop::GroupStop { pc: pc() },
+            Change::Trap => Stop::Trap { pc: pc() },
+            Change::Signal(number) => Stop::Signal { number, pc: pc() },
+            Change::Unknown(_) => Stop::Unknown,
+        }
+    }
+
+    /// Carries out the tracker's orders, then passes its events on.
+    pub(super) fn carry_out(&mut self, since: Time) {
+        for order in std::mem::take(&mut self.out.orders) {
+            // A thread may be killed at any moment, and then answers ESRCH. Its end is reported
+            // like any other, so there is nothing to do about it here.
+            match order {
+                Order::Resume { tid, signal } => {
+                    let _ = sys::resume(tid, signal);
+                }
+                Order::Listen(tid) => {
+                    let _ = sys::listen(tid);
+                }
+                Order::Detach { tid, signal } => {
+                    if sys::detach(tid, signal).is_err() {
+                        self.stats.detach_failures += 1;
+                    }
+                }
+                Order::Hold(tid) => {
+                    let _ = sys::wait(Some(tid), Take::ConsumeStop);
+                }
+                Order::Interrupt(tid) => {
+                    let _ = tracee::interrupt(tid);
+                }
+                Order::Ask { creator, child } => self.ask(creator, child),
+            }
+        }
+        self.stats.unknown_stops += std::mem::take(&mut self.out.unknown_stops);
+        if self.out.events.is_empty() {
+            return;
+        }
+        self.stats
+            .handled(self.clock.now().0.saturating_sub(since.0));
+        for event in &self.out.events {
+            if let Some(task) = newcomer(event) {
+                self.roster.push_back(task.tid);
+            }
+        }
+        if self.roster.len() > 1024 + 2 * self.tracker.len() {
+            let tracker = &self.tracker;
+            self.roster.retain(|tid| tracker.knows(*tid));
+        }
+        self.queue.push(&mut self.out.events);
+    }
+
+    fn ask(&mut self, creator: Tid, child: Tid) {
+        if let Some(asker) = &self.asker {
+            let name = proc::comm(creator).unwrap_or_default();
+            asker.ask(Question {
+                creator,
+                child,
+                name,
+            });
+        }
+    }
+
+    fn take_answers(&mut self) {
+        let Some(asker) = &self.asker else { return };
+        let answers = asker.answers(|child| self.tracker.is_asking(child));
+        for (child, choice) in answers {
+            let now = self.clock.now();
+            let mut out = std::mem::take(&mut self.out);
+            self.tracker.answer(now, child, choice, &mut out);
+            self.out = out;
+            self.carry_out(now);
+        }
+    }
+}
+
+/// The task that an event brings in.
+fn newcomer(event: &Event) -> Option<Task> {
+    use tidline::model::EventBody::{Birth, Existing};
+    matches!(event.body, Birth(_) | Existing { .. })
+        .then(|| event.body.task())
+        .flatten()
+}
+
+fn is_stop_request(number: i32) -> bool {
+    stop_signals().iter().any(|signal| signal as i32 == number)
+}
+
+/// The signals that end a recording.
+pub(crate) fn stop_signals() -> SigSet {
+    [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn created(tid: Tid, via: Via) -> Stop {
+    const CLONE_THREAD: u64 = 0x1_0000;
+    let Ok(child) = tracee::event_message(tid) else {
+        return Stop::Unknown;
+    };
+    let (pc, flags) = tracee::creation_site(tid);
+    let thread = match flags {
+        Some(flags) => flags & CLONE_THREAD != 0,
+        None => proc::status(child).is_some_and(|status| status.pid.0 != child.0),
+    };
+    let what = if thread { What::Thread } else { What::Process };
+    Stop::Created {
+        via,
+        what,
+        child,
+        flags,
+        pc,
+    }
+}

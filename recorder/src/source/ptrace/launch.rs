@@ -1,0 +1,106 @@
+//! Launching a command so that its first instruction is already recorded.
+//!
+//! The child waits on a pipe until it is seized, then becomes the command. A second pipe, which a
+//! successful exec closes, brings the error of one that fails.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::sys::signal::SigSet;
+use tidline::model::Pid;
+
+use super::sys;
+
+/// A child that waits to become its command.
+pub(crate) struct Launched {
+    pub(crate) pid: Pid,
+    go: std::fs::File,
+    trouble: std::fs::File,
+}
+
+impl Launched {
+    /// Forks. `signals_before` is the signal mask that the command gets.
+    pub(crate) fn fork(command: &[OsString], signals_before: SigSet) -> io::Result<Self> {
+        let arguments = c_strings(command.iter().map(OsString::as_os_str))?;
+        let candidates = candidates(&command[0], std::env::var_os("PATH").as_deref());
+        let path_candidates = c_strings(candidates.iter().map(OsString::as_os_str))?;
+        let (go_read, go_write) = io_pipe()?;
+        let (trouble_read, trouble_write) = io_pipe()?;
+        let command = sys::Command {
+            path_candidates: &path_candidates,
+            arguments: &arguments,
+            signals_before,
+            go: go_read,
+            trouble: trouble_write,
+            parents: [go_write.as_raw_fd(), trouble_read.as_raw_fd()],
+        };
+        let pid = Pid(sys::spawn(&command)?);
+        Ok(Launched {
+            pid,
+            go: go_write.into(),
+            trouble: trouble_read.into(),
+        })
+    }
+
+    /// Lets the child become the command. What comes back tells, later, whether it did.
+    pub(crate) fn go(mut self) -> io::Result<Trouble> {
+        self.go.write_all(&[1])?;
+        Ok(Trouble(self.trouble))
+    }
+}
+
+/// Tells whether the exec failed, once the child has execed or ended.
+pub(crate) struct Trouble(std::fs::File);
+
+impl Trouble {
+    /// The error of the exec, if it failed. Blocks until the child has execed or ended.
+    pub(crate) fn error(mut self) -> Option<io::Error> {
+        let mut number = [0; 4];
+        self.0.read_exact(&mut number).ok()?;
+        Some(io::Error::from_raw_os_error(i32::from_ne_bytes(number)))
+    }
+}
+
+fn io_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?)
+}
+
+fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> io::Result<Vec<CString>> {
+    words
+        .map(|word| CString::new(word.as_bytes()).map_err(io::Error::from))
+        .collect()
+}
+
+/// Where a command may be, as execvp(3) searches: a name with a slash is a path.
+fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
+    if name.as_bytes().contains(&b'/') {
+        return vec![name.to_os_string()];
+    }
+    let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
+    std::env::split_paths(path)
+        .map(|folder| {
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                &folder
+            };
+            folder.join(name).into_os_string()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_searched_and_a_path_is_not() {
+        let path = Some(OsStr::new("/a::/b"));
+        assert_eq!(candidates(OsStr::new("x"), path), ["/a/x", "./x", "/b/x"]);
+        assert_eq!(candidates(OsStr::new("./x"), path), ["./x"]);
+        assert_eq!(candidates(OsStr::new("x"), None), ["/bin/x", "/usr/bin/x"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! The ptrace source: seizes threads, reads what the kernel reports, lets the threads run on.
+//!
+//! All requests come from the one thread that seized (ptrace(2)): the thread that runs
+//! [`engine::Engine`] is the tracer, and does nothing else.
+
+pub(crate) mod attach;
+pub(crate) mod engine;
+pub(crate) mod launch;
+mod reaper;
+pub(crate) mod regs;
+pub(crate) mod sys;
+mod tracee;
+pub(crate) mod wait;

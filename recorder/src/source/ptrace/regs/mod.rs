@@ -1,0 +1,74 @@
+//! Registers at a creation: from the bytes of `NT_PRSTATUS` to what a recorder wants of them.
+//!
+//! The architectures are siblings behind one face. They decode plain bytes, so that captured
+//! register sets test them on any machine.
+
+#[cfg(any(target_arch = "aarch64", test))]
+pub(crate) mod aarch64;
+#[cfg(any(target_arch = "x86_64", test))]
+pub(crate) mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::decode;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::decode;
+
+/// Off the architectures that are known, registers say nothing: no flags, no PC.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) fn decode(_: &[u8]) -> Option<Registers> {
+    None
+}
+
+/// The largest register set that is known, bytes (aarch64: 272).
+pub(crate) const MAX_LEN: usize = 288;
+
+/// What the registers say while a creating system call is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Registers {
+    /// The instruction pointer, behind the system call's instruction.
+    pub(crate) pc: u64,
+    pub(crate) call: Call,
+}
+
+/// The system call under way, as far as it creates tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// `clone(2)` with its flags, the exit signal in the lowest byte.
+    Clone(u64),
+    /// `clone3(2)`: its `struct clone_args` stands at this address of the tracee.
+    Clone3(u64),
+    Fork,
+    Vfork,
+    Other,
+}
+
+/// `CLONE_VM | CLONE_VFORK | SIGCHLD`.
+const VFORK_FLAGS: u64 = 0x100 | 0x4000 | SIGCHLD;
+const SIGCHLD: u64 = 17;
+
+impl Registers {
+    /// The clone flags with the exit signal in the lowest byte. `read` reads the tracee's memory.
+    pub(crate) fn flags(&self, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Option<u64> {
+        match self.call {
+            Call::Clone(flags) => Some(flags & 0xffff_ffff),
+            Call::Fork => Some(SIGCHLD),
+            Call::Vfork => Some(VFORK_FLAGS),
+            Call::Clone3(address) => {
+                // struct clone_args: eight-byte fields, flags the first, exit_signal the fifth.
+                let mut arguments = [0; 40];
+                let word = |at: usize, bytes: &[u8; 40]| {
+                    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+                };
+                read(address, &mut arguments)
+                    .then(|| word(0, &arguments) | (word(32, &arguments) & 0xff))
+            }
+            Call::Other => None,
+        }
+    }
+}
+
+/// A word of a register set.
+fn word(bytes: &[u8], index: usize) -> u64 {
+    let at = index * 8;
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+}

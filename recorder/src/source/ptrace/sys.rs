@@ -1,0 +1,242 @@
+//! Every raw system call of the recorder, and with them all of its `unsafe`.
+//!
+//! nix serves where it can. These cannot go through it: its wait functions refuse real-time
+//! signals *after* consuming the status (the tracee then stays stopped), its `cont` and
+//! `detach` cannot carry one, and it has neither `sigtimedwait` nor a register read that tells
+//! a 32-bit tracee from a 64-bit one.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
+use nix::unistd::ForkResult;
+use tidline::model::Tid;
+
+use super::wait::{self, Report};
+
+/// What to wait for: `waitid(2)`'s flags in words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Take {
+    /// Look at the next stop or exit and leave it there.
+    ///
+    /// A stop is never consumed: were tidrec killed between taking the status and resuming the
+    /// thread, a signal that the stop held would be lost, since the kernel forgets the signal's
+    /// number when the status is taken (`wait_task_stopped`, Linux 6.18). A thread that is
+    /// resumed or listening is not reported again.
+    Peek,
+    /// Take a stop: for a thread that stays stopped, which else would be reported for ever.
+    ConsumeStop,
+    /// Take an exit: the zombie goes to its real parent, or away. Only for a TID that is known
+    /// to have ended: stops of tracees are reported, and consumed, whether `WSTOPPED` is asked
+    /// for or not (`wait_task_stopped`, Linux 6.18).
+    Reap,
+}
+
+/// `waitid(2)` without blocking: on one thread, or on any tracee or child (`None`).
+pub(crate) fn wait(on: Option<Tid>, take: Take) -> io::Result<Option<Report>> {
+    let (idtype, id) = match on {
+        Some(tid) => (libc::P_PID, tid.0),
+        None => (libc::P_ALL, 0),
+    };
+    let flags = libc::WNOHANG
+        | libc::__WALL
+        | match take {
+            Take::Peek => libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT,
+            Take::ConsumeStop => libc::WSTOPPED,
+            Take::Reap => libc::WEXITED,
+        };
+    loop {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: `info` is valid for the write of one siginfo_t.
+        let result = unsafe { libc::waitid(idtype, id, info.as_mut_ptr(), flags) };
+        if result == -1 {
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EINTR) => continue,
+                Some(libc::ECHILD) => return Ok(None),
+                _ => return Err(error),
+            }
+        }
+        // SAFETY: zeroed, and written by the kernel where it had something to report; an
+        // all-zero siginfo_t is valid, and means that there was nothing (waitid(2)).
+        let info = unsafe { info.assume_init() };
+        // SAFETY: waitid fills the SIGCHLD members; reading them in a zeroed one gives 0.
+        let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        return Ok((tid != 0).then(|| wait::decode(tid as u32, info.si_code, status)));
+    }
+}
+
+fn request(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Result<()> {
+    // SAFETY: the requests used here take no pointers into our memory except those that
+    // `register_set` passes, which are valid for the call.
+    let result = unsafe {
+        libc::ptrace(
+            request,
+            tid.0 as libc::pid_t,
+            address as *mut c_void,
+            data as *mut c_void,
+        )
+    };
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Resumes a stopped tracee; `signal` (any number, 0 for none) is delivered to it.
+pub(crate) fn resume(tid: Tid, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_CONT, tid, 0, signal as usize)
+}
+
+/// Lets a stopped tracee go; `signal` (any number, 0 for none) is delivered to it.
+pub(crate) fn detach(tid: Tid, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, tid, 0, signal as usize)
+}
+
+/// Keeps a tracee in its group-stop, so that `SIGCONT` ends it as it would without us.
+pub(crate) fn listen(tid: Tid) -> io::Result<()> {
+    request(libc::PTRACE_LISTEN, tid, 0, 0)
+}
+
+/// The general registers (`NT_PRSTATUS`) as the kernel lays them out for the tracee's own
+/// architecture: the length tells a 32-bit tracee from a 64-bit one.
+pub(crate) fn register_set(tid: Tid, buffer: &mut [u8]) -> io::Result<usize> {
+    const NT_PRSTATUS: usize = 1;
+    let mut io_vector = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    request(
+        libc::PTRACE_GETREGSET,
+        tid,
+        NT_PRSTATUS,
+        ptr::from_mut(&mut io_vector) as usize,
+    )?;
+    Ok(io_vector.iov_len.min(buffer.len()))
+}
+
+/// A signal taken from those that wait for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) number: i32,
+    /// The sender's TID, or for `SIGCHLD` the task that changed. 0 where the kernel sent it.
+    pub(crate) from: u32,
+    /// The kernel sent it, as it does for Ctrl-C at a terminal: the terminal's whole foreground
+    /// process group got it.
+    pub(crate) by_kernel: bool,
+}
+
+/// Takes one of the blocked signals in `set`, waiting at most `limit`.
+pub(crate) fn take_signal(set: &SigSet, limit: Duration) -> Option<Arrived> {
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs() as libc::time_t,
+        tv_nsec: limit.subsec_nanos() as libc::c_long,
+    };
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: all three point to valid values for the call.
+    let number = unsafe { libc::sigtimedwait(set.as_ref(), info.as_mut_ptr(), &raw const limit) };
+    if number <= 0 {
+        return None;
+    }
+    // SAFETY: a signal arrived, so the kernel filled `info`; zeroed before.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: si_pid is filled for kill, tgkill, sigqueue and SIGCHLD, and else reads as 0 or as
+    // a value that only serves as a hint.
+    let from = unsafe { info.si_pid() } as u32;
+    let by_kernel = info.si_code == libc::SI_KERNEL;
+    Some(Arrived {
+        number,
+        from,
+        by_kernel,
+    })
+}
+
+/// Ignores a signal.
+pub(crate) fn ignore(signal: Signal) {
+    // SAFETY: no handler of ours is installed or replaced.
+    let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+}
+
+/// Waits for a `SIGCHLD`, at most `limit`.
+pub(crate) fn take_chld(limit: Duration) -> Option<Arrived> {
+    take_signal(&std::iter::once(Signal::SIGCHLD).collect(), limit)
+}
+
+/// A command about to run: everything that the child needs, made before the fork, since a
+/// child of a program with threads may only call async-signal-safe functions.
+pub(crate) struct Command<'a> {
+    pub(crate) path_candidates: &'a [CString],
+    pub(crate) arguments: &'a [CString],
+    pub(crate) signals_before: SigSet,
+    /// Ends when the child may go on: reads one byte, or exits at end of file.
+    pub(crate) go: OwnedFd,
+    /// Closed by a successful exec, else gets the error's number.
+    pub(crate) trouble: OwnedFd,
+    /// The parent's ends, which the child closes: while it holds one, it waits for itself.
+    pub(crate) parents: [RawFd; 2],
+}
+
+/// Forks a child that waits for its byte on `go` and then becomes the command.
+pub(crate) fn spawn(command: &Command<'_>) -> io::Result<u32> {
+    let mut arguments: Vec<*const libc::c_char> = command
+        .arguments
+        .iter()
+        .map(|argument| argument.as_ptr())
+        .collect();
+    arguments.push(ptr::null());
+    let (go, trouble) = (command.go.as_raw_fd(), command.trouble.as_raw_fd());
+    // SAFETY: the child calls only async-signal-safe functions until it execs or exits.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child.as_raw() as u32),
+        ForkResult::Child => run_child(command, &arguments, go, trouble),
+    }
+}
+
+fn run_child(
+    command: &Command<'_>,
+    arguments: &[*const libc::c_char],
+    go: RawFd,
+    trouble: RawFd,
+) -> ! {
+    // What we changed for ourselves must not be the command's: Rust ignores SIGPIPE, and we
+    // block or ignore others.
+    for signal in [libc::SIGPIPE, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+        // SAFETY: restoring a default disposition; async-signal-safe.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let _ =
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&command.signals_before), None);
+    for end in command.parents {
+        // SAFETY: the child's copies of descriptors that it does not use.
+        unsafe { libc::close(end) };
+    }
+    let mut byte = 0u8;
+    // SAFETY: reads one byte into a valid place, from a descriptor that is ours.
+    let got = unsafe { libc::read(go, ptr::from_mut(&mut byte).cast(), 1) };
+    if got == 1 {
+        let mut error = libc::ENOENT;
+        for path in command.path_candidates {
+            // SAFETY: both are NUL-terminated, and `arguments` ends with a null pointer.
+            unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
+            let this = nix::errno::Errno::last_raw();
+            // As execvp does: a file that may not be run is remembered, and the search goes on.
+            if this == libc::EACCES || !matches!(this, libc::ENOENT | libc::ENOTDIR) {
+                error = this;
+            }
+            if !matches!(this, libc::ENOENT | libc::ENOTDIR | libc::EACCES) {
+                break;
+            }
+        }
+        let bytes = error.to_ne_bytes();
+        // SAFETY: writes from a valid place to a descriptor that is ours.
+        unsafe { libc::write(trouble, bytes.as_ptr().cast(), bytes.len()) };
+    }
+    // SAFETY: ends the child without running anything of the parent's.
+    unsafe { libc::_exit(127) }
+}

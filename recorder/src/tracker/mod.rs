@@ -1,0 +1,636 @@
+//! The tracker: what the kernel said goes in, events and what to do with the threads come out.
+//!
+//! It is a pure state machine. It calls nothing, so the orders in which stops can arrive, which
+//! a kernel shows once in ten thousand creations, are tests here:
+//!
+//! ```text
+//!  usual:     creator ──Created(child)──►  birth        child ──Trap──►  resume
+//!  3 in 10⁴:  child ──Trap──►  hold        creator ──Created(child)──►  birth, resume both
+//!  killed:    child ──Trap──►  hold        … no creator for a while ──►  birth, creator unknown
+//!  short:     child ──Ended──►  keep       creator ──Created(child)──►  birth, exit
+//! ```
+//!
+//! Every task that is traced is in `tracees`, from its attach or its birth to its end. A task
+//! that reported before its creator did is in `early` until then.
+
+mod orders;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use tidline::model::{
+    Birth, DetachReason, End, Event, EventBody, Name, Pid, Task, Tid, Time, Via, What,
+};
+
+pub(crate) use orders::{Choice, ForkMode, Identity, NewThreads, Order, Output, Policy, Stop};
+
+/// How long a newborn that reported first waits for its creator, ns. The creator's report is
+/// only a scheduling delay away, unless it was killed in mid-clone.
+pub(crate) const PARENT_WAIT_NS: u64 = 200_000_000;
+
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    policy: Policy,
+    tracees: HashMap<Tid, Tracee>,
+    early: HashMap<Tid, Early>,
+    /// Creator and child of forks about which the user is being asked, by the child.
+    questions: HashMap<Tid, Tid>,
+    /// While attaching, threads stay where they stopped until all are known.
+    holding: bool,
+    /// Everything is let go at its next stop.
+    ending: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tracee {
+    pid: Pid,
+    state: State,
+    /// To be let go at its next stop, and why.
+    leave: Option<DetachReason>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Seized; its first stop will tell where it stands.
+    Attaching {
+        parent_pid: Option<Pid>,
+    },
+    /// A launched command that has not yet execed: nothing of it is to be told.
+    Launched,
+    /// Its birth is told; its own first stop is to come.
+    Newborn,
+    Running,
+    /// In a group-stop that we keep.
+    Listening,
+    /// Stopped, and to be resumed with this signal when the hold ends.
+    Held {
+        signal: i32,
+    },
+}
+
+/// A task that reported before its creator.
+#[derive(Clone, Debug)]
+struct Early {
+    since: Time,
+    identity: Identity,
+    end: Option<(Time, End)>,
+    group_stop: bool,
+}
+
+impl Tracker {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Tracker {
+            policy,
+            tracees: HashMap::new(),
+            early: HashMap::new(),
+            questions: HashMap::new(),
+            holding: false,
+            ending: false,
+        }
+    }
+
+    /// A thread was seized; its first stop is to come.
+    pub(crate) fn adopt(&mut self, task: Task, parent_pid: Option<Pid>) {
+        self.insert(task, State::Attaching { parent_pid });
+    }
+
+    /// A command was forked and seized; it is going to exec.
+    pub(crate) fn launch(&mut self, task: Task) {
+        self.insert(task, State::Launched);
+    }
+
+    fn insert(&mut self, task: Task, state: State) {
+        self.tracees.insert(
+            task.tid,
+            Tracee {
+                pid: task.pid,
+                state,
+                leave: None,
+            },
+        );
+    }
+
+    /// Whether a report about this TID needs no [`Identity`].
+    pub(crate) fn knows(&self, tid: Tid) -> bool {
+        self.tracees.contains_key(&tid)
+    }
+
+    /// Whether the PC is wanted at the next stop of this thread, whatever it is.
+    pub(crate) fn wants_pc(&self, tid: Tid) -> bool {
+        self.tracees
+            .get(&tid)
+            .is_some_and(|tracee| matches!(tracee.state, State::Attaching { .. }))
+    }
+
+    /// Whether a traced thread has yet to make its first stop.
+    pub(crate) fn awaits_first_stop(&self, tid: Tid) -> bool {
+        self.tracees
+            .get(&tid)
+            .is_some_and(|tracee| matches!(tracee.state, State::Attaching { .. } | State::Newborn))
+    }
+
+    /// Traced threads of one process that have not been reaped.
+    pub(crate) fn members(&self, pid: Pid) -> impl Iterator<Item = Tid> {
+        self.tracees
+            .iter()
+            .filter(move |(_, tracee)| tracee.pid == pid)
+            .map(|(tid, _)| *tid)
+    }
+
+    /// How many tasks are traced.
+    pub(crate) fn len(&self) -> usize {
+        self.tracees.len()
+    }
+
+    /// Whether nothing is left to wait for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tracees.is_empty() && self.early.is_empty()
+    }
+
+    /// When [`Tracker::tick`] has something to do next.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.early
+            .values()
+            .map(|early| Time(early.since.0 + PARENT_WAIT_NS))
+            .min()
+    }
+
+    /// From now on threads stay where they stop.
+    pub(crate) fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// Resumes what was held.
+    pub(crate) fn release(&mut self, out: &mut Output) {
+        self.holding = false;
+        let questions = std::mem::take(&mut self.questions);
+        for (tid, tracee) in &mut self.tracees {
+            let asked = questions
+                .iter()
+                .any(|(child, creator)| child == tid || creator == tid);
+            if let State::Held { signal } = tracee.state
+                && !asked
+            {
+                tracee.state = State::Running;
+                out.orders.push(Order::Resume { tid: *tid, signal });
+            }
+        }
+        self.questions = questions;
+    }
+
+    /// Threads of a process that cannot be waited for any longer: they count as existing, and
+    /// run on. Returns those whose first stop is outstanding.
+    pub(crate) fn give_up_waiting(&mut self, now: Time, pid: Pid, out: &mut Output) -> Vec<Tid> {
+        let mut late = Vec::new();
+        for (tid, tracee) in self
+            .tracees
+            .iter_mut()
+            .filter(|(_, tracee)| tracee.pid == pid)
+        {
+            if let State::Attaching { parent_pid } = tracee.state {
+                let task = Task { pid, tid: *tid };
+                out.events.push(existing(now, task, parent_pid, None));
+                tracee.state = State::Running;
+                late.push(*tid);
+            }
+        }
+        late.sort_unstable();
+        late
+    }
+
+    /// Takes one report. `identity` is needed where [`Tracker::knows`] is false.
+    pub(crate) fn step(
+        &mut self,
+        now: Time,
+        tid: Tid,
+        stop: Stop,
+        identity: Option<Identity>,
+        out: &mut Output,
+    ) {
+        if let Stop::Exec {
+            former_tid,
+            exe,
+            name,
+        } = stop
+        {
+            self.exec(now, tid, former_tid, (exe, name), out);
+            return;
+        }
+        let Some(tracee) = self.tracees.get_mut(&tid) else {
+            self.step_early(now, tid, &stop, identity.unwrap_or_default(), out);
+            return;
+        };
+        if let State::Attaching { parent_pid } = tracee.state {
+            let task = Task {
+                pid: tracee.pid,
+                tid,
+            };
+            out.events.push(existing(now, task, parent_pid, stop.pc()));
+            tracee.state = State::Running;
+        }
+        match stop {
+            Stop::Ended { end } => self.ended(now, tid, end, out),
+            Stop::Created {
+                via,
+                child,
+                flags,
+                pc,
+                what,
+            } => {
+                self.created(now, tid, (via, what, child), (flags, pc), out);
+            }
+            Stop::GroupStop { .. } => self.group_stop(now, tid, out),
+            Stop::Trap { .. } => self.go_on(now, tid, 0, out),
+            Stop::Signal { number, .. } => self.go_on(now, tid, number, out),
+            Stop::Unknown => {
+                out.unknown_stops += 1;
+                self.go_on(now, tid, 0, out);
+            }
+            Stop::Exec { .. } => {}
+        }
+    }
+
+    /// Does what has become due.
+    pub(crate) fn tick(&mut self, now: Time, out: &mut Output) {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let mut due: Vec<(Time, Tid)> = self
+            .early
+            .iter()
+            .filter(|(_, early)| early.since.0 + PARENT_WAIT_NS <= now.0)
+            .map(|(tid, early)| (early.since, *tid))
+            .collect();
+        due.sort_unstable();
+        for (_, tid) in due {
+            let Some(early) = self.early.remove(&tid) else {
+                continue;
+            };
+            let identity = &early.identity;
+            let flags = identity.flags;
+            let what = identity.what(tid);
+            let birth = Birth {
+                via: via_of_flags(flags, what),
+                what,
+                parent: None,
+                child: Task {
+                    pid: identity.pid.unwrap_or(Pid(tid.0)),
+                    tid,
+                },
+                flags,
+                pc: identity.pc,
+            };
+            self.born(now, birth, None, Some(early), out);
+        }
+    }
+
+    /// The answer to a question ([`Order::Ask`]).
+    pub(crate) fn answer(&mut self, now: Time, child: Tid, choice: Choice, out: &mut Output) {
+        let Some(creator) = self.questions.remove(&child) else {
+            return;
+        };
+        self.choose(creator, child, choice, out);
+        for tid in [creator, child] {
+            if let Some(tracee) = self.tracees.get(&tid)
+                && let State::Held { signal } = tracee.state
+            {
+                self.go_on(now, tid, signal, out);
+            }
+        }
+    }
+
+    /// Whether the user still has to be asked about this child.
+    pub(crate) fn is_asking(&self, child: Tid) -> bool {
+        self.questions.contains_key(&child)
+    }
+
+    /// Lets everything go: what stands is detached, what runs is interrupted and detached at its
+    /// next stop. All are interrupted before any is waited for: a creator in vfork only stops
+    /// once its child, which may stand in a stop of ours, runs on (strace 3cfa90b54).
+    pub(crate) fn end(&mut self, out: &mut Output) {
+        self.ending = true;
+        self.holding = false;
+        self.questions.clear();
+        let mut gone = Vec::new();
+        for (tid, tracee) in &self.tracees {
+            match tracee.state {
+                State::Held { signal } => {
+                    out.orders.push(Order::Detach { tid: *tid, signal });
+                    gone.push(*tid);
+                }
+                // It makes its first stop by itself.
+                State::Newborn => {}
+                _ => out.orders.push(Order::Interrupt(*tid)),
+            }
+        }
+        for tid in gone {
+            self.tracees.remove(&tid);
+        }
+    }
+
+    fn created(
+        &mut self,
+        now: Time,
+        creator: Tid,
+        (via, what, child): (Via, What, Tid),
+        (flags, pc): (Option<u64>, Option<u64>),
+        out: &mut Output,
+    ) {
+        let pid = self.tracees[&creator].pid;
+        let parent = Task { pid, tid: creator };
+        let child = match what {
+            What::Thread => Task { pid, tid: child },
+            What::Process => Task::leader(Pid(child.0)),
+        };
+        let birth = Birth {
+            via,
+            what,
+            parent: Some(parent),
+            child,
+            flags,
+            pc,
+        };
+        let early = self.early.remove(&child.tid);
+        self.born(now, birth, Some(creator), early, out);
+        self.go_on(now, creator, 0, out);
+    }
+
+    /// Records a birth and takes the new task up, with what it has already reported.
+    fn born(
+        &mut self,
+        now: Time,
+        birth: Birth,
+        creator: Option<Tid>,
+        early: Option<Early>,
+        out: &mut Output,
+    ) {
+        let (child, what) = (birth.child, birth.what);
+        out.events.push(Event {
+            time: now,
+            body: EventBody::Birth(birth),
+        });
+        self.insert(child, State::Newborn);
+        match (what, creator) {
+            (What::Thread, Some(creator)) => {
+                let inherited = self.tracees[&creator].leave;
+                let own = (self.policy.new_threads == NewThreads::Detach)
+                    .then_some(DetachReason::NewThread);
+                self.leave(child.tid, inherited.or(own));
+            }
+            (What::Process, Some(creator)) if !self.ending => match self.policy.fork {
+                ForkMode::Fixed(choice) => self.choose(creator, child.tid, choice, out),
+                ForkMode::Ask => {
+                    self.questions.insert(child.tid, creator);
+                    out.orders.push(Order::Ask {
+                        creator,
+                        child: child.tid,
+                    });
+                }
+            },
+            _ => {}
+        }
+        match early {
+            Some(Early {
+                end: Some((_, end)),
+                ..
+            }) => self.ended(now, child.tid, end, out),
+            Some(Early {
+                group_stop: true, ..
+            }) => self.group_stop(now, child.tid, out),
+            Some(_) => self.go_on(now, child.tid, 0, out),
+            None => {}
+        }
+    }
+
+    /// Marks the side of a fork that is not followed.
+    fn choose(&mut self, creator: Tid, child: Tid, choice: Choice, out: &mut Output) {
+        match choice {
+            Choice::Both => {}
+            Choice::Parent => self.leave(child, Some(DetachReason::FollowFork)),
+            Choice::Child => {
+                let Some(pid) = self.tracees.get(&creator).map(|tracee| tracee.pid) else {
+                    return;
+                };
+                let members: Vec<Tid> = self.members(pid).collect();
+                for tid in members {
+                    self.leave(tid, Some(DetachReason::FollowFork));
+                    let state = self.tracees[&tid].state;
+                    if tid != creator && matches!(state, State::Running | State::Listening) {
+                        out.orders.push(Order::Interrupt(tid));
+                    }
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, tid: Tid, reason: Option<DetachReason>) {
+        if let (Some(tracee), Some(reason)) = (self.tracees.get_mut(&tid), reason) {
+            tracee.leave.get_or_insert(reason);
+        }
+    }
+
+    /// A stopped thread that nothing more is wanted of: resume it, keep it, or let it go.
+    fn go_on(&mut self, now: Time, tid: Tid, signal: i32, out: &mut Output) {
+        let asked = self.is_asked(tid);
+        let Some(tracee) = self.tracees.get_mut(&tid) else {
+            return;
+        };
+        if self.ending {
+            self.tracees.remove(&tid);
+            out.orders.push(Order::Detach { tid, signal });
+        } else if self.holding || asked {
+            tracee.state = State::Held { signal };
+            if !self.holding {
+                out.orders.push(Order::Hold(tid));
+            }
+        } else if let Some(reason) = tracee.leave {
+            let task = Task {
+                pid: tracee.pid,
+                tid,
+            };
+            self.tracees.remove(&tid);
+            out.events.push(Event {
+                time: now,
+                body: EventBody::Detach { task, reason },
+            });
+            out.orders.push(Order::Detach { tid, signal });
+        } else {
+            tracee.state = State::Running;
+            out.orders.push(Order::Resume { tid, signal });
+        }
+    }
+
+    /// Whether a question about this task, as creator or as child, is open.
+    fn is_asked(&self, tid: Tid) -> bool {
+        !self.questions.is_empty()
+            && self
+                .questions
+                .iter()
+                .any(|(child, creator)| *child == tid || *creator == tid)
+    }
+
+    fn group_stop(&mut self, now: Time, tid: Tid, out: &mut Output) {
+        let asked = self.is_asked(tid);
+        let Some(tracee) = self.tracees.get_mut(&tid) else {
+            return;
+        };
+        if self.ending || tracee.leave.is_some() || asked {
+            // A detached thread stays in its group-stop: the kernel sees to that.
+            self.go_on(now, tid, 0, out);
+        } else {
+            tracee.state = State::Listening;
+            out.orders.push(Order::Listen(tid));
+        }
+    }
+
+    fn ended(&mut self, now: Time, tid: Tid, end: End, out: &mut Output) {
+        let Some(tracee) = self.tracees.remove(&tid) else {
+            return;
+        };
+        if tracee.state != State::Launched {
+            let task = Task {
+                pid: tracee.pid,
+                tid,
+            };
+            out.events.push(Event {
+                time: now,
+                body: EventBody::Exit { task, end },
+            });
+        }
+        self.drop_questions_about(now, tid, out);
+    }
+
+    /// An answer is not needed any more when one of the two has ended; the other goes on.
+    fn drop_questions_about(&mut self, now: Time, tid: Tid, out: &mut Output) {
+        let open: Vec<(Tid, Tid)> = self
+            .questions
+            .iter()
+            .filter(|(child, creator)| **child == tid || **creator == tid)
+            .map(|(child, creator)| (*child, *creator))
+            .collect();
+        for (child, creator) in open {
+            self.questions.remove(&child);
+            let other = if child == tid { creator } else { child };
+            if let Some(tracee) = self.tracees.get(&other)
+                && let State::Held { signal } = tracee.state
+            {
+                self.go_on(now, other, signal, out);
+            }
+        }
+    }
+
+    fn exec(
+        &mut self,
+        now: Time,
+        tid: Tid,
+        former: Tid,
+        (exe, name): (Name, Name),
+        out: &mut Output,
+    ) {
+        let task = Task::leader(Pid(tid.0));
+        let known = self.tracees.get(&tid).copied();
+        let caller = self.tracees.get(&former).copied();
+        // The other threads have ended and were reaped, or the exec would not have got here
+        // (de_thread, Linux 6.18). Should one's exit be missing, it ends here.
+        let others: Vec<Tid> = self
+            .members(task.pid)
+            .filter(|other| *other != tid && *other != former)
+            .collect();
+        for other in others {
+            self.ended(now, other, End::Unknown, out);
+        }
+        if former != tid {
+            self.tracees.remove(&former);
+            self.drop_questions_about(now, former, out);
+        }
+        match known.map(|tracee| tracee.state) {
+            Some(State::Launched) => out.events.push(existing_named(now, task, name.clone())),
+            Some(State::Attaching { parent_pid }) => {
+                out.events.push(existing(now, task, parent_pid, None));
+            }
+            _ => {}
+        }
+        let leave = caller.or(known).and_then(|tracee| tracee.leave);
+        self.tracees.insert(
+            tid,
+            Tracee {
+                pid: task.pid,
+                state: State::Running,
+                leave,
+            },
+        );
+        let body = EventBody::Exec {
+            task,
+            former_tid: former,
+            exe,
+            name,
+        };
+        out.events.push(Event { time: now, body });
+        self.go_on(now, tid, 0, out);
+    }
+
+    fn step_early(
+        &mut self,
+        now: Time,
+        tid: Tid,
+        stop: &Stop,
+        identity: Identity,
+        out: &mut Output,
+    ) {
+        let early = self.early.entry(tid).or_insert_with(|| Early {
+            since: now,
+            identity: identity.clone(),
+            end: None,
+            group_stop: false,
+        });
+        match stop {
+            Stop::Ended { end } => early.end = Some((now, *end)),
+            Stop::GroupStop { .. } => {
+                early.group_stop = true;
+                out.orders.push(Order::Hold(tid));
+            }
+            // A newborn's first stop is a trap. Whatever else it may be, it waits likewise.
+            Stop::Trap { .. } => out.orders.push(Order::Hold(tid)),
+            _ => {
+                out.unknown_stops += 1;
+                out.orders.push(Order::Hold(tid));
+            }
+        }
+    }
+}
+
+fn existing(now: Time, task: Task, parent_pid: Option<Pid>, pc: Option<u64>) -> Event {
+    let parent_pid = parent_pid.filter(|_| task.is_leader());
+    let body = EventBody::Existing {
+        task,
+        parent_pid,
+        name: Name::default(),
+        pc,
+    };
+    Event { time: now, body }
+}
+
+fn existing_named(now: Time, task: Task, name: Name) -> Event {
+    Event {
+        time: now,
+        body: EventBody::Existing {
+            task,
+            parent_pid: None,
+            name,
+            pc: None,
+        },
+    }
+}
+
+/// How the kernel would have reported a creation with these flags (kernel_clone, Linux 6.18).
+fn via_of_flags(flags: Option<u64>, what: What) -> Via {
+    const CLONE_VFORK: u64 = 0x4000;
+    const SIGCHLD: u64 = 17;
+    match flags {
+        Some(flags) if flags & CLONE_VFORK != 0 => Via::Vfork,
+        Some(flags) if flags & 0xff == SIGCHLD => Via::Fork,
+        None if what == What::Process => Via::Fork,
+        _ => Via::Clone,
+    }
+}

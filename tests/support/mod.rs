@@ -1,0 +1,46 @@
+//! What the end-to-end tests share: tracees, processes that do not outlive a test, facts from
+//! `/proc`, and oracles that know what a recorder should have seen.
+//!
+//! A plain module, included with `mod support;`. It uses nothing but the standard library, so
+//! that what judges the recorder shares no code with it.
+
+#![allow(dead_code)] // Each test uses a part.
+#![allow(unused_imports)]
+
+mod child;
+mod made;
+mod perf;
+mod proc;
+mod program;
+mod temp;
+
+pub(crate) use child::Child;
+pub(crate) use made::{Case, Made, cases, made};
+pub(crate) use perf::{
+    CLONE_THREAD, Fork, PerfOracle, check_losses, descendants, descendants_of_existing,
+    parse_script,
+};
+pub(crate) use proc::{comm, num_threads, thread_states, tracer_of};
+pub(crate) use program::{program, program_with, yardstick};
+pub(crate) use temp::TempDir;
+
+/// What a test cannot do without. Where it is missing, the test says so loudly and ends without
+/// a verdict; in CI (`CI` is set) that is a failure, so that nothing is ever silently untested.
+///
+/// ```ignore
+/// let Some(oracle) = need(PerfOracle::start(dir.path())) else { return };
+/// ```
+pub(crate) fn need<T>(what: Result<T, String>) -> Option<T> {
+    match what {
+        Ok(value) => Some(value),
+        Err(why) => {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "{test} cannot run, and in CI it must: {why}"
+            );
+            eprintln!("SKIPPED: {test}: {why}");
+            None
+        }
+    }
+}
