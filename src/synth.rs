@@ -1,4 +1,12 @@
 //! Synthetic traces for tests, benches and fuzzing: the same seed gives the same trace.
+//!
+//! ```
+//! use tidline::synth::{Plan, events};
+//!
+//! let plan = Plan { events: 1000, width: 8, seed: 1 };
+//! assert_eq!(events(plan), events(plan));
+//! assert_ne!(events(plan), events(Plan { seed: 3, ..plan }));
+//! ```
 
 use crate::format::{Header, Target};
 use crate::model::{Birth, End, Event, EventBody, Name, Task, Time, Via, What};

@@ -1,4 +1,11 @@
 //! Escaping of hostile text: what a recorded program called itself must not drive a terminal.
+//!
+//! ```
+//! use tidline::text::escape;
+//!
+//! assert_eq!(escape("réseau-1".as_bytes()), "réseau-1");
+//! assert_eq!(escape(b"\x1b]0;owned\x07"), r"\x1b]0;owned\x07");
+//! ```
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

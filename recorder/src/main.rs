@@ -14,6 +14,7 @@ mod preflight;
 mod proc;
 #[cfg(target_os = "linux")]
 mod record;
+mod say;
 #[cfg(target_os = "linux")]
 mod source;
 #[cfg(target_os = "linux")]
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     match record::record(&cli::Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("tidrec: {error:#}");
+            say::say(format_args!("{error:#}"));
             ExitCode::from(2)
         }
     }
@@ -37,8 +38,8 @@ fn main() -> ExitCode {
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
-    eprintln!(
-        "tidrec: recording needs Linux: it watches programs with ptrace(2). tidview shows traces here."
-    );
+    say::say(format_args!(
+        "recording needs Linux: it watches programs with ptrace(2). tidview shows traces here."
+    ));
     ExitCode::from(2)
 }

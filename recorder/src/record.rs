@@ -18,10 +18,12 @@ use crate::pipeline::queue::queue;
 use crate::pipeline::{Output, Summary, WriterThread, shown};
 use crate::preflight;
 use crate::proc;
+use crate::say::say;
 use crate::source::ptrace::attach::Attached;
 use crate::source::ptrace::engine::{Engine, Reason, stop_signals};
 use crate::source::ptrace::launch::Launched;
-use crate::source::ptrace::sys;
+use crate::source::ptrace::sys::{self, Take};
+use crate::source::ptrace::wait::Change;
 use crate::tracker::{self, Choice, ForkMode, Policy};
 
 /// How long the output may take for the last events before tidrec says what it waits for.
@@ -77,11 +79,11 @@ fn attach_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
     for pid in &pids {
         match engine.attach(*pid, cli.attach_timeout)? {
             Attached::All => {}
-            Attached::Partly => eprintln!(
-                "tidrec: process {pid}: not every thread could be reached within \
+            Attached::Partly => say(format_args!(
+                "process {pid}: not every thread could be reached within \
                  {:?} (--attach-timeout); the file says which",
                 cli.attach_timeout
-            ),
+            )),
             Attached::Gone => refused = Some(format!("process {pid} ended before it was attached")),
             Attached::Refused(error) => refused = Some(preflight::explain(*pid, error)),
         }
@@ -101,10 +103,10 @@ fn attach_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
         let (tasks, path) = (engine.tracees(), session.path.shown());
         let names: Vec<String> = pids.iter().map(|pid| describe(*pid)).collect();
         let s = if tasks == 1 { "" } else { "s" };
-        eprintln!(
-            "tidrec: recording {} ({tasks} thread{s}) into {path}; Ctrl-C ends the recording",
+        say(format_args!(
+            "recording {} ({tasks} thread{s}) into {path}; Ctrl-C ends the recording",
             names.join(", ")
-        );
+        ));
     }
     let until = cli
         .duration
@@ -157,6 +159,11 @@ fn launch_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
         return Ok(cannot_run(&cli.command[0], &error));
     }
     finish(writer, signals, reason, &counters, &session.path, cli.quiet)?;
+    let end = match (end, reason) {
+        // The command itself was let go (--follow-fork child) and still runs.
+        (None, Reason::TargetEnded) => wait_for(pid, signals),
+        _ => end,
+    };
     Ok(match end {
         Some(End::Code(code)) => code,
         Some(End::Signal { number, .. }) => 128u8.wrapping_add(number),
@@ -164,9 +171,28 @@ fn launch_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
     })
 }
 
+/// Waits for a child that is no tracee any more; `None` if a signal ends the wait first.
+fn wait_for(pid: Pid, signals: &Signals) -> Option<End> {
+    loop {
+        if let Ok(Some(report)) = sys::wait(Some(Tid(pid.0)), Take::Peek) {
+            return match report.what {
+                Change::Ended(end) => Some(end),
+                _ => None,
+            };
+        }
+        let arrived = sys::take_signal(&signals.waited, Duration::from_secs(1));
+        if arrived.is_some_and(|arrived| arrived.number != Signal::SIGCHLD as i32) {
+            return None;
+        }
+    }
+}
+
 /// As shells do: 127 where there is no such command, 126 where it cannot be run.
 fn cannot_run(command: &OsString, error: &std::io::Error) -> u8 {
-    eprintln!("tidrec: cannot run {}: {error}", shown(Path::new(command)));
+    say(format_args!(
+        "cannot run {}: {error}",
+        shown(Path::new(command))
+    ));
     if error.kind() == std::io::ErrorKind::NotFound {
         127
     } else {
@@ -199,10 +225,10 @@ fn finish(
         let before = waited;
         waited += STEP;
         if before <= PATIENCE && waited > PATIENCE {
-            eprintln!(
-                "tidrec: the target is free; {} is slow to take the last events (Ctrl-C gives up)",
+            say(format_args!(
+                "the target is free; {} is slow to take the last events (Ctrl-C gives up)",
                 path.shown()
-            );
+            ));
         }
     }
     let reason = match reason {
@@ -213,16 +239,20 @@ fn finish(
         }
     };
     let (summary, result) = writer.join()?.finish(&reason, counters);
-    if let Err(error) = &result {
-        eprintln!(
-            "tidrec: {}: {error}; the file has no end mark",
+    let written = result.map_err(anyhow::Error::from);
+    if let Err(error) = &written {
+        say(format_args!(
+            "{}: {error:#}; the file has no end mark",
             path.shown()
-        );
+        ));
     }
     if !quiet {
-        eprintln!("tidrec: {reason}; {}", describe_summary(&summary, path));
+        say(format_args!(
+            "{reason}; {}",
+            describe_summary(&summary, path)
+        ));
     }
-    Ok(result.is_ok() && summary.lost == 0)
+    Ok(written.is_ok() && summary.lost == 0)
 }
 
 fn describe_summary(summary: &Summary, path: &OutputPath) -> String {

@@ -1,5 +1,7 @@
 //! A chunk: a batch of records with everything needed to check it and to skip it.
 
+use std::borrow::Cow;
+
 use crate::model::Time;
 
 /// Begins every chunk. Not valid UTF-8, so that it is rare in names.
@@ -80,15 +82,17 @@ impl ChunkHeader {
             .then_some(header)
     }
 
-    /// Unpacks a payload that is known to be `stored_len` bytes long.
-    pub(super) fn unpack(&self, stored: Vec<u8>) -> Result<Vec<u8>, String> {
-        if crc32fast::hash(&stored) != self.payload_crc {
-            return Err("checksum does not match".into());
-        }
+    /// Whether a payload is the one that was written.
+    pub(super) fn matches(&self, stored: &[u8]) -> bool {
+        stored.len() == self.stored_len as usize && crc32fast::hash(stored) == self.payload_crc
+    }
+
+    /// Unpacks a payload that [`matches`](ChunkHeader::matches).
+    pub(super) fn unpack<'a>(&self, stored: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
         match self.codec {
-            codec::RAW if self.raw_len == self.stored_len => Ok(stored),
+            codec::RAW if self.raw_len == self.stored_len => Ok(Cow::Borrowed(stored)),
             codec::RAW => Err("raw chunk with two lengths".into()),
-            codec::LZ4 => self.unpack_lz4(&stored),
+            codec::LZ4 => self.unpack_lz4(stored).map(Cow::Owned),
             other => Err(format!(
                 "packed in a way this version does not know ({other})"
             )),
@@ -166,12 +170,7 @@ mod tests {
             raw_len: 16 << 20,
             ..header()
         };
-        assert!(
-            header
-                .unpack(b"hello".to_vec())
-                .unwrap_err()
-                .contains("claims")
-        );
+        assert!(header.unpack(b"hello").unwrap_err().contains("claims"));
     }
 
     #[test]
@@ -186,6 +185,6 @@ mod tests {
             payload_crc: crc32fast::hash(&packed),
             ..header()
         };
-        assert_eq!(header.unpack(packed).unwrap(), raw);
+        assert_eq!(header.unpack(&packed).unwrap(), raw);
     }
 }

@@ -5,10 +5,24 @@ use super::error::Error;
 
 /// `\x89 T I D \r \n \x1a \n`: a text-mode copy changes it visibly, as it does PNG's.
 pub(super) const MAGIC: [u8; 8] = *b"\x89TID\r\n\x1a\n";
+/// What becomes of [`MAGIC`] in a text-mode copy.
+const TEXT_MODE: [&[u8]; 6] = [
+    b"\x89TID\n",           // CRLF to LF
+    b"\x89TID\r\r\n",       // LF to CRLF
+    b"\x89TID\r\n\x1a\r\n", // LF to CRLF where it stands alone
+    b"\x09TID",             // the high bit cut off
+    b"\xc2\x89TID",         // taken for Latin-1
+    b"\xef\xbf\xbdTID",     // taken for UTF-8: U+FFFD
+];
 /// The format version that this library writes.
 pub const VERSION: u16 = 1;
 /// Magic, version, reserved, body length, body CRC.
 pub(super) const FIXED_LEN: usize = 8 + 2 + 2 + 4 + 4;
+/// Command lines of all targets together are cut to this, bytes: a `cc *.o` of megabytes is no
+/// reason not to record.
+const MAX_COMMANDS: usize = 256 << 10;
+/// What an argument counts towards that, beside its bytes: about what it costs a reader.
+const ARGUMENT_OVERHEAD: usize = 32;
 
 /// What the recorder wrote at the start of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -65,7 +79,10 @@ impl Header {
     /// The file's first bytes.
     pub(super) fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
-        if !codec::encode(self, &mut body) {
+        let header = self.with_commands_cut();
+        // A reader counts what decoding allocates, so that fewer bytes may be too many for it.
+        let fits = codec::encode(&header, &mut body) && codec::decode::<Header>(&body).is_ok();
+        if !fits {
             return Err(Error::TooLarge {
                 what: "the header (host, options and command lines)",
                 size: codec::MAX_BODY + 1,
@@ -80,6 +97,23 @@ impl Header {
         out.extend(crc32fast::hash(&body).to_le_bytes());
         out.extend(body);
         Ok(out)
+    }
+
+    /// The same, with command lines cut to [`MAX_COMMANDS`] in all. A cut one ends with `…`.
+    fn with_commands_cut(&self) -> Header {
+        let mut header = self.clone();
+        let mut room = MAX_COMMANDS;
+        for target in &mut header.targets {
+            let arguments = target.command.iter();
+            let kept = arguments
+                .take_while(|argument| take_room(&mut room, argument.len()))
+                .count();
+            if kept < target.command.len() {
+                target.command.truncate(kept);
+                target.command.push("…".into());
+            }
+        }
+        header
     }
 
     /// Checks the fixed part; returns the body's length.
@@ -134,6 +168,13 @@ impl Header {
     }
 }
 
+/// Takes an argument's bytes and overhead from what is left; `false` if they do not fit.
+fn take_room(room: &mut usize, argument_len: usize) -> bool {
+    let rest = room.checked_sub(argument_len + ARGUMENT_OVERHEAD);
+    *room = rest.unwrap_or(0);
+    rest.is_some()
+}
+
 /// A header that ends before its length says.
 pub(super) fn cut(at: usize) -> Error {
     Error::Header {
@@ -150,12 +191,7 @@ fn check_magic(start: &[u8]) -> Result<(), Error> {
     if head == &MAGIC[..head.len()] {
         return Ok(());
     }
-    // CRLF became LF, LF became CRLF, or the high bit was lost (or became U+FFFD).
-    let rest = head
-        .strip_prefix(b"\x89TID")
-        .or_else(|| head.strip_prefix(b"\x09TID"));
-    let recoded = start.starts_with(b"\xef\xbf\xbdTID") || start.starts_with(b"\xc2\x89TID");
-    if recoded || rest.is_some_and(|rest| matches!(rest.first(), Some(b'\n' | b'\r'))) {
+    if TEXT_MODE.iter().any(|changed| start.starts_with(changed)) {
         return Err(Error::TextModeCopy);
     }
     Err(Error::NotATrace {
@@ -207,6 +243,12 @@ mod tests {
         let good = Header::default().encode().unwrap();
         let text_mode: Vec<u8> = good.iter().copied().filter(|byte| *byte != b'\r').collect();
         assert!(matches!(open(&text_mode), Err(Error::TextModeCopy)));
+        let to_crlf = b"\x89TID\r\r\n\x1a\r\n";
+        assert!(matches!(open(to_crlf), Err(Error::TextModeCopy)));
+        assert!(matches!(
+            open(b"\x89TID\r\nX\n"),
+            Err(Error::NotATrace { .. })
+        ));
         assert!(matches!(open(b""), Err(Error::Empty)));
         assert!(matches!(open(b"\x7fELF...."), Err(Error::NotATrace { .. })));
         assert!(matches!(open(&good[..10]), Err(Error::Header { .. })));
@@ -220,5 +262,23 @@ mod tests {
         let last = damaged.len() - 1;
         damaged[last] ^= 1;
         assert!(matches!(open(&damaged), Err(Error::Header { .. })));
+    }
+
+    #[test]
+    fn a_command_line_of_megabytes_is_cut_and_not_refused() {
+        for argument in [&b"x"[..], &[b'y'; 5000]] {
+            let command = vec![argument.to_vec(); 200_000 / argument.len() * 10];
+            let target = Target { pid: 1, command };
+            let header = Header {
+                targets: vec![target.clone(), target.clone()],
+                ..Header::default()
+            };
+            let back = open(&header.encode().unwrap()).unwrap();
+            let first = &back.targets[0].command;
+            assert!(first.len() > MAX_COMMANDS / (argument.len() + ARGUMENT_OVERHEAD) - 1);
+            assert_eq!(first[0], argument);
+            assert_eq!(first.last().unwrap(), "…".as_bytes());
+            assert_eq!(back.targets[1].command, ["…".as_bytes()]);
+        }
     }
 }

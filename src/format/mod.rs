@@ -3,12 +3,34 @@
 //! The writer ([`Writer`]) appends self-contained chunks; the reader ([`read_trace`]) opens any
 //! prefix of a file and any file with damaged parts, and says what is missing.
 //!
+//! ```
+//! use std::io::Cursor;
+//! use tidline::format::{Header, Writer, read_trace};
+//! use tidline::model::{Ending, Event, EventBody, Time};
+//!
+//! let mut writer = Writer::start(Vec::new(), &Header::default())?;
+//! writer.push(&Event { time: Time(5), body: EventBody::Mark { text: b"deploy".into() } })?;
+//! writer.flush(Time(9))?;
+//!
+//! // The recorder is killed here, in the middle of its next write.
+//! let mut file = writer.get_mut().clone();
+//! file.extend(b"\xf5TD");
+//!
+//! let trace = read_trace(Cursor::new(file))?;
+//! assert_eq!(trace.events().len(), 1);
+//! assert_eq!(trace.end(), Time(9));
+//! assert_eq!(trace.integrity().ending, Ending::CutShort);
+//! assert_eq!(trace.integrity().trailing_bytes, 3);
+//! # Ok::<(), tidline::format::Error>(())
+//! ```
+//!
 #![doc = include_str!("format.md")]
 
 mod chunk;
 mod codec;
 mod error;
 mod header;
+mod input;
 mod reader;
 mod record;
 mod writer;

@@ -1,12 +1,19 @@
 //! Reading a trace: whatever the file went through, all that is readable, and what is not.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::io::{Read, Seek};
 
-use super::chunk::{self, ChunkHeader, HEADER_LEN, MARKER};
+use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
-use super::header::{self, Header};
+use super::header;
+use super::input::{Found, Input};
 use super::record::{Decoder, Record};
-use crate::model::{Damage, Ending, Integrity, Time, Trace, TraceBuilder};
+use crate::model::{Damage, Ending, Integrity, Trace, TraceBuilder};
+
+/// How many bytes chunks may unpack to in all: this, and so many times the file's length. Real
+/// traces unpack to a few times their length; LZ4 could give 255 times it, and an event in memory
+/// takes twenty times its record, so that a hostile megabyte could fill any machine.
+const UNPACKED: (u64, u64) = (32 << 20, 32);
 
 /// Whether a file's first bytes are those of a trace (or of a damaged one that says so itself).
 #[must_use]
@@ -16,148 +23,42 @@ pub fn looks_like_trace(start: &[u8]) -> bool {
 
 /// Reads a whole trace: the file as long as it is now.
 ///
-/// Memory is bounded by what the file holds, never by what it claims.
+/// Memory is bounded by what the file holds, never by what it claims. Chunks that unpack to far
+/// more than real ones do are left out, as damage, once they have unpacked to 32 MiB and to 32
+/// times the file's length.
 ///
 /// # Errors
 /// If the file cannot be read, is no trace, or its header is damaged. Anything wrong behind the
 /// header is in the trace's [`Integrity`].
 pub fn read_trace<R: Read + Seek>(file: R) -> Result<Trace, Error> {
     let mut input = Input::new(file)?;
-    let header = input.header()?;
-    let mut scan = Scan::new(header, input.offset);
+    let (header, behind) = input.header()?;
+    let mut scan = Scan::new(TraceBuilder::new(header), behind, input.len());
     while scan.step(&mut input)? {}
-    Ok(scan.finish(&input))
-}
-
-/// The file, and where in it we are.
-struct Input<R> {
-    file: R,
-    offset: u64,
-    len: u64,
-}
-
-impl<R: Read + Seek> Input<R> {
-    fn new(mut file: R) -> Result<Self, Error> {
-        let io = |source| Error::Io {
-            doing: "finding the length of the file",
-            offset: 0,
-            source,
-        };
-        let len = file.seek(SeekFrom::End(0)).map_err(io)?;
-        file.seek(SeekFrom::Start(0)).map_err(io)?;
-        Ok(Input {
-            file,
-            offset: 0,
-            len,
-        })
-    }
-
-    fn header(&mut self) -> Result<Header, Error> {
-        let fixed = self.take(header::FIXED_LEN)?;
-        let length = Header::decode_fixed(&fixed)?;
-        let body = self.take(length)?;
-        if body.len() < length {
-            return Err(header::cut(header::FIXED_LEN + body.len()));
-        }
-        Header::decode_body(&fixed, &body)
-    }
-
-    fn left(&self) -> u64 {
-        self.len.saturating_sub(self.offset)
-    }
-
-    /// The next `wanted` bytes, fewer at the end of the file.
-    fn take(&mut self, wanted: usize) -> Result<Vec<u8>, Error> {
-        let wanted = self.left().min(wanted as u64) as usize;
-        let mut bytes = vec![0; wanted];
-        let mut got = 0;
-        while got < wanted {
-            match self.file.read(&mut bytes[got..]) {
-                Ok(0) => break,
-                Ok(count) => got += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    let offset = self.offset + got as u64;
-                    return Err(Error::Io {
-                        doing: "reading the trace",
-                        offset,
-                        source,
-                    });
-                }
-            }
-        }
-        if got < wanted {
-            // Someone cut the file while it was read.
-            self.len = self.offset + got as u64;
-            bytes.truncate(got);
-        }
-        self.offset += got as u64;
-        Ok(bytes)
-    }
-
-    fn seek(&mut self, offset: u64) -> Result<(), Error> {
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .map_err(|source| Error::Io {
-                doing: "moving in the trace",
-                offset,
-                source,
-            })?;
-        self.offset = offset;
-        Ok(())
-    }
-
-    /// The header of a chunk that begins here; `None` if none does. Moves behind it.
-    fn chunk_header(&mut self) -> Result<Option<ChunkHeader>, Error> {
-        let bytes = self.take(HEADER_LEN)?;
-        Ok(bytes
-            .as_slice()
-            .try_into()
-            .ok()
-            .and_then(ChunkHeader::decode))
-    }
-
-    /// Moves to the next chunk at or behind `from`; `false` at the end of the file.
-    fn find_chunk(&mut self, from: u64) -> Result<bool, Error> {
-        const WINDOW: usize = 256 << 10;
-        let mut at = from;
-        loop {
-            self.seek(at)?;
-            let window = self.take(WINDOW)?;
-            if window.len() < HEADER_LEN {
-                self.seek(self.len)?;
-                return Ok(false);
-            }
-            let last = window.len() - HEADER_LEN;
-            for start in 0..=last {
-                if window[start..start + 4] == MARKER
-                    && let Ok(bytes) = window[start..start + HEADER_LEN].try_into()
-                    && ChunkHeader::decode(bytes).is_some()
-                {
-                    self.seek(at + start as u64)?;
-                    return Ok(true);
-                }
-            }
-            at += last as u64 + 1;
-        }
-    }
+    Ok(scan.finish(input.len()))
 }
 
 /// The state of a scan over the chunks.
 struct Scan {
     builder: TraceBuilder,
     integrity: Integrity,
-    next_number: u32,
+    /// Where the scan is.
+    offset: u64,
+    /// End of the last chunk whose place is certain; what follows is the tail.
+    good: u64,
+    /// The number that the next chunk should have. Lower ones were read, or are gone for good.
+    next_number: u64,
+    /// Events in the chunks read, those of unknown kinds included.
     events: u64,
     claimed_events: Option<u64>,
-    /// End of the last chunk that was read whole.
-    good: u64,
+    /// How many bytes chunks may still unpack to.
+    room: u64,
     /// Damage that waits for the time of the next readable chunk.
     open: Vec<Damage>,
 }
 
 impl Scan {
-    fn new(header: Header, good: u64) -> Self {
+    fn new(builder: TraceBuilder, offset: u64, file_bytes: u64) -> Self {
         let integrity = Integrity {
             ending: Ending::CutShort,
             damage: Vec::new(),
@@ -167,56 +68,123 @@ impl Scan {
             chunks: 0,
             file_bytes: 0,
         };
-        let builder = TraceBuilder::new(header);
         Scan {
             builder,
             integrity,
+            offset,
+            good: offset,
             next_number: 0,
             events: 0,
             claimed_events: None,
-            good,
+            room: file_bytes
+                .saturating_mul(UNPACKED.1)
+                .saturating_add(UNPACKED.0),
             open: Vec::new(),
         }
     }
 
     /// Reads one chunk, or notes damage and moves behind it; `false` at the end.
     fn step<R: Read + Seek>(&mut self, input: &mut Input<R>) -> Result<bool, Error> {
-        let start = input.offset;
-        if input.left() == 0 {
-            return Ok(false);
-        }
-        let Some(header) = input.chunk_header()? else {
-            return self.resume_behind(input, start, start + 1, "no chunk begins here");
+        let start = self.offset;
+        let Some(header) = input.chunk_header(start)? else {
+            return self.resume(input, start);
         };
-        if input.left() < u64::from(header.stored_len) {
-            // Cut in the middle, unless chunks follow that were appended later.
-            return self.resume_behind(input, start, input.offset, "a chunk without its end");
+        let len = HEADER_LEN + header.stored_len as usize;
+        let end = start + len as u64;
+        let stored = &input.peek(start, len)?[HEADER_LEN..];
+        if !header.matches(stored) {
+            return self.pass_over_broken(input, end);
         }
-        let stored = input.take(header.stored_len as usize)?;
-        self.note_missing_chunks(&header, start);
-        match header.unpack(stored) {
-            Ok(payload) => self.chunk(&header, &payload, start),
-            Err(problem) => self.damaged(start, input.offset - start, problem),
+        if u64::from(header.number) < self.next_number {
+            let problem = format!("chunk {} again", header.number);
+            self.damaged(start, len as u64, problem);
+        } else {
+            self.note_missing_chunks(&header, start);
+            match self.unpack(&header, stored) {
+                Ok(payload) => self.chunk(&header, &payload, start),
+                Err(problem) => self.damaged(start, len as u64, problem),
+            }
+            self.next_number = u64::from(header.number) + 1;
         }
-        self.next_number = header.number.wrapping_add(1);
-        self.good = input.offset;
+        self.offset = end;
+        self.good = end;
+        if self.integrity.ending == Ending::CutShort {
+            return Ok(true);
+        }
+        self.note_other_trace(input, end)?;
+        Ok(false)
+    }
+
+    fn unpack<'a>(
+        &mut self,
+        header: &ChunkHeader,
+        stored: &'a [u8],
+    ) -> Result<Cow<'a, [u8]>, String> {
+        match self.room.checked_sub(u64::from(header.raw_len)) {
+            Some(room) => self.room = room,
+            None => return Err("unpacks to more than a file of this length may".into()),
+        }
+        header.unpack(stored)
+    }
+
+    /// Looks for the next chunk behind bytes that are none. What lies between is damage; at the
+    /// end of the file it is the unfinished tail that a crash leaves.
+    fn resume<R: Read + Seek>(&mut self, input: &mut Input<R>, start: u64) -> Result<bool, Error> {
+        match input.find(start)? {
+            Found::Nothing => Ok(false),
+            Found::Chunk(next) => {
+                self.damaged(start, next - start, "no chunk begins here".into());
+                self.offset = next;
+                Ok(true)
+            }
+            Found::OtherTrace(next) => {
+                if next > start {
+                    self.damaged(start, next - start, "no chunk begins here".into());
+                }
+                self.note_other_trace(input, next)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Moves behind a chunk whose payload is not what was written. If a chunk stands at its end
+    /// it was damaged. Else its writer was probably cut in the middle, and the next chunk, if
+    /// there is one, begins inside the length that this one claims.
+    fn pass_over_broken<R: Read + Seek>(
+        &mut self,
+        input: &mut Input<R>,
+        end: u64,
+    ) -> Result<bool, Error> {
+        let start = self.offset;
+        // Keeps the payload at hand while the next header is looked at.
+        input.peek(start, (end - start) as usize + HEADER_LEN)?;
+        let certain = end >= input.len() || input.chunk_header(end)?.is_some();
+        let mut behind = end.min(input.len());
+        let mut problem = "a damaged chunk: its checksum does not match";
+        if !certain && input.is_patient_for(end - start) {
+            let next = input.find(start + HEADER_LEN as u64)?;
+            if let Found::Chunk(next) | Found::OtherTrace(next) = next {
+                behind = next;
+                problem = "a chunk without its end";
+            }
+        }
+        self.damaged(start, behind - start, problem.into());
+        self.offset = behind;
+        self.good = behind;
         Ok(true)
     }
 
-    /// Looks for the next chunk from `from` on. What lies between is damage; at the end of the
-    /// file it is the unfinished tail that a crash leaves.
-    fn resume_behind<R: Read + Seek>(
+    /// Another file's content, put behind this one's: its tasks are not this trace's.
+    fn note_other_trace<R: Read + Seek>(
         &mut self,
         input: &mut Input<R>,
-        start: u64,
-        from: u64,
-        problem: &str,
-    ) -> Result<bool, Error> {
-        if !input.find_chunk(from)? {
-            return Ok(false);
+        at: u64,
+    ) -> Result<(), Error> {
+        if input.trace_begins(at)? {
+            let problem = "another trace begins here; it is not read".into();
+            self.damaged(at, input.len() - at, problem);
         }
-        self.damaged(start, input.offset - start, problem.into());
-        Ok(true)
+        Ok(())
     }
 
     fn damaged(&mut self, offset: u64, bytes: u64, problem: String) {
@@ -232,7 +200,7 @@ impl Scan {
 
     fn note_missing_chunks(&mut self, header: &ChunkHeader, start: u64) {
         // Damage just before explains a jump in the numbers by itself.
-        if header.number != self.next_number && self.open.is_empty() {
+        if u64::from(header.number) != self.next_number && self.open.is_empty() {
             let problem = format!(
                 "chunk {} follows where chunk {} should",
                 header.number, self.next_number
@@ -243,7 +211,7 @@ impl Scan {
 
     fn chunk(&mut self, header: &ChunkHeader, payload: &[u8], start: u64) {
         for mut damage in self.open.drain(..) {
-            damage.before = Some(header.first);
+            damage.before = Some(header.first.max(damage.after));
             self.integrity.damage.push(damage);
         }
         self.integrity.chunks += 1;
@@ -252,32 +220,41 @@ impl Scan {
             return;
         }
         let mut decoder = Decoder::new(payload);
-        while let Some(record) = decoder.next() {
-            match record {
-                Ok(Record::Event(event)) => {
-                    self.events += 1;
-                    self.builder.push(event);
-                }
-                Ok(Record::Counter { name, value }) => self.builder.count(name, value),
-                Ok(Record::End { events, reason }) => {
-                    self.claimed_events = Some(events);
-                    self.integrity.ending = Ending::Finished(reason);
-                }
-                Err(problem) => {
-                    let bytes = HEADER_LEN as u64 + u64::from(header.stored_len);
-                    self.damaged(start, bytes, format!("a record does not decode: {problem}"));
-                }
-            }
+        if let Err(problem) = self.records(&mut decoder, header.records) {
+            let bytes = HEADER_LEN as u64 + u64::from(header.stored_len);
+            self.damaged(start, bytes, problem);
         }
+        self.events += decoder.events;
         self.integrity.unknown_records += decoder.unknown;
         self.integrity.longer_records += decoder.longer;
         self.builder.reached(header.last);
     }
 
-    fn finish<R>(mut self, input: &Input<R>) -> Trace {
+    /// Takes a chunk's records, up to the first that does not decode.
+    fn records(&mut self, decoder: &mut Decoder<'_>, expected: u32) -> Result<(), String> {
+        while let Some(record) = decoder.next() {
+            match record.map_err(|problem| format!("a record does not decode: {problem}"))? {
+                Record::Event(event) => self.builder.push(event),
+                Record::Counter { name, value } => self.builder.count(name, value),
+                Record::End { events, reason } => {
+                    self.claimed_events = Some(events);
+                    self.integrity.ending = Ending::Finished(reason);
+                }
+            }
+        }
+        if decoder.records == u64::from(expected) {
+            return Ok(());
+        }
+        let found = decoder.records;
+        Err(format!(
+            "a chunk of {expected} records that has {found} of them"
+        ))
+    }
+
+    fn finish(mut self, file_bytes: u64) -> Trace {
         self.integrity.damage.append(&mut self.open);
-        self.integrity.file_bytes = input.len;
-        self.integrity.trailing_bytes = input.len.saturating_sub(self.good);
+        self.integrity.file_bytes = file_bytes;
+        self.integrity.trailing_bytes = file_bytes.saturating_sub(self.good);
         if let Some(claimed) = self.claimed_events
             && claimed != self.events
             && self.integrity.damage.is_empty()

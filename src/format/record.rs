@@ -8,13 +8,15 @@ use std::collections::HashMap;
 
 use super::codec::{self, BorrowDecode, Encode};
 use crate::model::{
-    Birth, DetachReason, End, Event, EventBody, GapReason, Name, Pid, Task, Tid, Time, Via, What,
+    Birth, DetachReason, End, Event, EventBody, GapReason, Pid, Task, Tid, Time, Via, What,
 };
 
 /// Record kinds. A number is never given a second meaning.
 pub(super) mod kind {
     /// A creation site, numbered from 0 in order of appearance within its chunk.
     pub(crate) const SITE: u8 = 1;
+    /// Kinds that the end mark counts as events, those of later versions included.
+    pub(crate) const EVENTS: std::ops::Range<u8> = 16..64;
     pub(crate) const EXISTING: u8 = 16;
     pub(crate) const BIRTH: u8 = 17;
     pub(crate) const EXEC: u8 = 18;
@@ -156,6 +158,15 @@ const MAX_TEXT: usize = 64 << 10;
 
 fn cut(text: &[u8]) -> &[u8] {
     &text[..text.len().min(MAX_TEXT)]
+}
+
+/// [`cut`], between two characters.
+fn cut_str(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// The difference to `base`, which becomes `value`.
@@ -305,12 +316,14 @@ impl Encoder {
 
     pub(super) fn counter(&mut self, name: &str, value: u64, time: Time, out: &mut Vec<u8>) {
         self.body.clear();
+        let name = cut_str(name);
         self.put(&CounterBody { name, value });
         self.frame(kind::COUNTER, time, out);
     }
 
     pub(super) fn end(&mut self, events: u64, reason: &str, time: Time, out: &mut Vec<u8>) {
         self.body.clear();
+        let reason = cut_str(reason);
         self.put(&EndBody { events, reason });
         self.frame(kind::END, time, out);
     }
@@ -380,6 +393,10 @@ pub(super) struct Decoder<'a> {
     rest: &'a [u8],
     context: Context,
     sites: Vec<Site>,
+    /// Records so far, of any kind.
+    pub(super) records: u64,
+    /// Those of them that are events, known or not.
+    pub(super) events: u64,
     /// Records of kinds that are not known here.
     pub(super) unknown: u64,
     /// Known records with fields behind the known ones.
@@ -392,6 +409,8 @@ impl<'a> Decoder<'a> {
             rest: payload,
             context: Context::default(),
             sites: Vec::new(),
+            records: 0,
+            events: 0,
             unknown: 0,
             longer: 0,
         }
@@ -420,6 +439,7 @@ impl<'a> Decoder<'a> {
             .get(..length as usize)
             .ok_or("a record longer than its chunk")?;
         self.rest = &self.rest[1 + used + body.len()..];
+        self.records += 1;
         self.context.time = self.context.time.saturating_add(since);
         let time = Time(self.context.time);
 
@@ -527,9 +547,11 @@ impl<'a> Decoder<'a> {
             }
             _ => {
                 self.unknown += 1;
+                self.events += u64::from(kind::EVENTS.contains(&number));
                 return Ok(None);
             }
         };
+        self.events += 1;
         Ok(Some(Record::Event(Event { time, body: event })))
     }
 
@@ -613,6 +635,7 @@ fn number_to_end(number: u16) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Name;
     use proptest::prelude::*;
 
     fn task() -> impl Strategy<Value = Task> {

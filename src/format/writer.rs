@@ -16,7 +16,9 @@ pub const MAX_BATCH_BYTES: usize = 256 << 10;
 /// A chunk that cannot be written is not kept for later: its events are counted, and the next
 /// chunk that can be written begins with a `Lost` event that says how many and since when.
 /// After such an error `out` must stand again where the last good chunk ended
-/// ([`Writer::offset`]); where that cannot be, a reader finds the next chunk all the same.
+/// ([`Writer::offset`]); where that cannot be, a reader finds the next chunk all the same. It
+/// must not keep what it could not write, as a `BufWriter` does: a chunk that is written after it
+/// was counted as lost takes the place of the next one.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
@@ -142,7 +144,7 @@ impl<W: Write> Writer<W> {
                     count,
                     since,
                     reason: reason.into(),
-                })
+                });
             }
         }
     }
@@ -335,5 +337,16 @@ mod tests {
             .unwrap()
             .len();
         assert!(bytes <= 100_000 * 10, "{bytes}");
+    }
+
+    #[test]
+    fn long_words_of_the_recorder_are_cut_between_two_characters() {
+        let long = "ß".repeat(40_000);
+        let writer = Writer::start(Vec::new(), &Header::default()).unwrap();
+        let file = writer.finish(Time(1), &long, &[(&long, 7)]).unwrap();
+        let trace = read_trace(Cursor::new(file)).unwrap();
+        let kept = "ß".repeat(32_768);
+        assert_eq!(trace.integrity().ending, Ending::Finished(kept.clone()));
+        assert_eq!(trace.counters(), [(kept, 7)]);
     }
 }

@@ -3,6 +3,43 @@
 //! One [`Event`] type serves the recorder, the file and the views. A [`Trace`] is built from
 //! events by [`TraceBuilder`], which gives every task a serial [`TaskId`], so that a TID the
 //! kernel used twice still means two tasks.
+//!
+//! ```
+//! use tidline::format::Header;
+//! use tidline::model::{Birth, End, Ending, Event, EventBody, Integrity, Task, Time, TraceBuilder};
+//! use tidline::model::{Via, What};
+//!
+//! let (main, thread) = (Task::new(100, 100), Task::new(100, 101));
+//! let birth = || EventBody::Birth(Birth {
+//!     via: Via::Clone,
+//!     what: What::Thread,
+//!     parent: Some(main),
+//!     child: thread,
+//!     flags: None,
+//!     pc: None,
+//! });
+//! let exit = EventBody::Exit { task: thread, end: End::Code(0) };
+//!
+//! let mut builder = TraceBuilder::new(Header::default());
+//! for (time, body) in [(10, birth()), (20, exit), (30, birth())] {
+//!     builder.push(Event { time: Time(time), body });
+//! }
+//! let trace = builder.finish(Integrity {
+//!     ending: Ending::CutShort,
+//!     damage: vec![],
+//!     unknown_records: 0,
+//!     longer_records: 0,
+//!     trailing_bytes: 0,
+//!     chunks: 0,
+//!     file_bytes: 0,
+//! });
+//!
+//! // TID 101 was two threads.
+//! let threads: Vec<_> = trace.tasks().iter().filter(|record| record.task == thread).collect();
+//! assert_eq!(threads.len(), 2);
+//! assert_eq!((threads[0].ended, threads[1].ended), (Some(Time(20)), None));
+//! assert_eq!(trace.peak_alive(), 2);
+//! ```
 
 mod event;
 mod ids;

@@ -1,6 +1,7 @@
 //! A whole trace: its events in order, and the tasks they tell of.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::event::{Birth, Event, EventBody, What};
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
@@ -154,9 +155,12 @@ pub struct TraceBuilder {
     tasks: Vec<TaskRecord>,
     children: Vec<Vec<TaskId>>,
     live: HashMap<Tid, TaskId>,
-    members: HashMap<Pid, BTreeSet<TaskId>>,
+    /// The tasks of each thread group since its last exec, ended ones too.
+    members: HashMap<Pid, Vec<TaskId>>,
     peak_alive: usize,
     counters: Vec<(String, u64)>,
+    /// Where in `counters` a name is.
+    counter_places: HashMap<String, usize>,
     end: Time,
 }
 
@@ -174,6 +178,7 @@ impl TraceBuilder {
             members: HashMap::new(),
             peak_alive: 0,
             counters: Vec::new(),
+            counter_places: HashMap::new(),
             end: Time(0),
         }
     }
@@ -189,9 +194,12 @@ impl TraceBuilder {
 
     /// Notes what the recorder counted about itself. A later value of a name replaces an earlier.
     pub fn count(&mut self, name: String, value: u64) {
-        match self.counters.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.counters.push((name, value)),
+        match self.counter_places.entry(name) {
+            Entry::Occupied(place) => self.counters[*place.get()].1 = value,
+            Entry::Vacant(place) => {
+                self.counters.push((place.key().clone(), value));
+                place.insert(self.counters.len() - 1);
+            }
         }
     }
 
@@ -232,7 +240,7 @@ impl TraceBuilder {
                 name,
                 ..
             } => {
-                let parent = parent_pid.and_then(|pid| self.live_leader(pid));
+                let parent = parent_pid.and_then(|pid| self.live_id(Task::leader(pid)));
                 Some(self.add(*task, parent, Origin::Existing, time, name.clone()))
             }
             EventBody::Birth(birth) => Some(self.birth(birth, time)),
@@ -270,16 +278,23 @@ impl TraceBuilder {
     }
 
     fn exec(&mut self, task: Task, former: Tid, exe: &Name, name: &Name, time: Time) -> TaskId {
-        if former != task.tid
-            && let Some(&id) = self.live.get(&former)
-            && self.tasks[id.0 as usize].task.pid == task.pid
-        {
+        let caller = Task {
+            tid: former,
+            ..task
+        };
+        let caller = self.live_id(caller).filter(|_| former != task.tid);
+        if let Some(id) = caller {
             self.close(id, time, Ended::BecameLeader);
         }
-        let leader = self.live_or_inferred(task, time);
+        // A leader may have exited before its threads, as main() does with pthread_exit(3). The
+        // thread that calls exec then brings it back to life.
+        let leader = self
+            .live_id(task)
+            .unwrap_or_else(|| self.add(task, caller, Origin::Inferred, time, Name::default()));
         // An exec leaves one thread. Any other that is still here has lost its exit record.
-        for id in self.members.get(&task.pid).cloned().unwrap_or_default() {
-            if id != leader {
+        let others = self.members.insert(task.pid, vec![leader]);
+        for id in others.unwrap_or_default() {
+            if id != leader && self.tasks[id.0 as usize].ended.is_none() {
                 self.close(id, time, Ended::Missing);
             }
         }
@@ -292,15 +307,14 @@ impl TraceBuilder {
         leader
     }
 
-    fn live_leader(&self, pid: Pid) -> Option<TaskId> {
-        self.live.get(&Tid(pid.0)).copied()
+    fn live_id(&self, task: Task) -> Option<TaskId> {
+        let id = *self.live.get(&task.tid)?;
+        (self.tasks[id.0 as usize].task == task).then_some(id)
     }
 
     fn live_or_inferred(&mut self, task: Task, time: Time) -> TaskId {
-        match self.live.get(&task.tid) {
-            Some(&id) if self.tasks[id.0 as usize].task == task => id,
-            _ => self.add(task, None, Origin::Inferred, time, Name::default()),
-        }
+        self.live_id(task)
+            .unwrap_or_else(|| self.add(task, None, Origin::Inferred, time, Name::default()))
     }
 
     fn add(
@@ -336,7 +350,7 @@ impl TraceBuilder {
             self.children[parent.0 as usize].push(id);
         }
         self.live.insert(task.tid, id);
-        self.members.entry(task.pid).or_default().insert(id);
+        self.members.entry(task.pid).or_default().push(id);
         self.peak_alive = self.peak_alive.max(self.live.len());
         id
     }
@@ -345,15 +359,9 @@ impl TraceBuilder {
         let record = &mut self.tasks[id.0 as usize];
         record.ended = Some(time);
         record.how = how;
-        let Task { pid, tid } = record.task;
+        let tid = record.task.tid;
         if self.live.get(&tid) == Some(&id) {
             self.live.remove(&tid);
-        }
-        if let Some(members) = self.members.get_mut(&pid) {
-            members.remove(&id);
-            if members.is_empty() {
-                self.members.remove(&pid);
-            }
         }
     }
 
@@ -366,3 +374,6 @@ impl TraceBuilder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

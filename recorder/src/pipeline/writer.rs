@@ -12,6 +12,7 @@ use super::output::{Output, shown};
 use super::queue::{Receiver, Woken};
 use crate::clock::Clock;
 use crate::proc;
+use crate::say::say;
 
 /// Events are gathered so long before they are written. `kill -9` costs at most these.
 const GATHER: Duration = Duration::from_millis(100);
@@ -175,10 +176,10 @@ impl Work {
         {
             self.complained = true;
             let path = shown(self.writer.get_mut().path());
-            eprintln!(
-                "tidrec: {path}: {:#}; the recording goes on, what is lost is counted in the file",
+            say(format_args!(
+                "{path}: {:#}; the recording goes on, what is lost is counted in the file",
                 anyhow::Error::from(error)
-            );
+            ));
         }
     }
 

@@ -240,7 +240,7 @@ impl Tracker {
             } => {
                 self.created(now, tid, (via, what, child), (flags, pc), out);
             }
-            Stop::GroupStop { .. } => self.group_stop(now, tid, out),
+            Stop::Group { .. } => self.group_stop(now, tid, out),
             Stop::Trap { .. } => self.go_on(now, tid, 0, out),
             Stop::Signal { number, .. } => self.go_on(now, tid, number, out),
             Stop::Unknown => {
@@ -586,7 +586,7 @@ impl Tracker {
         });
         match stop {
             Stop::Ended { end } => early.end = Some((now, *end)),
-            Stop::GroupStop { .. } => {
+            Stop::Group { .. } => {
                 early.group_stop = true;
                 out.orders.push(Order::Hold(tid));
             }

@@ -22,7 +22,7 @@ pub(crate) enum Stop {
     /// A signal is about to be delivered.
     Signal { number: i32, pc: Option<u64> },
     /// Its thread group was stopped by a signal.
-    GroupStop { pc: Option<u64> },
+    Group { pc: Option<u64> },
     /// A first stop, an answer to an interrupt, or the end of a group-stop.
     Trap { pc: Option<u64> },
     /// It is gone.
@@ -37,7 +37,7 @@ impl Stop {
         match *self {
             Stop::Created { pc, .. }
             | Stop::Signal { pc, .. }
-            | Stop::GroupStop { pc }
+            | Stop::Group { pc }
             | Stop::Trap { pc } => pc,
             Stop::Exec { .. } | Stop::Ended { .. } | Stop::Unknown => None,
         }

@@ -301,7 +301,7 @@ fn signals_go_on_exactly_once_real_time_ones_too() {
 #[test]
 fn group_stops_are_kept_and_end_with_a_trap() {
     let mut script = Script::new();
-    let stop = Stop::GroupStop { pc: None };
+    let stop = Stop::Group { pc: None };
     assert_eq!(script.step(MAIN, stop), (vec![], vec![Order::Listen(MAIN)]));
     assert_eq!(script.step(MAIN, TRAP), (vec![], vec![resume(100)]));
 }
@@ -484,7 +484,7 @@ fn the_end_detaches_what_stands_and_interrupts_what_runs() {
     let mut script = Script::new();
     script.step(MAIN, thread(101));
     script.step(Tid(101), TRAP);
-    script.step(Tid(101), Stop::GroupStop { pc: None });
+    script.step(Tid(101), Stop::Group { pc: None });
     script.step(MAIN, thread(102));
     let (_, mut orders) = script.run(|tracker, _, out| tracker.end(out));
     orders.sort_by_key(|order| format!("{order:?}"));
@@ -493,7 +493,7 @@ fn the_end_detaches_what_stands_and_interrupts_what_runs() {
     // a thread in a group-stop stays in it; a creation that was under way is still told.
     assert_eq!(script.step(Tid(102), TRAP), (vec![], vec![let_go(102)]));
     assert_eq!(
-        script.step(Tid(101), Stop::GroupStop { pc: None }),
+        script.step(Tid(101), Stop::Group { pc: None }),
         (vec![], vec![let_go(101)])
     );
     assert_eq!(

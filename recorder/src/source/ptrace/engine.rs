@@ -358,7 +358,7 @@ impl<'a> Engine<'a> {
                     name,
                 }
             }
-            Change::GroupStop => Stop::GroupStop { pc: pc() },
+            Change::GroupStop => Stop::Group { pc: pc() },
             Change::Trap => Stop::Trap { pc: pc() },
             Change::Signal(number) => Stop::Signal { number, pc: pc() },
             Change::Unknown(_) => Stop::Unknown,

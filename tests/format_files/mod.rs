@@ -1,0 +1,311 @@
+//! Files for the tests of the format: small whole ones, and the parts to make broken ones from.
+//!
+//! Chunks are taken apart and put together here without the library, so that a wrong layout cannot
+//! agree with itself.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::io::Cursor;
+
+use tidline::format::{Header, Writer, read_trace};
+use tidline::model::{
+    Birth, DetachReason, End, Event, EventBody, GapReason, Pid, Task, Tid, Time, Trace, Via, What,
+};
+
+pub(crate) const CHUNK_HEADER: usize = 48;
+
+/// An event of each kind, and of each shape that a kind has.
+pub(crate) fn every_kind() -> Vec<Event> {
+    let (main, thread, child) = (Task::new(100, 100), Task::new(100, 101), Task::new(7, 7));
+    let birth = |via, what, parent, child, flags, pc| {
+        EventBody::Birth(Birth {
+            via,
+            what,
+            parent,
+            child,
+            flags,
+            pc,
+        })
+    };
+    let existing = |task, parent_pid, pc| EventBody::Existing {
+        task,
+        parent_pid,
+        name: b"sh".into(),
+        pc,
+    };
+    let exit = |task, end| EventBody::Exit { task, end };
+    let signal = |number, core| End::Signal { number, core };
+    let detach = |task, reason| EventBody::Detach { task, reason };
+    let gap = |reason, count| EventBody::Gap {
+        reason,
+        count,
+        since: Time(3),
+        detail: b"101 102".into(),
+    };
+    let bodies = [
+        existing(main, Some(Pid(1)), Some(0x40_1000)),
+        existing(Task::new(100, 4_194_303), None, None),
+        birth(
+            Via::Clone,
+            What::Thread,
+            Some(main),
+            thread,
+            Some(0x3d_0f00),
+            Some(u64::MAX),
+        ),
+        birth(
+            Via::Fork,
+            What::Process,
+            Some(thread),
+            child,
+            Some(0x120_0011),
+            Some(1),
+        ),
+        birth(
+            Via::Vfork,
+            What::Thread,
+            Some(main),
+            Task::new(100, 300),
+            None,
+            None,
+        ),
+        birth(
+            Via::Vfork,
+            What::Process,
+            None,
+            Task::new(301, 301),
+            Some(0),
+            Some(0),
+        ),
+        birth(
+            Via::Clone,
+            What::Thread,
+            None,
+            Task::new(301, 302),
+            Some(0x3d_0f00),
+            Some(u64::MAX),
+        ),
+        EventBody::Rename {
+            task: thread,
+            name: b"\x1b[2J\xff".into(),
+        },
+        EventBody::Exec {
+            task: main,
+            former_tid: Tid(101),
+            exe: b"/bin/true".into(),
+            name: b"true".into(),
+        },
+        EventBody::Exec {
+            task: child,
+            former_tid: Tid(7),
+            exe: b"".into(),
+            name: b"".into(),
+        },
+        exit(Task::new(301, 302), End::Code(255)),
+        exit(Task::new(301, 301), signal(9, false)),
+        exit(child, signal(11, true)),
+        exit(Task::new(u32::MAX, u32::MAX), End::Unknown),
+        detach(Task::new(0, 0), DetachReason::NewThread),
+        detach(Task::new(5, 6), DetachReason::FollowFork),
+        detach(Task::new(5, 7), DetachReason::Other(200)),
+        gap(GapReason::AttachIncomplete, 0),
+        gap(GapReason::Untraced, 2),
+        gap(GapReason::TraceeLost, 251),
+        gap(GapReason::Other(9), u64::MAX),
+        EventBody::Lost {
+            count: 70_000,
+            since: Time(1 << 40),
+            reason: b"a full queue".into(),
+        },
+        EventBody::Mark {
+            text: "here \u{202e}".into(),
+        },
+        exit(main, End::Code(0)),
+    ];
+    let times = (0u64..).map(|n| Time(n * n * 1000));
+    let events = times.zip(bodies).map(|(time, body)| Event { time, body });
+    events.collect()
+}
+
+/// A header with something in every field.
+pub(crate) fn header() -> Header {
+    Header {
+        trace_id: u128::MAX - 5,
+        segment: 3,
+        boot_id: "00000000-1111-2222-3333-444444444444".into(),
+        options: vec![
+            ("follow-fork".into(), "both".into()),
+            (String::new(), "x".into()),
+        ],
+        launched: true,
+        start_monotonic_ns: 1 << 50,
+        utc_offset_s: -5400,
+        ..tidline::synth::header()
+    }
+}
+
+/// A finished file whose chunks hold so many events each.
+pub(crate) fn file_of(header: &Header, events: &[Event], per_chunk: usize) -> Vec<u8> {
+    let mut writer = Writer::start(Vec::new(), header).unwrap();
+    for batch in events.chunks(per_chunk) {
+        for event in batch {
+            writer.push(event).unwrap();
+        }
+        writer.flush(batch[batch.len() - 1].time).unwrap();
+    }
+    let now = Time(events.last().map_or(0, |event| event.time.0) + 10);
+    let counters = [("stops", 4), ("bytes", 1 << 33), ("stops", 5)];
+    writer.finish(now, "target ended", &counters).unwrap()
+}
+
+/// A small file of six chunks, and its events.
+pub(crate) fn small() -> (Vec<u8>, Vec<Event>) {
+    let events = every_kind();
+    let file = file_of(&Header::default(), &events, 5);
+    (file, events)
+}
+
+pub(crate) fn read(file: impl AsRef<[u8]>) -> Trace {
+    read_trace(Cursor::new(file)).expect("the header is whole")
+}
+
+/// Where each chunk of a good file begins, and the file's length behind them.
+pub(crate) fn boundaries(file: &[u8]) -> Vec<usize> {
+    let u32_at = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+    let mut at = 20 + u32_at(12);
+    let mut out = vec![at];
+    while at < file.len() {
+        assert_eq!(file[at..at + 4], *b"\xf5TDC");
+        at += CHUNK_HEADER + u32_at(at + 12);
+        out.push(at);
+    }
+    out
+}
+
+/// The header and the chunks of a good file, apart.
+pub(crate) fn parts(file: &[u8]) -> Vec<Vec<u8>> {
+    let ends = boundaries(file);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let ranges = starts.zip(ends.iter().copied());
+    ranges
+        .map(|(start, end)| file[start..end].to_vec())
+        .collect()
+}
+
+/// A chunk's fixed part. What it says need not be true.
+pub(crate) struct Claim {
+    pub(crate) kind: u8,
+    pub(crate) codec: u8,
+    pub(crate) number: u32,
+    pub(crate) stored: u32,
+    pub(crate) raw: u32,
+    pub(crate) records: u32,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) crc: u32,
+}
+
+impl Claim {
+    /// The truth about a raw payload.
+    pub(crate) fn of(payload: &[u8], records: u32) -> Self {
+        Claim {
+            kind: 1,
+            codec: 0,
+            number: 0,
+            stored: payload.len() as u32,
+            raw: payload.len() as u32,
+            records,
+            first: 0,
+            last: 0,
+            crc: crc32fast::hash(payload),
+        }
+    }
+
+    pub(crate) fn followed_by(&self, payload: &[u8]) -> Vec<u8> {
+        let mut out = b"\xf5TDC".to_vec();
+        out.extend([self.kind, self.codec, 0, 0]);
+        for value in [self.number, self.stored, self.raw, self.records] {
+            out.extend(value.to_le_bytes());
+        }
+        for value in [self.first, self.last] {
+            out.extend(value.to_le_bytes());
+        }
+        out.extend(self.crc.to_le_bytes());
+        out.extend(crc32fast::hash(&out).to_le_bytes());
+        out.extend(payload);
+        out
+    }
+}
+
+/// The bytes of a file's header, by the library's writer.
+pub(crate) fn header_bytes() -> Vec<u8> {
+    Writer::start(Vec::new(), &Header::default())
+        .unwrap()
+        .get_mut()
+        .clone()
+}
+
+/// Files that only an adversary writes: so many bytes of what costs a careless reader most.
+pub(crate) fn hostile(len: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let claim = |stored: u32| Claim {
+        stored,
+        raw: stored,
+        crc: 1,
+        ..Claim::of(b"", 1)
+    };
+    let too_long = claim(16 << 20).followed_by(b"");
+    let wrong = claim((len / 2).min(16 << 20) as u32).followed_by(b"");
+    let small_wrong = claim(1000).followed_by(b"");
+    let mut trace = b"\x89TID\r\n\x1a\n".to_vec();
+    trace.extend([1, 0, 0, 0]);
+    trace.extend((1u32 << 20).to_le_bytes());
+    let empty = Claim::of(b"", 0).followed_by(b"");
+    let mut empty_and_garbage = empty.clone();
+    empty_and_garbage.push(0);
+    let filled = |pattern: &[u8]| {
+        let mut file = header_bytes();
+        file.extend(pattern.iter().copied().cycle().take(len));
+        file
+    };
+    vec![
+        (
+            "headers that claim more than the file has",
+            filled(&too_long),
+        ),
+        ("headers of half the file, wrong checksums", filled(&wrong)),
+        (
+            "headers of a thousand bytes, wrong checksums",
+            filled(&small_wrong),
+        ),
+        ("heads of other traces", filled(&trace)),
+        ("markers", filled(b"\xf5TDC")),
+        ("first bytes of markers", filled(b"\xf5")),
+        ("the same empty chunk", filled(&empty)),
+        ("empty chunks and garbage", filled(&empty_and_garbage)),
+        ("zeros", filled(b"\0")),
+        ("counters of many names", many_counters(len)),
+    ]
+}
+
+fn many_counters(len: usize) -> Vec<u8> {
+    let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
+    writer.flush(Time(0)).unwrap();
+    let mut file = writer.get_mut().clone();
+    let mut number = 0u32;
+    let mut chunk = 1;
+    while file.len() < len {
+        let mut payload = Vec::new();
+        for _ in 0..10_000 {
+            number += 1;
+            payload.extend([64, 0, 10, 8]);
+            payload.extend(format!("{number:08}").into_bytes());
+            payload.push(1);
+        }
+        let claim = Claim {
+            number: chunk,
+            ..Claim::of(&payload, 10_000)
+        };
+        file.extend(claim.followed_by(&payload));
+        chunk += 1;
+    }
+    file
+}

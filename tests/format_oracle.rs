@@ -1,0 +1,342 @@
+//! The library against a second reader, `format_reader.py`, that was written from the
+//! specification alone: on a trace with every kind of record, and on that trace broken in every
+//! way that one byte can break it, both say the same.
+
+use std::fmt::Write as _;
+use std::io::{Cursor, Write as _};
+use std::process::{Command, Stdio};
+
+use tidline::format::{Error, Header, read_trace};
+use tidline::model::{
+    DetachReason, End, Ending, Event, EventBody, GapReason, Name, Task, Time, Trace,
+};
+use tidline::synth::{self, Plan};
+
+mod format_files;
+use format_files::{Claim, boundaries, every_kind, file_of, header, hostile, parts, small};
+
+const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format_reader.py");
+
+/// What the second reader says of files; `None` if this host has no Python.
+fn second_opinion(files: &[Vec<u8>]) -> Option<Vec<String>> {
+    let mut python = Command::new("python3");
+    // Many files go through one pipe: each behind its length.
+    python.args([READER, "--framed"]);
+    python.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut python = match python.spawn() {
+        Ok(child) => child,
+        Err(error) if std::env::var_os("CI").is_none() => {
+            eprintln!("NOT TESTED: python3 does not start ({error}), so nothing was compared");
+            return None;
+        }
+        Err(error) => panic!("python3, which this test needs, does not start: {error}"),
+    };
+    let mut input = Vec::new();
+    for file in files {
+        input.extend((file.len() as u32).to_le_bytes());
+        input.extend(file);
+    }
+    let mut stdin = python.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || stdin.write_all(&input));
+    let output = python.wait_with_output().unwrap();
+    feeder.join().unwrap().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let opinions: Vec<String> = text.split_terminator("--\n").map(String::from).collect();
+    assert_eq!(opinions.len(), files.len());
+    Some(opinions)
+}
+
+fn compare(files: &[Vec<u8>]) {
+    let Some(opinions) = second_opinion(files) else {
+        return;
+    };
+    for (index, (file, theirs)) in files.iter().zip(opinions).enumerate() {
+        let ours = match read_trace(Cursor::new(file)) {
+            Ok(trace) => json(&trace),
+            Err(Error::Io { .. }) => panic!("reading from memory failed"),
+            Err(_) => {
+                let unreadable = theirs.starts_with("{\"unreadable\"");
+                assert!(unreadable, "file {index}: only the library refuses it");
+                continue;
+            }
+        };
+        let differs = ours.lines().zip(theirs.lines()).find(|(a, b)| a != b);
+        let short = differs.map(|(a, b)| (a.get(..300).unwrap_or(a), b.get(..300).unwrap_or(b)));
+        assert_eq!(
+            short, None,
+            "file {index}: the library, and the second reader"
+        );
+        assert_eq!(ours.lines().count(), theirs.lines().count(), "file {index}");
+    }
+}
+
+#[test]
+fn both_read_every_kind_of_record() {
+    let events = every_kind();
+    let repeated: Vec<Event> = (0..40).flat_map(|_| events.clone()).collect();
+    let synthetic = synth::events(Plan {
+        events: 3000,
+        width: 40,
+        seed: 7,
+    });
+    compare(&[
+        file_of(&header(), &events, 100),
+        file_of(&header(), &events, 1),
+        file_of(&Header::default(), &repeated, 400), // packed, and times that go back
+        file_of(&Header::default(), &synthetic, 1000),
+        file_of(&Header::default(), &[], 1),
+    ]);
+}
+
+#[test]
+fn both_read_what_a_later_writer_may_write() {
+    let (file, _) = small();
+    let parts = parts(&file);
+    // An unknown event, an unknown note, and an EXIT with two bytes more than it has here.
+    let payload = [63, 1, 2, 9, 9, 200, 1, 0, 19, 1, 5, 20, 20, 3, 8, 8];
+    let known_kind = Claim::of(&payload, 3).followed_by(&payload);
+    let unknown_kind = Claim {
+        kind: 77,
+        ..Claim::of(&payload, 3)
+    };
+    let end = [65, 0, 5, 2, 2, b'o', b'k', 0];
+    let end = Claim {
+        kind: 2,
+        number: 1,
+        ..Claim::of(&end, 1)
+    }
+    .followed_by(&end);
+    let header = &parts[0];
+    compare(&[
+        [header, &known_kind[..], &end].concat(),
+        [header, &unknown_kind.followed_by(&payload)[..]].concat(),
+    ]);
+    let trace = format_files::read([header, &known_kind[..], &end].concat());
+    assert!(trace.is_complete(), "{:?}", trace.integrity());
+    assert_eq!(trace.integrity().unknown_records, 2);
+    assert_eq!(trace.integrity().longer_records, 2);
+}
+
+#[test]
+fn both_say_the_same_of_a_file_with_any_byte_changed_or_its_end_cut_off() {
+    let (file, _) = small();
+    let mut files: Vec<Vec<u8>> = (0..file.len()).map(|end| file[..end].to_vec()).collect();
+    for at in 0..file.len() {
+        let mut flipped = file.clone();
+        flipped[at] ^= 1 << (at % 8);
+        files.push(flipped);
+    }
+    compare(&files);
+}
+
+#[test]
+fn both_say_the_same_of_files_put_together_wrongly() {
+    let (file, _) = small();
+    let whole = parts(&file);
+    let cut = &file[..boundaries(&file)[2] + 60];
+    let mut files = vec![
+        [&file[..], &file].concat(),
+        [cut, &file].concat(),
+        [&file[..], &[0; 5000]].concat(),
+        [cut, &whole[3..].concat()].concat(),
+    ];
+    for index in 1..whole.len() {
+        let without = [&whole[..index], &whole[index + 1..]].concat().concat();
+        let twice = [&whole[..=index], &whole[index..]].concat().concat();
+        let garbage = vec![b"\x89TID\xf5TDC\0\xf5".to_vec()];
+        let between = [&whole[..index], &garbage, &whole[index..]].concat();
+        files.extend([without, twice, between.concat()]);
+    }
+    let hostile = hostile(20_000).into_iter().map(|(_, file)| file);
+    files.extend(hostile);
+    compare(&files);
+}
+
+// The library's view, in the second reader's words.
+
+fn json(trace: &Trace) -> String {
+    let mut out = format!("{{\"header\":{}}}\n", header_json(trace.header()));
+    for event in trace.events() {
+        let _ = writeln!(
+            out,
+            "{{\"time\":{},{}}}",
+            event.time.0,
+            body_json(&event.body)
+        );
+    }
+    let counters = trace.counters().iter();
+    let counters: Vec<String> = counters
+        .map(|(name, value)| format!("[{name:?},{value}]"))
+        .collect();
+    let _ = writeln!(out, "{{\"counters\":[{}]}}", counters.join(","));
+    let integrity = trace.integrity();
+    for damage in &integrity.damage {
+        let _ = writeln!(
+            out,
+            "{{\"damage\":{{\"offset\":{},\"bytes\":{},\"after\":{},\"before\":{}}}}}",
+            damage.offset,
+            damage.bytes,
+            damage.after.0,
+            optional(damage.before.map(|Time(time)| time)),
+        );
+    }
+    let ending = match &integrity.ending {
+        Ending::Finished(reason) => format!("{reason:?}"),
+        Ending::CutShort => "null".into(),
+    };
+    let _ = writeln!(
+        out,
+        "{{\"ending\":{ending},\"unknown_records\":{},\"longer_records\":{},\"trailing_bytes\":{},\
+         \"chunks\":{},\"end\":{}}}",
+        integrity.unknown_records,
+        integrity.longer_records,
+        integrity.trailing_bytes,
+        integrity.chunks,
+        trace.end().0,
+    );
+    out
+}
+
+fn header_json(header: &Header) -> String {
+    let options = header.options.iter();
+    let options: Vec<String> = options
+        .map(|(name, value)| format!("[{name:?},{value:?}]"))
+        .collect();
+    let targets = header.targets.iter().map(|target| {
+        let command = target.command.iter();
+        let command: Vec<String> = command.map(|argument| hex(argument)).collect();
+        format!(
+            "{{\"pid\":{},\"command\":[{}]}}",
+            target.pid,
+            command.join(",")
+        )
+    });
+    let targets: Vec<String> = targets.collect();
+    format!(
+        "{{\"trace_id\":\"{:x}\",\"segment\":{},\"host\":{:?},\"kernel\":{:?},\"arch\":{:?},\
+         \"boot_id\":{:?},\"recorder\":{:?},\"backend\":{:?},\"options\":[{}],\"launched\":{},\
+         \"targets\":[{}],\"start_monotonic_ns\":{},\"start_wall_ns\":{},\"utc_offset_s\":{}}}",
+        header.trace_id,
+        header.segment,
+        header.host,
+        header.kernel,
+        header.arch,
+        header.boot_id,
+        header.recorder,
+        header.backend,
+        options.join(","),
+        header.launched,
+        targets.join(","),
+        header.start_monotonic_ns,
+        header.start_wall_ns,
+        header.utc_offset_s,
+    )
+}
+
+fn body_json(body: &EventBody) -> String {
+    let kind = format!("\"kind\":\"{}\"", body.kind());
+    let rest = match body {
+        EventBody::Existing {
+            task,
+            parent_pid,
+            name,
+            pc,
+        } => format!(
+            "{},\"parent_pid\":{},\"pc\":{},\"name\":{}",
+            task_json(*task),
+            optional(parent_pid.map(|pid| pid.0)),
+            optional(*pc),
+            name_json(name),
+        ),
+        EventBody::Birth(birth) => format!(
+            "\"what\":\"{}\",\"parent_pid\":{},\"parent_tid\":{},\"pid\":{},\"tid\":{},\
+             \"pc\":{},\"flags\":{}",
+            birth.what.as_str(),
+            optional(birth.parent.map(|task| task.pid)),
+            optional(birth.parent.map(|task| task.tid)),
+            birth.child.pid,
+            birth.child.tid,
+            optional(birth.pc),
+            optional(birth.flags),
+        ),
+        EventBody::Exec {
+            task,
+            former_tid,
+            exe,
+            name,
+        } => format!(
+            "{},\"former_tid\":{former_tid},\"exe\":{},\"name\":{}",
+            task_json(*task),
+            name_json(exe),
+            name_json(name),
+        ),
+        EventBody::Exit { task, end } => {
+            let end = match end {
+                End::Code(code) => format!("\"code\":{code}"),
+                End::Signal { number, core } => format!("\"signal\":{number},\"core\":{core}"),
+                End::Unknown => "\"unknown\":true".into(),
+            };
+            format!("{},{end}", task_json(*task))
+        }
+        EventBody::Rename { task, name } => {
+            format!("{},\"name\":{}", task_json(*task), name_json(name))
+        }
+        EventBody::Detach { task, reason } => {
+            let reason = match reason {
+                DetachReason::NewThread => 1,
+                DetachReason::FollowFork => 2,
+                DetachReason::Other(number) => *number,
+            };
+            format!("{},\"reason\":{reason}", task_json(*task))
+        }
+        EventBody::Gap {
+            reason,
+            count,
+            since,
+            detail,
+        } => {
+            let reason = match reason {
+                GapReason::AttachIncomplete => 1,
+                GapReason::Untraced => 2,
+                GapReason::TraceeLost => 3,
+                GapReason::Other(number) => *number,
+            };
+            let detail = name_json(detail);
+            format!(
+                "\"reason\":{reason},\"count\":{count},\"since\":{},\"detail\":{detail}",
+                since.0
+            )
+        }
+        EventBody::Lost {
+            count,
+            since,
+            reason,
+        } => format!(
+            "\"count\":{count},\"since\":{},\"reason\":{}",
+            since.0,
+            name_json(reason)
+        ),
+        EventBody::Mark { text } => format!("\"text\":{}", name_json(text)),
+    };
+    format!("{kind},{rest}")
+}
+
+fn task_json(task: Task) -> String {
+    format!("\"tid\":{},\"pid\":{}", task.tid, task.pid)
+}
+
+fn name_json(name: &Name) -> String {
+    hex(name.as_bytes())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes
+        .iter()
+        .fold(String::new(), |out, byte| out + &format!("{byte:02x}"));
+    format!("\"{digits}\"")
+}
+
+fn optional<T: ToString>(value: Option<T>) -> String {
+    value.map_or("null".into(), |value| value.to_string())
+}
