@@ -1,17 +1,16 @@
 //! Asking at the terminal which side of a fork to follow.
 //!
 //! The tracer must not wait for a person: other threads go on meanwhile. So a thread of its own
-//! asks on `/dev/tty`, one question after the other, and wakes the tracer with a `SIGCHLD` when
-//! there is an answer.
+//! asks on `/dev/tty`, one question after the other, and rings when there is an answer.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use nix::sys::signal::{Signal, kill};
 use tidline::model::{Name, Tid};
 
+use crate::doorbell::Doorbell;
 use crate::tracker::Choice;
 
 /// One fork that waits for an answer.
@@ -20,6 +19,24 @@ pub(crate) struct Question {
     pub(crate) creator: Tid,
     pub(crate) child: Tid,
     pub(crate) name: Name,
+}
+
+/// The controlling terminal, whatever stdin and stdout are.
+pub(crate) struct Terminal {
+    read: BufReader<File>,
+    write: File,
+}
+
+impl Terminal {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn open() -> io::Result<Self> {
+        let write = File::options().write(true).open("/dev/tty")?;
+        let read = BufReader::new(File::open("/dev/tty")?);
+        Ok(Terminal { read, write })
+    }
 }
 
 /// The asking thread's other end. Dropping it ends the asking.
@@ -41,18 +58,16 @@ struct State {
 }
 
 impl Asker {
-    /// Opens the terminal.
+    /// Starts to ask. Rings when there is an answer.
     ///
     /// # Errors
-    /// If there is none.
-    pub(crate) fn start() -> io::Result<Self> {
-        let write = File::options().write(true).open("/dev/tty")?;
-        let read = BufReader::new(File::open("/dev/tty")?);
+    /// If the thread cannot be started.
+    pub(crate) fn start(terminal: Terminal, doorbell: Doorbell) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let its = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("tidrec-ask".into())
-            .spawn(move || its.ask_on(read, write))?;
+            .spawn(move || its.ask_on(terminal.read, terminal.write, &doorbell))?;
         Ok(Asker { shared })
     }
 
@@ -83,11 +98,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask_on(&self, mut read: impl BufRead, mut write: impl Write) {
+    fn ask_on(&self, mut read: impl BufRead, mut write: impl Write, doorbell: &Doorbell) {
         while let Some(question) = self.next() {
             let choice = ask(&question, &mut read, &mut write);
             self.lock().answers.push((question.child, choice));
-            let _ = kill(nix::unistd::getpid(), Signal::SIGCHLD);
+            doorbell.ring();
         }
     }
 

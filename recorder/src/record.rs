@@ -11,9 +11,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tidline::format::{Header, Target, Writer};
 use tidline::model::{End, Pid, Tid, Time};
 
-use crate::ask::Asker;
+use crate::ask::{Asker, Terminal};
 use crate::cli::{Cli, FollowFork, NewThreads};
 use crate::clock::Clock;
+use crate::doorbell::Doorbell;
 use crate::pipeline::queue::queue;
 use crate::pipeline::{Output, Summary, WriterThread, shown};
 use crate::preflight;
@@ -38,8 +39,8 @@ const INCOMPLETE: u8 = 3;
 /// # Errors
 /// If nothing could be recorded.
 pub(crate) fn record(cli: &Cli) -> Result<u8> {
-    let asker = match cli.follow_fork {
-        FollowFork::Ask => Some(Asker::start().context(
+    let terminal = match cli.follow_fork {
+        FollowFork::Ask => Some(Terminal::open().context(
             "--follow-fork ask needs a terminal to ask at, and there is none: choose parent, \
              child or both",
         )?),
@@ -47,13 +48,13 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
     };
     let signals = Signals::block(cli.command.is_empty())?;
     if cli.command.is_empty() {
-        attach_and_record(cli, &signals, asker)
+        attach_and_record(cli, &signals, terminal)
     } else {
-        launch_and_record(cli, &signals, asker)
+        launch_and_record(cli, &signals, terminal)
     }
 }
 
-fn attach_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Result<u8> {
+fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -> Result<u8> {
     let mut pids: Vec<Pid> = Vec::new();
     for pid in cli.pids.iter().copied().map(Pid) {
         if !pids.contains(&pid) {
@@ -73,7 +74,11 @@ fn attach_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
     let session = Session::open(cli, clock, name.as_bytes(), targets)?;
 
     let (sender, receiver) = queue();
-    let mut engine = Engine::new(policy(cli), clock, signals.waited, &sender, asker);
+    let doorbell = Doorbell::start(signals.waited, clock)?;
+    let asker = terminal
+        .map(|terminal| Asker::start(terminal, doorbell.clone()))
+        .transpose()?;
+    let mut engine = Engine::new(policy(cli), clock, doorbell.clone(), &sender, asker);
     let writer = WriterThread::start(session.writer, receiver, clock)?;
     let mut refused = None;
     for pid in &pids {
@@ -115,11 +120,18 @@ fn attach_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
     let counters = counters(&engine, sender.high_water());
     drop(engine);
     drop(sender);
-    let finished = finish(writer, signals, reason, &counters, &session.path, cli.quiet)?;
+    let finished = finish(
+        writer,
+        &doorbell,
+        reason,
+        &counters,
+        &session.path,
+        cli.quiet,
+    )?;
     Ok(if finished { FINISHED } else { INCOMPLETE })
 }
 
-fn launch_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Result<u8> {
+fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -> Result<u8> {
     let launched = Launched::fork(&cli.command, signals.before).context("cannot fork")?;
     let pid = launched.pid;
     let clock = Clock::start();
@@ -136,7 +148,11 @@ fn launch_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
     let session = Session::open(cli, clock, name.as_bytes(), targets)?;
 
     let (sender, receiver) = queue();
-    let mut engine = Engine::new(policy(cli), clock, signals.waited, &sender, asker);
+    let doorbell = Doorbell::start(signals.waited, clock)?;
+    let asker = terminal
+        .map(|terminal| Asker::start(terminal, doorbell.clone()))
+        .transpose()?;
+    let mut engine = Engine::new(policy(cli), clock, doorbell.clone(), &sender, asker);
     let writer = WriterThread::start(session.writer, receiver, clock)?;
     if let Err(error) = engine.launch(pid) {
         session.path.discard();
@@ -158,10 +174,17 @@ fn launch_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
         session.path.discard();
         return Ok(cannot_run(&cli.command[0], &error));
     }
-    finish(writer, signals, reason, &counters, &session.path, cli.quiet)?;
+    finish(
+        writer,
+        &doorbell,
+        reason,
+        &counters,
+        &session.path,
+        cli.quiet,
+    )?;
     let end = match (end, reason) {
         // The command itself was let go (--follow-fork child) and still runs.
-        (None, Reason::TargetEnded) => wait_for(pid, signals),
+        (None, Reason::TargetEnded) => wait_for(pid, &doorbell),
         _ => end,
     };
     Ok(match end {
@@ -172,7 +195,7 @@ fn launch_and_record(cli: &Cli, signals: &Signals, asker: Option<Asker>) -> Resu
 }
 
 /// Waits for a child that is no tracee any more; `None` if a signal ends the wait first.
-fn wait_for(pid: Pid, signals: &Signals) -> Option<End> {
+fn wait_for(pid: Pid, doorbell: &Doorbell) -> Option<End> {
     loop {
         if let Ok(Some(report)) = sys::wait(Some(Tid(pid.0)), Take::Peek) {
             return match report.what {
@@ -180,10 +203,10 @@ fn wait_for(pid: Pid, signals: &Signals) -> Option<End> {
                 _ => None,
             };
         }
-        let arrived = sys::take_signal(&signals.waited, Duration::from_secs(1));
-        if arrived.is_some_and(|arrived| arrived.number != Signal::SIGCHLD as i32) {
+        if doorbell.take().is_some() {
             return None;
         }
+        let _ = sys::take_chld(Duration::from_millis(100));
     }
 }
 
@@ -203,7 +226,7 @@ fn cannot_run(command: &OsString, error: &std::io::Error) -> u8 {
 /// Waits until all is written, and says what was recorded; whether all of it is in the file.
 fn finish(
     writer: WriterThread,
-    signals: &Signals,
+    doorbell: &Doorbell,
     reason: Reason,
     counters: &[(&str, u64)],
     path: &OutputPath,
@@ -213,10 +236,8 @@ fn finish(
     let mut waited = Duration::ZERO;
     while !writer.is_done() {
         const STEP: Duration = Duration::from_millis(5);
-        if let Some(arrived) = sys::take_signal(&signals.waited, STEP)
-            && arrived.number != Signal::SIGCHLD as i32
-            && waited > PATIENCE
-        {
+        std::thread::sleep(STEP);
+        if doorbell.take().is_some() && waited > PATIENCE {
             bail!(
                 "{} did not take the last events: they are lost",
                 path.shown()
@@ -306,16 +327,18 @@ fn policy(cli: &Cli) -> Policy {
 struct Signals {
     /// The mask as it was: a launched command gets it.
     before: SigSet,
-    /// What is waited for.
+    /// Those that end a recording.
     waited: SigSet,
 }
 
 impl Signals {
     /// Blocks them, in every thread that is started from here on.
     fn block(attaching: bool) -> Result<Self> {
-        let mut waited = stop_signals();
-        waited.add(Signal::SIGCHLD);
-        let before = waited.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let waited = stop_signals();
+        let mut blocked = waited;
+        blocked.add(Signal::SIGCHLD);
+        blocked.add(Signal::SIGALRM);
+        let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         if attaching {
             // A stopped tracer would leave the target standing at its next creation. (A launched
             // command is in our process group: Ctrl-Z stops both, and fg continues both.)

@@ -10,21 +10,26 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use tidline::model::{End, Event, Pid, Task, Tid, Time, Via, What};
 
-use super::sys::{self, Arrived, Take};
+use super::sys::{self, Take};
 use super::tracee;
 use super::wait::{Change, Report};
 use crate::ask::{Asker, Question};
 use crate::clock::Clock;
+use crate::doorbell::Doorbell;
 use crate::pipeline::queue::Sender;
 use crate::proc;
 use crate::stats::Stats;
 use crate::tracker::{Identity, Order, Output, Policy, Stop, Tracker};
 
-/// With fewer tracees than this a look at all of them costs less than being clever.
-const FEW: usize = 64;
+/// Up to so many tracees it is cheaper to look at all of them than to be woken by a signal.
+const FEW: usize = 256;
+/// A sleep that only ends when something happens.
+const FOR_LONG_NS: u64 = 60_000_000_000;
 /// How often all tracees are looked at while there are many of them, ns. `SIGCHLD` says which
 /// one changed, but signals merge: one that merged away is found by this look.
 const SCAN_EVERY_NS: u64 = 2_000_000;
+/// So many creators are looked at by TID whenever something is reported, 0.2 us each.
+const CREATORS: usize = 8;
 /// After so many reports in a row the threads at the end of the kernel's list get their turn.
 const FAIR_SHARE: usize = 64;
 /// How long tracees may take to stop when all are to be let go. Those that do not (in vfork, or
@@ -44,7 +49,6 @@ pub(crate) enum Reason {
 pub(crate) struct Engine<'a> {
     pub(super) tracker: Tracker,
     pub(super) clock: Clock,
-    pub(super) signals: SigSet,
     pub(super) stats: Stats,
     queue: &'a Sender,
     asker: Option<Asker>,
@@ -53,26 +57,28 @@ pub(crate) struct Engine<'a> {
     pub(super) out: Output,
     /// Threads to look at first: their report is likely there.
     hot: VecDeque<Tid>,
+    /// The last creators, the latest first.
+    creators: VecDeque<Tid>,
     /// All tracees, in no order, for the fair share; some may have ended.
     roster: VecDeque<Tid>,
     last_scan: Time,
     /// Something was reported since all tracees were last looked at.
     scan_owed: bool,
-    pending: VecDeque<Arrived>,
+    doorbell: Doorbell,
+    alarm: Option<Time>,
 }
 
 impl<'a> Engine<'a> {
     pub(crate) fn new(
         policy: Policy,
         clock: Clock,
-        signals: SigSet,
+        doorbell: Doorbell,
         queue: &'a Sender,
         asker: Option<Asker>,
     ) -> Self {
         Engine {
             tracker: Tracker::new(policy),
             clock,
-            signals,
             stats: Stats::default(),
             queue,
             asker,
@@ -80,10 +86,12 @@ impl<'a> Engine<'a> {
             launched_end: None,
             out: Output::default(),
             hot: VecDeque::new(),
+            creators: VecDeque::new(),
             roster: VecDeque::new(),
             last_scan: Time(0),
             scan_owed: false,
-            pending: VecDeque::new(),
+            doorbell,
+            alarm: None,
         }
     }
 
@@ -115,31 +123,36 @@ impl<'a> Engine<'a> {
     /// Records until the target ends, a signal comes, or `until` is reached; lets all go.
     pub(crate) fn run(&mut self, until: Option<Time>) -> Reason {
         let mut until = until.map(|time| (time, Reason::Duration));
+        let mut reports = 0usize;
         loop {
-            self.drain();
+            self.attend(until.map(|(time, _)| time));
             if self.tracker.is_empty() {
                 return Reason::TargetEnded;
             }
-            let now = self.clock.now();
             if let Some((time, reason)) = until
-                && time <= now
+                && time <= self.clock.now()
             {
                 self.let_all_go();
                 return reason;
             }
-            let Some(arrived) = self.sleep(now, until.map(|(time, _)| time)) else {
-                continue;
-            };
-            if is_stop_request(arrived.number) {
+            while let Some(arrived) = self.doorbell.take() {
                 let reason = Reason::Signal(arrived.number);
                 let from_terminal = arrived.by_kernel && arrived.number == libc::SIGINT;
                 let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
                 if from_terminal && first && self.launched.is_some() {
                     // The command got it too. What it does about it belongs in the recording.
-                    until = Some((Time(now.0 + INTERRUPT_GRACE_NS), reason));
+                    let grace = Time(self.clock.now().0 + INTERRUPT_GRACE_NS);
+                    until = Some((grace, reason));
                 } else {
                     self.let_all_go();
                     return reason;
+                }
+            }
+            if let Some(report) = self.next_report() {
+                self.handle(report);
+                reports += 1;
+                if reports.is_multiple_of(FAIR_SHARE) {
+                    self.serve_the_roster();
                 }
             }
         }
@@ -149,97 +162,89 @@ impl<'a> Engine<'a> {
     pub(crate) fn let_all_go(&mut self) {
         self.asker = None;
         let start = self.clock.now();
+        let limit = Time(start.0 + DETACH_LIMIT_NS);
         let mut out = std::mem::take(&mut self.out);
         self.tracker.end(&mut out);
         self.out = out;
         self.carry_out(start);
-        while !self.tracker.is_empty() && self.clock.now().0 < start.0 + DETACH_LIMIT_NS {
-            self.scan_owed = true;
-            self.drain();
-            if self.tracker.is_empty() {
+        loop {
+            self.attend(Some(limit));
+            if self.tracker.is_empty() || self.clock.now() >= limit {
                 break;
             }
-            let _ = sys::take_signal(&self.signals, Duration::from_millis(1));
+            if let Some(report) = self.next_report() {
+                self.handle(report);
+            }
         }
         self.stats.detach_ns = self.clock.now().0 - start.0;
         self.stats.left_to_kernel = self.tracker.len() as u64;
     }
 
-    /// Sleeps until something may have happened.
-    fn sleep(&mut self, now: Time, until: Option<Time>) -> Option<Arrived> {
-        if let Some(arrived) = self.pending.pop_front() {
-            return Some(arrived);
-        }
-        let mut limit = [self.tracker.deadline(), until]
-            .into_iter()
-            .flatten()
-            .map(|time| time.0.saturating_sub(now.0))
-            .min()
-            .unwrap_or(60_000_000_000);
-        if self.scan_owed {
-            limit = limit.min(SCAN_EVERY_NS);
-        }
-        let arrived = sys::take_signal(&self.signals, Duration::from_nanos(limit))?;
-        if arrived.number == libc::SIGCHLD {
-            self.hot.push_back(Tid(arrived.from));
-            self.scan_owed = true;
-        }
-        Some(arrived)
-    }
-
-    /// Handles all reports that are there, and answers, and what has become due.
-    fn drain(&mut self) {
+    /// Does what is due apart from reports: answers of the user, waits that are over.
+    fn attend(&mut self, until: Option<Time>) {
+        self.doorbell.answer();
         self.take_answers();
-        let mut in_a_row = 0;
-        while let Some(report) = self.next_report() {
-            self.handle(report);
-            in_a_row += 1;
-            if in_a_row % FAIR_SHARE == 0 {
-                self.serve_the_roster();
-                // The user's Ctrl-C must get through however busy the target is.
-                if self.notice_stop_request() {
-                    break;
-                }
-            }
+        if self.tracker.deadline().is_some() {
+            let now = self.clock.now();
+            let mut out = std::mem::take(&mut self.out);
+            self.tracker.tick(now, &mut out);
+            self.out = out;
+            self.carry_out(now);
         }
-        let now = self.clock.now();
-        let mut out = std::mem::take(&mut self.out);
-        self.tracker.tick(now, &mut out);
-        self.out = out;
-        self.carry_out(now);
+        let alarm = [self.tracker.deadline(), until].into_iter().flatten().min();
+        if alarm != self.alarm {
+            self.alarm = alarm;
+            self.doorbell.set_alarm(alarm);
+        }
     }
 
-    fn notice_stop_request(&mut self) -> bool {
-        while let Some(arrived) = sys::take_signal(&self.signals, Duration::ZERO) {
-            if is_stop_request(arrived.number) {
-                self.pending.push_back(arrived);
-            }
-        }
-        self.scan_owed = true;
-        !self.pending.is_empty()
-    }
-
-    /// One report, by TID where a guess is at hand, else by a look at all tracees, which takes
-    /// the kernel 11 ns for each.
+    /// The next report, or `None` when it is time to [attend](Engine::attend) to something else.
+    ///
+    /// With few tracees it sleeps in `waitid(2)`, which looks at all of them, 11 ns each. With many
+    /// it sleeps for a `SIGCHLD`, which names one, and waits for that one by TID, in 0.2 us.
     fn next_report(&mut self) -> Option<Report> {
+        if self.tracker.len() > FEW {
+            return self.next_of_many();
+        }
+        match sys::wait_for_any() {
+            Ok(report) => report,
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => None,
+            // Nothing to wait for: what the tracker still waits for comes by its own clock.
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(1));
+                None
+            }
+        }
+    }
+
+    fn next_of_many(&mut self) -> Option<Report> {
         while let Some(tid) = self.hot.pop_front() {
-            if tid.0 != 0
-                && let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek)
-            {
+            if let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek) {
                 return Some(report);
             }
         }
         let now = self.clock.now();
-        let due = self.tracker.len() <= FEW || now.0 >= self.last_scan.0 + SCAN_EVERY_NS;
-        if !due {
-            return None;
+        if self.scan_owed && now.0 >= self.last_scan.0 + SCAN_EVERY_NS {
+            let report = sys::wait(None, Take::Peek).ok().flatten();
+            if report.is_none() {
+                self.scan_owed = false;
+                self.last_scan = now;
+            }
+            return report;
         }
-        let report = sys::wait(None, Take::Peek).ok().flatten();
-        if report.is_none() {
-            self.scan_owed = false;
-            self.last_scan = now;
+        let limit = if self.scan_owed {
+            SCAN_EVERY_NS
+        } else {
+            FOR_LONG_NS
+        };
+        if let Some(arrived) = sys::take_chld(Duration::from_nanos(limit)) {
+            self.scan_owed = true;
+            // A thread that ends and the creator that waited for it report together, and their
+            // two signals merge into one: look at those that create, too.
+            self.hot.push_back(Tid(arrived.from));
+            self.hot.extend(&self.creators);
         }
-        report
+        None
     }
 
     /// The kernel reports its newest tracees first. Under a storm of reports the older ones would
@@ -285,11 +290,20 @@ impl<'a> Engine<'a> {
         }
         if let Stop::Created { child, .. } = stop {
             self.hot.push_back(child);
+            self.note_creator(tid);
         }
         let mut out = std::mem::take(&mut self.out);
         self.tracker.step(now, tid, stop, identity, &mut out);
         self.out = out;
         self.carry_out(now);
+    }
+
+    fn note_creator(&mut self, tid: Tid) {
+        if self.creators.front() != Some(&tid) {
+            self.creators.retain(|known| *known != tid);
+            self.creators.push_front(tid);
+            self.creators.truncate(CREATORS);
+        }
     }
 
     /// An end that the reaper has already taken.
@@ -350,6 +364,10 @@ impl<'a> Engine<'a> {
             Change::Ended(end) => Stop::Ended { end },
             Change::Created(via) => created(tid, via),
             Change::Exec => {
+                // After an exec by another thread than the leader the kernel answers every
+                // request with ESRCH until this stop's status was taken: the request might mean
+                // the old leader (`looks_like_a_spurious_pid`, Linux 5.13). It holds no signal.
+                let _ = sys::wait(Some(tid), Take::ConsumeStop);
                 let former_tid = tracee::event_message(tid).unwrap_or(tid);
                 let (exe, name) = tracee::program(tid);
                 Stop::Exec {
@@ -439,10 +457,6 @@ fn newcomer(event: &Event) -> Option<Task> {
     matches!(event.body, Birth(_) | Existing { .. })
         .then(|| event.body.task())
         .flatten()
-}
-
-fn is_stop_request(number: i32) -> bool {
-    stop_signals().iter().any(|signal| signal as i32 == number)
 }
 
 /// The signals that end a recording.

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use tidline::model::Pid;
 
 use super::sys;
@@ -22,8 +22,13 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// Forks. `signals_before` is the signal mask that the command gets.
-    pub(crate) fn fork(command: &[OsString], signals_before: SigSet) -> io::Result<Self> {
+    /// Forks. `signals_before` is the signal mask that the command gets, `ignored_by_us` are the
+    /// signals that it finds at their default.
+    pub(crate) fn fork(
+        command: &[OsString],
+        signals_before: SigSet,
+        ignored_by_us: &[Signal],
+    ) -> io::Result<Self> {
         let arguments = c_strings(command.iter().map(OsString::as_os_str))?;
         let candidates = candidates(&command[0], std::env::var_os("PATH").as_deref());
         let path_candidates = c_strings(candidates.iter().map(OsString::as_os_str))?;
@@ -33,6 +38,7 @@ impl Launched {
             path_candidates: &path_candidates,
             arguments: &arguments,
             signals_before,
+            ignored_by_us,
             go: go_read,
             trouble: trouble_write,
             parents: [go_write.as_raw_fd(), trouble_read.as_raw_fd()],

@@ -11,9 +11,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::ForkResult;
 use tidline::model::Tid;
 
@@ -24,12 +25,13 @@ use super::wait::{self, Report};
 pub(crate) enum Take {
     /// Look at the next stop or exit and leave it there.
     ///
-    /// A stop is never consumed: were tidrec killed between taking the status and resuming the
+    /// A stop that may hold a signal is never consumed: were tidrec killed between taking the status and resuming the
     /// thread, a signal that the stop held would be lost, since the kernel forgets the signal's
     /// number when the status is taken (`wait_task_stopped`, Linux 6.18). A thread that is
     /// resumed or listening is not reported again.
     Peek,
-    /// Take a stop: for a thread that stays stopped, which else would be reported for ever.
+    /// Take a stop that holds no signal: of a thread that stays stopped, which else would be
+    /// reported for ever, and of an exec, after which the kernel demands it.
     ConsumeStop,
     /// Take an exit: the zombie goes to its real parent, or away. Only for a TID that is known
     /// to have ended: stops of tracees are reported, and consumed, whether `WSTOPPED` is asked
@@ -39,36 +41,48 @@ pub(crate) enum Take {
 
 /// `waitid(2)` without blocking: on one thread, or on any tracee or child (`None`).
 pub(crate) fn wait(on: Option<Tid>, take: Take) -> io::Result<Option<Report>> {
-    let (idtype, id) = match on {
+    let on = match on {
         Some(tid) => (libc::P_PID, tid.0),
         None => (libc::P_ALL, 0),
     };
-    let flags = libc::WNOHANG
-        | libc::__WALL
-        | match take {
-            Take::Peek => libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT,
-            Take::ConsumeStop => libc::WSTOPPED,
-            Take::Reap => libc::WEXITED,
-        };
+    let flags = match take {
+        Take::Peek => libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT,
+        Take::ConsumeStop => libc::WSTOPPED,
+        Take::Reap => libc::WEXITED,
+    };
     loop {
-        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: `info` is valid for the write of one siginfo_t.
-        let result = unsafe { libc::waitid(idtype, id, info.as_mut_ptr(), flags) };
-        if result == -1 {
-            let error = io::Error::last_os_error();
-            match error.raw_os_error() {
-                Some(libc::EINTR) => continue,
-                Some(libc::ECHILD) => return Ok(None),
-                _ => return Err(error),
-            }
+        match wait_id(on, flags | libc::WNOHANG) {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+            result => return result,
         }
-        // SAFETY: zeroed, and written by the kernel where it had something to report; an
-        // all-zero siginfo_t is valid, and means that there was nothing (waitid(2)).
-        let info = unsafe { info.assume_init() };
-        // SAFETY: waitid fills the SIGCHLD members; reading them in a zeroed one gives 0.
-        let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        return Ok((tid != 0).then(|| wait::decode(tid as u32, info.si_code, status)));
     }
+}
+
+/// Looks at the next report about any tracee or child, and sleeps until there is one.
+///
+/// # Errors
+/// `EINTR` when the [doorbell](crate::doorbell) rang, `ECHILD` when there is nothing to wait for.
+pub(crate) fn wait_for_any() -> io::Result<Option<Report>> {
+    wait_id(
+        (libc::P_ALL, 0),
+        libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT,
+    )
+}
+
+fn wait_id((idtype, id): (libc::idtype_t, u32), flags: i32) -> io::Result<Option<Report>> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: `info` is valid for the write of one siginfo_t.
+    let result = unsafe { libc::waitid(idtype, id, info.as_mut_ptr(), flags | libc::__WALL) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed, and written by the kernel where it had something to report; an all-zero
+    // siginfo_t is valid, and means that there was nothing (waitid(2)).
+    let info = unsafe { info.assume_init() };
+    // SAFETY: waitid fills the SIGCHLD members; reading them in a zeroed one gives 0.
+    let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok((tid != 0).then(|| wait::decode(tid as u32, info.si_code, status)))
 }
 
 fn request(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Result<()> {
@@ -157,10 +171,78 @@ pub(crate) fn take_signal(set: &SigSet, limit: Duration) -> Option<Arrived> {
     })
 }
 
-/// Ignores a signal.
-pub(crate) fn ignore(signal: Signal) {
+/// Ignores a signal; whether that is new.
+pub(crate) fn ignore(signal: Signal) -> bool {
     // SAFETY: no handler of ours is installed or replaced.
-    let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+    let before = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+    !matches!(before, Ok(SigHandler::SigIgn))
+}
+
+/// Whether a signal is ignored, as nohup(1) and `trap ''` in a shell arrange it.
+pub(crate) fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: changes nothing; `action` is valid for the write, and zeroed for the case of none.
+    unsafe {
+        libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Whether `SIGPIPE` was ignored when we were started. Rust's runtime ignores it before `main`.
+pub(crate) fn pipe_was_ignored() -> bool {
+    PIPE_WAS_IGNORED.load(Ordering::Relaxed)
+}
+
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn look_at_sigpipe() {
+    PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+}
+
+/// Runs before Rust's runtime, as a C constructor does.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_SIGPIPE: extern "C" fn() = look_at_sigpipe;
+
+/// One thread of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadId(libc::pid_t);
+
+/// The calling thread.
+pub(crate) fn this_thread() -> ThreadId {
+    ThreadId(nix::unistd::gettid().as_raw())
+}
+
+/// The ring of the [doorbell](crate::doorbell): ignored by default, so one too many does nothing.
+const RING: libc::c_int = libc::SIGURG;
+
+/// Gives the ring an empty handler, so that it interrupts `waitid(2)` and does nothing else.
+pub(crate) fn make_ring_harmless() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler = SigHandler::Handler(nothing);
+    // No SA_RESTART: the call that it interrupts has to return.
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing, so it is async-signal-safe.
+    let _ = unsafe { nix::sys::signal::sigaction(Signal::SIGURG, &action) };
+    let mut ring = SigSet::empty();
+    ring.add(Signal::SIGURG);
+    let _ = ring.thread_unblock();
+}
+
+/// Interrupts a thread's `waitid(2)`.
+pub(crate) fn ring(thread: ThreadId) {
+    send(thread, RING);
+}
+
+/// Sends a thread a signal that it waits for.
+pub(crate) fn nudge(thread: ThreadId, signal: Signal) {
+    send(thread, signal as libc::c_int);
+}
+
+fn send(thread: ThreadId, signal: libc::c_int) {
+    // SAFETY: a system call on plain numbers. The thread is one of ours, or has ended: then it
+    // fails.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread.0, signal) };
 }
 
 /// Waits for a `SIGCHLD`, at most `limit`.
@@ -174,6 +256,8 @@ pub(crate) struct Command<'a> {
     pub(crate) path_candidates: &'a [CString],
     pub(crate) arguments: &'a [CString],
     pub(crate) signals_before: SigSet,
+    /// What we ignore and the command must not.
+    pub(crate) ignored_by_us: &'a [Signal],
     /// Ends when the child may go on: reads one byte, or exits at end of file.
     pub(crate) go: OwnedFd,
     /// Closed by a successful exec, else gets the error's number.
@@ -206,7 +290,13 @@ fn run_child(
 ) -> ! {
     // What we changed for ourselves must not be the command's: Rust ignores SIGPIPE, and we
     // block or ignore others.
-    for signal in [libc::SIGPIPE, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+    for signal in [
+        libc::SIGPIPE,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        RING,
+    ] {
         // SAFETY: restoring a default disposition; async-signal-safe.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
