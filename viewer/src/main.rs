@@ -1,1 +1,72 @@
-fn main() {}
+//! tidview: shows traces of the births and deaths of threads and processes, on any system.
+//!
+//! `main` parses, runs and reports. What reaches stdout, stderr and the exit code is decided
+//! here; what is shown is made by the views, and how by the renderers.
+
+mod cli;
+mod fold;
+mod load;
+mod moment;
+mod page;
+mod render;
+mod run;
+mod select;
+mod time;
+mod view;
+mod words;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Cli;
+use run::Report;
+
+/// `check` found damage or loss.
+const DAMAGED: u8 = 1;
+/// Wrong usage, or a file that cannot be read.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut report = Report::default();
+    let result = run::run(&cli.command, &mut out, &mut report)
+        .and_then(|()| Ok(out.flush()?))
+        .map_err(explain);
+    for aside in &report.asides {
+        tell(aside);
+    }
+    match result {
+        Err(error) if !is_closed_pipe(&error) => {
+            tell(&format!("{error:#}"));
+            ExitCode::from(UNUSABLE)
+        }
+        _ if report.damaged => ExitCode::from(DAMAGED),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Says something on stderr. Where that is closed there is nobody to tell.
+fn tell(words: &str) {
+    let _ = writeln!(io::stderr(), "tidview: {words}");
+}
+
+/// Says what was being done when all that is known is an I/O error: the views do no I/O, and
+/// what goes wrong with the trace file names it.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<io::Error>() {
+        error.context("cannot write the output")
+    } else {
+        error
+    }
+}
+
+/// Whoever read the output has seen enough of it.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

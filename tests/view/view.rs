@@ -1,0 +1,11 @@
+//! tidview end to end: traces made by hand, the program run on them, and all that it prints.
+//!
+//! Files are written with the library's own writer into a folder that is removed afterwards.
+//! What is expected stands in the tests as it must be printed, character by character.
+
+mod errors;
+mod hostile;
+mod large;
+mod made;
+mod output;
+mod support;

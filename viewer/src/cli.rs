@@ -1,0 +1,217 @@
+//! What can be typed: commands, options and their help. What it means is worked out elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidview info server.tid                        what was recorded, and whether all of it is there
+  tidview tree server.tid                        who created whom
+  tidview threads server.tid --at 1.5s           which tasks lived at a moment
+  tidview timeline server.tid --lanes            lives as bars on a time axis
+  tidview timeline server.tid --format ndjson    one JSON object per event
+
+Exit codes: 0 fine, 1 `check` found damage or loss, 2 wrong usage or unreadable file.";
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  tidview info server.tid
+  tidview info server.tid --format json
+  tidview info server.tid --utc";
+
+const TIMELINE_EXAMPLES: &str = "\
+Examples:
+  tidview timeline server.tid
+  tidview timeline server.tid --kind clone,exit --limit 20
+  tidview timeline server.tid --tid 1000         one thread: its events, and what it created
+  tidview timeline server.tid --lanes --width 120
+  tidview timeline server.tid --format ndjson
+  tidview timeline server.tid --format csv --pid 1000
+
+In CSV a cell that begins with = + - @ or a tab gets a ' in front, so that no spreadsheet takes
+a thread's name for a formula; control characters are escaped as in the table.";
+
+const TREE_EXAMPLES: &str = "\
+Examples:
+  tidview tree server.tid
+  tidview tree server.tid --no-fold              every task on its own line
+  tidview tree server.tid --at 10s               what lived at a moment, under who created it
+  tidview tree server.tid --format json          nested, never folded
+
+More than three alike tasks fold into one line: names that differ in digits only are alike.";
+
+const THREADS_EXAMPLES: &str = "\
+Examples:
+  tidview threads server.tid                     alive at the end
+  tidview threads server.tid --at 1.5s           alive 1.5 seconds after the start
+  tidview threads server.tid --all               every task of the trace
+  tidview threads server.tid --format json
+
+TIME is how long after the start (1.5s, 200ms, 2m, 1h2m3s), a time of day (16:13:21.5) in the
+recording host's zone (UTC with --utc), or a date and time (2026-09-21T16:13:21.5+02:00).";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  tidview check server.tid
+  tidview check server.tid --format json
+  tidview check server.tid && echo complete
+
+Exit code 0: everything that was recorded is there. 1: damage or loss was found: the file is cut
+short or damaged, has records this version does not know, or the recorder itself noted a loss.";
+
+/// Shows traces of the births and deaths of threads and processes.
+#[derive(Debug, Parser)]
+#[command(name = "tidview", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What was recorded, where, how, and whether all of it is there
+    #[command(after_help = INFO_EXAMPLES)]
+    Info(Info),
+    /// Every event in order, or every life as a bar
+    #[command(after_help = TIMELINE_EXAMPLES)]
+    Timeline(Timeline),
+    /// Processes and threads under who created them
+    #[command(after_help = TREE_EXAMPLES)]
+    Tree(Tree),
+    /// The tasks alive at the end, or at a time
+    #[command(after_help = THREADS_EXAMPLES)]
+    Threads(Threads),
+    /// Whether the file is whole, and what is missing
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The trace
+    pub(crate) file: PathBuf,
+    /// Show wall times in UTC, not in the recording host's zone
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Use colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// Show at most N lines or objects; 0 shows all
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Timeline {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// For people, as a JSON array, as one JSON object per line, or for spreadsheets
+    #[arg(long, value_enum, default_value_t = EventFormat::Table)]
+    pub(crate) format: EventFormat,
+    /// Only this thread: events about it, and births where it is the creator
+    #[arg(long, value_name = "N")]
+    pub(crate) tid: Option<u32>,
+    /// Only this process: events about its tasks, and births where one is the creator
+    #[arg(long, value_name = "N")]
+    pub(crate) pid: Option<u32>,
+    /// Only these kinds of event, separated by commas
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        value_parser = clap::builder::PossibleValuesParser::new(crate::select::KINDS)
+    )]
+    pub(crate) kind: Vec<String>,
+    /// Draw one bar per task against a time axis; alike tasks fold into one lane
+    #[arg(long, conflicts_with = "kind")]
+    pub(crate) lanes: bool,
+    /// Columns that --lanes may use [default: the terminal's width, else 100]
+    #[arg(long, value_name = "N", requires = "lanes")]
+    pub(crate) width: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tree {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Only tasks that lived at this time, and their ancestors
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Show every task, however many are alike
+    #[arg(long, visible_alias = "all")]
+    pub(crate) no_fold: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Threads {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Tasks that lived at this time
+    #[arg(long, value_name = "TIME", conflicts_with = "all")]
+    pub(crate) at: Option<String>,
+    /// Every task of the trace
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+// The values have no help of their own: it would make each `--help` three times as long.
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// How to print a list or an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+/// How to print events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventFormat {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_agree_with_themselves() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,324 @@
+//! Text for people: calm, borderless tables, and few colours.
+//!
+//! Widths are those of the text without colour, so that escapes never count. On a terminal the
+//! last column wraps inside itself; into a pipe every row is one line. Rows stream: a table of
+//! 500,000 tasks held as text would take more than a gigabyte.
+
+use std::io::{self, Write};
+
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, TableStyle, Width};
+
+use crate::page::{Block, Column, Fact, Lanes, Page, Span, Style, Table, Text};
+use crate::view::timeline::{KIND_WIDTH, Layout};
+
+/// How text is to look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) color: bool,
+    /// Columns there are; `None` for no end of them.
+    pub(crate) columns: Option<usize>,
+}
+
+impl Look {
+    fn paint(self, text: &str, style: Style) -> String {
+        let code = match style {
+            _ if !self.color || text.is_empty() => "",
+            Style::Plain => "",
+            Style::Faint => "2",
+            Style::Strong => "1",
+            Style::Good => "32",
+            Style::Bad => "31",
+            Style::Note => "33",
+        };
+        if code.is_empty() {
+            text.into()
+        } else {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        }
+    }
+}
+
+/// Writes a page.
+pub(crate) fn page(out: &mut dyn Write, page: &Page<'_>, look: Look) -> io::Result<()> {
+    notices(out, &page.notices, look)?;
+    for block in &page.blocks {
+        match block {
+            Block::Facts(facts) => write_facts(out, facts, look)?,
+            Block::Table(table) => write_table(out, table, look)?,
+            Block::Lanes(lanes) => write_lanes(out, lanes, look)?,
+            Block::Line(text) => writeln!(out, "{}", painted(text, look))?,
+        }
+    }
+    foot(out, &page.foot, !page.blocks.is_empty(), look)
+}
+
+/// Writes what the reader must know first.
+pub(crate) fn notices(out: &mut dyn Write, notices: &[String], look: Look) -> io::Result<()> {
+    for notice in notices {
+        write!(out, "{} ", look.paint("!", Style::Note))?;
+        write_last(out, &Text::styled(notice, Style::Note), 2, look)?;
+    }
+    if !notices.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// Writes what was left out.
+pub(crate) fn foot(
+    out: &mut dyn Write,
+    foot: &[String],
+    apart: bool,
+    look: Look,
+) -> io::Result<()> {
+    if apart && !foot.is_empty() {
+        writeln!(out)?;
+    }
+    for line in foot {
+        write_last(out, &Text::styled(line, Style::Faint), 0, look)?;
+    }
+    Ok(())
+}
+
+/// Writes the last text of a line, which begins at column `at`, and the line's end. Where there
+/// is too little room it goes on below itself.
+fn write_last(out: &mut dyn Write, text: &Text, at: usize, look: Look) -> io::Result<()> {
+    let room = look.columns.map(|columns| columns.saturating_sub(at));
+    match room {
+        Some(room) if room >= LEAST && text.width() > room => {
+            for (index, line) in text.wrapped(room).iter().enumerate() {
+                let indent = if index == 0 { 0 } else { at };
+                writeln!(out, "{:indent$}{}", "", painted(line, look))?;
+            }
+            Ok(())
+        }
+        _ => writeln!(out, "{}", painted(text, look)),
+    }
+}
+
+fn painted(text: &Text, look: Look) -> String {
+    let spans = text.0.iter();
+    spans
+        .map(|span| look.paint(&span.text, span.style))
+        .collect()
+}
+
+/// Columns without which wrapping would make it worse.
+const LEAST: usize = 16;
+/// So many rows are laid out at a time.
+const BATCH: usize = 256;
+
+/// Writes a table without borders, its columns two spaces apart. Its rows are made twice, the
+/// first time for their widths, and laid out in batches, so that they need not fit into memory.
+fn write_table(out: &mut dyn Write, table: &Table<'_>, look: Look) -> io::Result<()> {
+    let titles = table
+        .columns
+        .iter()
+        .map(|column| Text::styled(column.title, Style::Faint));
+    let titles: Vec<Text> = titles.collect();
+    let mut widths: Vec<usize> = titles.iter().map(Text::width).collect();
+    for index in 0..table.rows {
+        widen(&mut widths, &(table.row)(index));
+    }
+    fit(&mut widths, &table.columns, look);
+    let mut batch = vec![titles];
+    for index in 0..table.rows {
+        batch.push((table.row)(index));
+        if batch.len() >= BATCH {
+            write_rows(
+                out,
+                &table.columns,
+                &widths,
+                std::mem::take(&mut batch),
+                look,
+            )?;
+        }
+    }
+    write_rows(out, &table.columns, &widths, batch, look)
+}
+
+/// Writes a few rows.
+fn write_grid(
+    out: &mut dyn Write,
+    columns: &[Column],
+    rows: Vec<Vec<Text>>,
+    look: Look,
+) -> io::Result<()> {
+    let mut widths = vec![0; columns.len()];
+    for row in &rows {
+        widen(&mut widths, row);
+    }
+    fit(&mut widths, columns, look);
+    write_rows(out, columns, &widths, rows, look)
+}
+
+fn widen(widths: &mut [usize], row: &[Text]) {
+    for (width, cell) in widths.iter_mut().zip(row) {
+        *width = cell.width().max(*width);
+    }
+}
+
+/// Makes a table fit: its widest column of words gives way, down to [`LEAST`], and the last one
+/// takes what room is left, and wraps inside itself.
+fn fit(widths: &mut [usize], columns: &[Column], look: Look) {
+    let Some(room) = look.columns else { return };
+    let Some((last, others)) = widths.split_last_mut() else {
+        return;
+    };
+    let gaps = 2 * others.len();
+    let needed = others.iter().sum::<usize>() + gaps + (*last).min(LEAST);
+    let words = others
+        .iter_mut()
+        .zip(columns)
+        .filter(|(_, column)| !column.right);
+    if let Some((widest, _)) = words.max_by_key(|(width, _)| **width) {
+        let spare = widest.saturating_sub(LEAST);
+        *widest -= spare.min(needed.saturating_sub(room));
+    }
+    let rest = room.saturating_sub(others.iter().sum::<usize>() + gaps);
+    // With too little room wrapping would make it worse.
+    if rest >= LEAST {
+        *last = (*last).min(rest);
+    }
+}
+
+fn write_rows(
+    out: &mut dyn Write,
+    columns: &[Column],
+    widths: &[usize],
+    rows: Vec<Vec<Text>>,
+    look: Look,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let last = widths.len().saturating_sub(1);
+    let mut grid = grid();
+    for row in rows {
+        let cells = row
+            .into_iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(index, (cell, width))| {
+                let cell = if index < last { cell.cut(*width) } else { cell };
+                Cell::new(painted(&cell, look))
+            });
+        grid.add_row(cells.collect::<Vec<_>>());
+    }
+    for (index, (column, width)) in columns.iter().zip(widths).enumerate() {
+        let Some(of_grid) = grid.column_mut(index) else {
+            continue;
+        };
+        let gap = if index < last { 2 } else { 0 };
+        of_grid.set_padding((0, gap));
+        let width = u16::try_from(width + usize::from(gap))
+            .unwrap_or(u16::MAX)
+            .max(1);
+        of_grid.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        if column.right {
+            of_grid.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in grid.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A table of comfy-table's without borders.
+fn grid() -> comfy_table::Table {
+    let mut grid = comfy_table::Table::new();
+    grid.load_style(TableStyle::new());
+    grid.set_content_arrangement(ContentArrangement::Dynamic);
+    grid
+}
+
+fn write_facts(out: &mut dyn Write, facts: &[Fact], look: Look) -> io::Result<()> {
+    let look = Look {
+        columns: look.columns.or(Some(100)),
+        ..look
+    };
+    let mut former = "";
+    let rows = facts.iter().map(|fact| {
+        let label = if fact.label == former { "" } else { fact.label };
+        former = fact.label;
+        vec![
+            Text::styled(label, Style::Faint),
+            Text::styled(&fact.value, fact.style),
+        ]
+    });
+    let rows: Vec<Vec<Text>> = rows.collect();
+    write_grid(out, &[Column::left(""), Column::left("")], rows, look)
+}
+
+fn write_lanes(out: &mut dyn Write, lanes: &Lanes, look: Look) -> io::Result<()> {
+    let space = " ".repeat(lanes.label_width + 1);
+    let axis = format!("{space}{}", lanes.axis);
+    writeln!(out, "{}", look.paint(&axis, Style::Faint))?;
+    for (label, bar) in &lanes.lanes {
+        let gap = " ".repeat((lanes.label_width + 1).saturating_sub(label.width()));
+        let line = format!("{}{gap}{}", painted(label, look), painted(bar, look));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Writes the timeline's header.
+pub(crate) fn timeline_header(
+    out: &mut dyn Write,
+    layout: &Layout,
+    zone: &str,
+    look: Look,
+) -> io::Result<()> {
+    let (elapsed, wall, task) = (layout.elapsed, layout.wall, layout.task);
+    let line = format!(
+        "{:>elapsed$}  {zone:<wall$}  {:<KIND_WIDTH$}  {:<task$}  WHAT",
+        "TIME", "KIND", "TASK"
+    );
+    writeln!(out, "{}", look.paint(&line, Style::Faint))
+}
+
+/// Writes a row of the timeline. Its columns have fixed widths, so that rows can stream.
+pub(crate) fn timeline_row(
+    out: &mut dyn Write,
+    layout: &Layout,
+    row: &[Text; 5],
+    look: Look,
+) -> io::Result<()> {
+    let [elapsed, wall, kind, task, detail] = row;
+    for (cell, width, right) in [
+        (elapsed, layout.elapsed, true),
+        (wall, layout.wall, false),
+        (kind, KIND_WIDTH, false),
+    ] {
+        write_cell(out, cell, width, right, look)?;
+        write!(out, "  ")?;
+    }
+    if detail.0.is_empty() {
+        return writeln!(out, "{}", painted(task, look).trim_end());
+    }
+    write_cell(out, task, layout.task, false, look)?;
+    write!(out, "  ")?;
+    let at = layout.elapsed + layout.wall + KIND_WIDTH + layout.task.max(task.width()) + 8;
+    write_last(out, detail, at, look)
+}
+
+fn write_cell(
+    out: &mut dyn Write,
+    cell: &Text,
+    width: usize,
+    right: bool,
+    look: Look,
+) -> io::Result<()> {
+    let gap = width.saturating_sub(cell.width());
+    let (before, after) = if right { (gap, 0) } else { (0, gap) };
+    write!(out, "{:before$}", "")?;
+    for Span { text, style } in &cell.0 {
+        if look.color {
+            write!(out, "{}", look.paint(text, *style))?;
+        } else {
+            write!(out, "{text}")?;
+        }
+    }
+    write!(out, "{:after$}", "")
+}

@@ -1,0 +1,268 @@
+//! The commands: each opens the trace, makes its view, and has it rendered.
+
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::{Result, bail};
+use tidline::model::{Time, Trace};
+
+use crate::cli::{self, Color, Command, Common, EventFormat, Format};
+use crate::render::json::Stream;
+use crate::render::text::Look;
+use crate::render::{csv, json, text};
+use crate::select::Selection;
+use crate::view::forest::Forest;
+use crate::view::threads::Which;
+use crate::view::{self, Options};
+use crate::{load, moment, time};
+
+/// What there is to tell beside the output itself.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Lines for stderr, where the output is for programs.
+    pub(crate) asides: Vec<String>,
+    /// Whether `check` found damage or loss.
+    pub(crate) damaged: bool,
+}
+
+/// Runs a command: opens the trace, makes the view, and renders it into `out`.
+pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    match command {
+        Command::Info(args) => info(args, out, report),
+        Command::Timeline(args) => timeline(args, out, report),
+        Command::Tree(args) => tree(args, out, report),
+        Command::Threads(args) => threads(args, out, report),
+        Command::Check(args) => check(args, out, report),
+    }
+}
+
+/// The trace, and how to show it.
+struct Opened {
+    trace: Trace,
+    options: Options,
+    look: Look,
+}
+
+fn open(common: &Common, width: Option<usize>) -> Result<Opened> {
+    let trace = load::load(&common.file)?;
+    let width = width.or_else(terminal_width);
+    let options = Options {
+        clock: time::Clock::new(trace.header(), common.utc),
+        width,
+        limit: common.limit,
+    };
+    let look = Look {
+        color: wants_color(common.color),
+        columns: terminal_width(),
+    };
+    Ok(Opened {
+        trace,
+        options,
+        look,
+    })
+}
+
+fn terminal_width() -> Option<usize> {
+    let size = terminal_size::terminal_size_of(io::stdout());
+    size.map(|(width, _)| usize::from(width.0))
+}
+
+fn wants_color(color: Color) -> bool {
+    let unwanted = || {
+        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+    };
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => io::stdout().is_terminal() && !unwanted(),
+    }
+}
+
+fn at(text: Option<&str>, opened: &Opened) -> Result<Option<Time>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    match moment::parse_at(text, &opened.options.clock, opened.trace.end()) {
+        Ok(time) => Ok(Some(time)),
+        Err(problem) => {
+            let text = tidline::text::escape(text.as_bytes());
+            bail!("--at {text}: {problem}");
+        }
+    }
+}
+
+fn info(args: &cli::Info, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let Opened {
+        trace,
+        options,
+        look,
+    } = open(&args.common, None)?;
+    match args.format {
+        Format::Table => text::page(out, &view::info::page(&trace, &options), look)?,
+        Format::Json => {
+            json::object(out, &view::info::info(&trace, &options))?;
+            report.asides = view::notices(&trace);
+        }
+    }
+    Ok(())
+}
+
+fn timeline(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    if args.lanes && args.format != EventFormat::Table {
+        bail!("--lanes draws for people: it does not go with --format");
+    }
+    let opened = open(&args.common, args.width)?;
+    let selection = Selection {
+        pid: args.pid,
+        tid: args.tid,
+        kinds: args.kind.clone(),
+    };
+    if args.lanes {
+        let page = view::lanes::page(&opened.trace, &selection, &opened.options);
+        text::page(out, &page, opened.look)?;
+    } else if args.format == EventFormat::Table {
+        timeline_table(&opened, &selection, out)?;
+    } else {
+        timeline_records(&opened, &selection, args.format, out, report)?;
+    }
+    Ok(())
+}
+
+/// The events that are shown under a limit, each given to `show`; returns how many were, and
+/// how many were not.
+fn each_entry(
+    opened: &Opened,
+    selection: &Selection,
+    mut show: impl FnMut(view::timeline::Entry<'_>) -> io::Result<()>,
+) -> io::Result<(usize, usize)> {
+    let (mut shown, mut left_out) = (0, 0);
+    for entry in view::timeline::entries(&opened.trace, selection) {
+        if opened.options.limit > 0 && shown == opened.options.limit {
+            left_out += 1;
+        } else {
+            shown += 1;
+            show(entry)?;
+        }
+    }
+    Ok((shown, left_out))
+}
+
+fn timeline_table(opened: &Opened, selection: &Selection, out: &mut dyn Write) -> io::Result<()> {
+    let Opened {
+        trace,
+        options,
+        look,
+    } = opened;
+    let layout = view::timeline::layout(trace, options);
+    text::notices(out, &view::notices(trace), *look)?;
+    let mut header = Some(options.clock.zone_name());
+    let (shown, left_out) = each_entry(opened, selection, |entry| {
+        if let Some(zone) = header.take() {
+            text::timeline_header(out, &layout, &zone, *look)?;
+        }
+        let row = view::timeline::row(trace, &entry, &layout, options);
+        text::timeline_row(out, &layout, &row, *look)
+    })?;
+    let foot = view::timeline::foot(trace, selection, shown, left_out);
+    text::foot(out, &foot, shown > 0, *look)
+}
+
+fn timeline_records(
+    opened: &Opened,
+    selection: &Selection,
+    format: EventFormat,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut stream = match format {
+        EventFormat::Json => Stream::array(),
+        _ => Stream::lines(),
+    };
+    let csv = format == EventFormat::Csv;
+    if csv {
+        csv::header(out)?;
+    }
+    report.asides = view::notices(&opened.trace);
+    let (_, left_out) = each_entry(opened, selection, |entry| {
+        let record = view::record::record(&entry, &opened.options);
+        if csv {
+            csv::record(out, &record)
+        } else {
+            stream.push(out, &record)
+        }
+    })?;
+    report.asides.extend(view::hidden(left_out, "event"));
+    stream.finish(out)
+}
+
+fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let opened = open(&args.common, None)?;
+    let at = at(args.at.as_deref(), &opened)?;
+    let Opened {
+        trace,
+        options,
+        look,
+    } = opened;
+    let forest = Forest::new(&trace, |id| at.is_none_or(|at| trace.task(id).alive_at(at)));
+    match args.format {
+        Format::Table => {
+            let page = view::tree::page(&trace, &forest, at, !args.no_fold, &options);
+            text::page(out, &page, look)?;
+        }
+        Format::Json => {
+            report.asides = view::notices(&trace);
+            let left_out = json::forest(out, &trace, &forest, options.limit)?;
+            report.asides.extend(view::hidden(left_out, "task"));
+        }
+    }
+    Ok(())
+}
+
+fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let opened = open(&args.common, None)?;
+    let which = match at(args.at.as_deref(), &opened)? {
+        Some(time) => Which::AliveAt(time),
+        None if args.all => Which::All,
+        None => Which::AliveAtEnd,
+    };
+    let Opened {
+        trace,
+        options,
+        look,
+    } = opened;
+    match args.format {
+        Format::Table => {
+            let page = view::threads::page(&trace, which, &options);
+            text::page(out, &page, look)?;
+        }
+        Format::Json => {
+            report.asides = view::notices(&trace);
+            let (threads, left_out) = view::threads::threads(&trace, which, options.limit);
+            let mut stream = Stream::array();
+            for thread in &threads {
+                stream.push(out, thread)?;
+            }
+            stream.finish(out)?;
+            report.asides.extend(view::hidden(left_out, "task"));
+        }
+    }
+    Ok(())
+}
+
+fn check(args: &cli::Check, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let Opened {
+        trace,
+        options,
+        look,
+    } = open(&args.common, None)?;
+    let found = view::check::report(&trace, options.limit);
+    report.damaged = !found.ok;
+    match args.format {
+        Format::Table => text::page(out, &view::check::page(&found, &options), look)?,
+        Format::Json => {
+            json::object(out, &found)?;
+            report.asides.extend(view::hidden(found.hidden, "problem"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The tasks as a forest: each under who created it.
+//!
+//! A thread whose creator is not known goes under its process's leader, a process whose creator
+//! is not known is a root. Chains of creators may be 100,000 deep, so nothing here recurses.
+
+use std::collections::HashMap;
+
+use tidline::model::{Pid, TaskId, Trace};
+
+/// Who is under whom, for the tasks that are to be shown.
+#[derive(Debug)]
+pub(crate) struct Forest {
+    pub(crate) roots: Vec<TaskId>,
+    children: Vec<Vec<TaskId>>,
+}
+
+impl Forest {
+    /// The forest of the tasks that `shown` admits, and their ancestors.
+    pub(crate) fn new(trace: &Trace, shown: impl Fn(TaskId) -> bool) -> Self {
+        let parents = parents(trace);
+        let mut kept = vec![false; parents.len()];
+        for task in trace.tasks().iter().filter(|task| shown(task.id)) {
+            let mut next = Some(task.id);
+            while let Some(id) = next {
+                if std::mem::replace(&mut kept[id.0 as usize], true) {
+                    break;
+                }
+                next = parents[id.0 as usize];
+            }
+        }
+        let mut forest = Forest {
+            roots: Vec::new(),
+            children: vec![Vec::new(); parents.len()],
+        };
+        for task in trace.tasks().iter().filter(|task| kept[task.id.0 as usize]) {
+            match parents[task.id.0 as usize] {
+                Some(parent) => forest.children[parent.0 as usize].push(task.id),
+                None => forest.roots.push(task.id),
+            }
+        }
+        forest
+    }
+
+    /// The tasks under a task, oldest first.
+    pub(crate) fn children(&self, id: TaskId) -> &[TaskId] {
+        self.children.get(id.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Tasks under those given, however deep.
+    pub(crate) fn descendants(&self, tops: &[TaskId]) -> usize {
+        let mut stack: Vec<TaskId> = tops.to_vec();
+        let mut found = 0;
+        while let Some(id) = stack.pop() {
+            found += self.children(id).len();
+            stack.extend(self.children(id));
+        }
+        found
+    }
+}
+
+/// For each task the one it goes under.
+fn parents(trace: &Trace) -> Vec<Option<TaskId>> {
+    let leaders = Leaders::new(trace);
+    let parent = |task: &tidline::model::TaskRecord| {
+        task.parent
+            .or_else(|| leaders.of(trace, task.task.pid, task.id))
+            .filter(|parent| *parent != task.id)
+    };
+    trace.tasks().iter().map(parent).collect()
+}
+
+/// The leaders of each thread group, in order of appearance: the kernel uses a pid again.
+#[derive(Debug)]
+struct Leaders(HashMap<Pid, Vec<TaskId>>);
+
+impl Leaders {
+    fn new(trace: &Trace) -> Self {
+        let mut leaders: HashMap<Pid, Vec<TaskId>> = HashMap::new();
+        for task in trace.tasks().iter().filter(|task| task.task.is_leader()) {
+            leaders.entry(task.task.pid).or_default().push(task.id);
+        }
+        Leaders(leaders)
+    }
+
+    /// The leader that a parentless task goes under: the last one before it, else a root that
+    /// was seen later. A later task that has a parent may be below this one: taking it could
+    /// close a circle.
+    fn of(&self, trace: &Trace, pid: Pid, id: TaskId) -> Option<TaskId> {
+        if trace.task(id).task.is_leader() {
+            return None;
+        }
+        let leaders = self.0.get(&pid)?;
+        let before = leaders.partition_point(|leader| *leader < id);
+        match before.checked_sub(1) {
+            Some(index) => leaders.get(index).copied(),
+            None => leaders
+                .first()
+                .copied()
+                .filter(|leader| trace.task(*leader).parent.is_none()),
+        }
+    }
+}

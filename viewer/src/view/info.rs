@@ -1,0 +1,372 @@
+//! `info`: what was recorded, where and how, what it cost, and whether all of it is there.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use tidline::format::{Header, VERSION};
+use tidline::model::{Ended, Ending, EventBody, Origin, Trace, What};
+
+use super::{Losses, Options, losses, notices};
+use crate::page::{Block, Fact, Page, Style};
+use crate::time;
+use crate::words::{command_line, count, counted, counted_what, shorten};
+
+/// The contract's object.
+#[derive(Debug, Serialize)]
+pub(crate) struct Info {
+    format_version: u16,
+    complete: bool,
+    backend: String,
+    recorder: String,
+    host: String,
+    kernel: String,
+    arch: String,
+    trace_id: String,
+    command: Vec<String>,
+    targets: Vec<Target>,
+    launched: bool,
+    options: Pairs<String>,
+    start_wall: String,
+    duration_ns: u64,
+    events: usize,
+    tasks: Tasks,
+    lost: u64,
+    gaps: u64,
+    damaged_chunks: usize,
+    unknown_records: u64,
+    longer_records: u64,
+    trailing_bytes: u64,
+    file_bytes: u64,
+    ending: &'static str,
+    end_reason: Option<String>,
+    limits: Vec<String>,
+    overhead: Pairs<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Target {
+    pid: u32,
+    command: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Tasks {
+    existing: usize,
+    created_threads: usize,
+    created_processes: usize,
+    inferred: usize,
+    exited: usize,
+    let_go: usize,
+    end_missing: usize,
+    alive_at_end: usize,
+    peak_alive: usize,
+}
+
+/// Names and values in their order, as an object.
+#[derive(Debug)]
+struct Pairs<T>(Vec<(String, T)>);
+
+impl<T: Serialize> Serialize for Pairs<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The facts about a trace.
+pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
+    let header = trace.header();
+    let integrity = trace.integrity();
+    let Losses { gaps, lost } = losses(trace);
+    let targets: Vec<Target> = header.targets.iter().map(target).collect();
+    let (ending, end_reason) = match &integrity.ending {
+        Ending::Finished(reason) => ("finished", Some(reason.clone())),
+        Ending::CutShort => ("cut short", None),
+    };
+    Info {
+        format_version: VERSION,
+        complete: trace.is_complete(),
+        backend: header.backend.clone(),
+        recorder: header.recorder.clone(),
+        host: header.host.clone(),
+        kernel: header.kernel.clone(),
+        arch: header.arch.clone(),
+        trace_id: format!("{:032x}", header.trace_id),
+        command: targets
+            .first()
+            .map(|target| target.command.clone())
+            .unwrap_or_default(),
+        targets,
+        launched: header.launched,
+        options: Pairs(header.options.clone()),
+        start_wall: options.clock.rfc3339(tidline::model::Time(0)),
+        duration_ns: trace.end().0,
+        events: trace.events().len(),
+        tasks: tasks(trace),
+        lost,
+        gaps,
+        damaged_chunks: integrity.damage.len(),
+        unknown_records: integrity.unknown_records,
+        longer_records: integrity.longer_records,
+        trailing_bytes: integrity.trailing_bytes,
+        file_bytes: integrity.file_bytes,
+        ending,
+        end_reason,
+        limits: limits(header),
+        overhead: Pairs(trace.counters().to_vec()),
+    }
+}
+
+fn target(target: &tidline::format::Target) -> Target {
+    let lossy = |argument: &Vec<u8>| String::from_utf8_lossy(argument).into_owned();
+    Target {
+        pid: target.pid,
+        command: target.command.iter().map(lossy).collect(),
+    }
+}
+
+fn tasks(trace: &Trace) -> Tasks {
+    let mut tasks = Tasks {
+        peak_alive: trace.peak_alive(),
+        ..Tasks::default()
+    };
+    for task in trace.tasks() {
+        match task.origin {
+            Origin::Existing => tasks.existing += 1,
+            Origin::Inferred => tasks.inferred += 1,
+            Origin::Birth => {}
+        }
+        match task.how {
+            Ended::Alive => tasks.alive_at_end += 1,
+            Ended::Exit(_) => tasks.exited += 1,
+            Ended::Detached(_) => tasks.let_go += 1,
+            Ended::Missing => tasks.end_missing += 1,
+            Ended::BecameLeader => {}
+        }
+    }
+    for event in trace.events() {
+        match &event.body {
+            EventBody::Birth(birth) if birth.what == What::Thread => tasks.created_threads += 1,
+            EventBody::Birth(_) => tasks.created_processes += 1,
+            _ => {}
+        }
+    }
+    tasks
+}
+
+/// What a recording made in this way cannot show.
+fn limits(header: &Header) -> Vec<String> {
+    let mut limits = Vec::new();
+    if header.option("new-threads") == Some("detach") {
+        limits.push(
+            "new threads were let go at once: what they created, and how they ended, is not in \
+             this file"
+                .into(),
+        );
+    }
+    match header.option("follow-fork") {
+        None | Some("both") => {}
+        Some("parent") => limits.push(
+            "new processes were let go at once: what they did, and how they ended, is not in this \
+             file"
+                .into(),
+        ),
+        Some("child") => limits.push(
+            "a process that forked was let go: what it did after that, and how it ended, is not \
+             in this file"
+                .into(),
+        ),
+        Some(side) => limits.push(format!(
+            "of each fork only one side was followed ({side}): the other is not in this file"
+        )),
+    }
+    if !header.launched {
+        limits.push(
+            "the recording began when the program was running: who created the tasks that were \
+             there, and what had ended before, is not in this file"
+                .into(),
+        );
+    }
+    limits
+}
+
+/// The facts as lines for people.
+pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
+    let info = info(trace, options);
+    let header = trace.header();
+    let mut facts = commands(header, options);
+    let mut add = |label, value: String, style| {
+        facts.push(Fact {
+            label,
+            value,
+            style,
+        });
+    };
+    add("host", host(header), Style::Plain);
+    let start = options.clock.date_time(tidline::model::Time(0));
+    let length = time::duration(info.duration_ns);
+    add("recorded", format!("{start}, for {length}"), Style::Plain);
+    add("how", how(header), Style::Plain);
+    add("tasks", tasks_in_words(&info.tasks), Style::Plain);
+    add("file", file(&info), Style::Plain);
+    let (value, style) = ending(&info, trace);
+    add("ending", value, style);
+    let (value, style) = losses_in_words(&info);
+    add("losses", value, style);
+    for limit in &info.limits {
+        add("limits", limit.clone(), Style::Note);
+    }
+    if !trace.counters().is_empty() {
+        add("overhead", overhead(trace.counters()), Style::Plain);
+    }
+    Page {
+        notices: notices(trace),
+        blocks: vec![Block::Facts(facts)],
+        foot: Vec::new(),
+    }
+}
+
+fn commands(header: &Header, options: &Options) -> Vec<Fact> {
+    let limit = match options.limit {
+        0 => usize::MAX,
+        limit => limit,
+    };
+    let mut facts: Vec<Fact> = header
+        .targets
+        .iter()
+        .take(limit)
+        .map(|target| Fact {
+            label: "command",
+            value: format!(
+                "pid {}: {}",
+                target.pid,
+                shorten(&command_line(&target.command), 1_000)
+            ),
+            style: Style::Strong,
+        })
+        .collect();
+    if header.targets.len() > facts.len() {
+        let more = count((header.targets.len() - facts.len()) as u64);
+        facts.push(Fact {
+            label: "command",
+            value: format!("… {more} more; --limit 0 shows all"),
+            style: Style::Faint,
+        });
+    }
+    facts
+}
+
+fn host(header: &Header) -> String {
+    let escape = |text: &String| tidline::text::escape(text.as_bytes()).into_owned();
+    let kernel = format!("Linux {}", escape(&header.kernel));
+    let parts = [escape(&header.host), kernel, escape(&header.arch)];
+    let known = parts.iter().map(|part| part.trim());
+    known
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn how(header: &Header) -> String {
+    let mut how = format!(
+        "{} by {}, {}",
+        header.backend,
+        header.recorder,
+        if header.launched {
+            "launched"
+        } else {
+            "attached"
+        }
+    );
+    for (name, value) in &header.options {
+        how += &format!(", {name} {value}");
+    }
+    tidline::text::escape(how.as_bytes()).into_owned()
+}
+
+fn tasks_in_words(tasks: &Tasks) -> String {
+    let mut words = format!(
+        "{} at first, {} and {} created, {} exited, {} alive at the end, {} at most at a time",
+        count(tasks.existing as u64),
+        counted_what(tasks.created_threads, What::Thread),
+        counted_what(tasks.created_processes, What::Process),
+        count(tasks.exited as u64),
+        count(tasks.alive_at_end as u64),
+        count(tasks.peak_alive as u64),
+    );
+    for (number, what) in [
+        (tasks.let_go, "let go"),
+        (tasks.inferred, "without a birth in the file"),
+        (tasks.end_missing, "whose end was not seen"),
+    ] {
+        if number > 0 {
+            words += &format!(", {} {what}", count(number as u64));
+        }
+    }
+    words
+}
+
+fn file(info: &Info) -> String {
+    let mut words = format!(
+        "{}, {}",
+        counted(info.file_bytes, "byte"),
+        counted(info.events as u64, "event")
+    );
+    if info.events > 0 {
+        let tenths = info.file_bytes * 10 / info.events as u64;
+        words += &format!(", {}.{} bytes an event", count(tenths / 10), tenths % 10);
+    }
+    words + &format!(", format version {}", info.format_version)
+}
+
+fn ending(info: &Info, trace: &Trace) -> (String, Style) {
+    match &info.end_reason {
+        None => (super::cut_short(trace), Style::Bad),
+        Some(reason) => {
+            let reason = tidline::text::escape(reason.as_bytes());
+            let words = if info.complete {
+                format!("complete: {reason}")
+            } else {
+                format!("finished ({reason}), but parts of the file are damaged")
+            };
+            let style = if info.complete {
+                Style::Good
+            } else {
+                Style::Bad
+            };
+            (words, style)
+        }
+    }
+}
+
+fn losses_in_words(info: &Info) -> (String, Style) {
+    let parts = [
+        (info.lost, "event"),
+        (info.gaps, "gap"),
+        (info.damaged_chunks as u64, "damaged part"),
+        (info.unknown_records, "unknown record"),
+    ];
+    let some = parts.iter().filter(|(number, _)| *number > 0);
+    let words: Vec<String> = some.map(|(number, noun)| counted(*number, noun)).collect();
+    if words.is_empty() {
+        ("none".into(), Style::Good)
+    } else {
+        (
+            format!("{}: `tidview check` says more", words.join(", ")),
+            Style::Bad,
+        )
+    }
+}
+
+fn overhead(counters: &[(String, u64)]) -> String {
+    let words = counters.iter().map(|(name, value)| {
+        let name = tidline::text::escape(name.as_bytes()).replace('_', " ");
+        match name.strip_suffix(" ns") {
+            Some(name) => format!("{name} {}", time::duration(*value)),
+            None => format!("{name} {}", count(*value)),
+        }
+    });
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,162 @@
+//! `threads`: the tasks alive at the end, or at a time, or all there ever were.
+
+use serde::Serialize;
+use tidline::model::{TaskRecord, Time, Trace, What};
+
+use super::{Options, born, end, hidden, lived, moment, notices};
+use crate::page::{Block, Page, Style, Table, Text};
+use crate::words::{self, NAME_WIDTH, count, counted, label, shown_name};
+
+/// Which tasks are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    AliveAtEnd,
+    AliveAt(Time),
+    All,
+}
+
+impl Which {
+    fn admits(self, task: &TaskRecord) -> bool {
+        match self {
+            Which::AliveAtEnd => task.ended.is_none(),
+            Which::AliveAt(time) => task.alive_at(time),
+            Which::All => true,
+        }
+    }
+
+    fn moment(self, trace: &Trace) -> Time {
+        match self {
+            Which::AliveAt(time) => time,
+            Which::AliveAtEnd | Which::All => trace.end(),
+        }
+    }
+}
+
+/// The contract's object.
+#[derive(Debug, Serialize)]
+pub(crate) struct Thread {
+    pid: u32,
+    tid: u32,
+    name: String,
+    what: &'static str,
+    parent_pid: Option<u32>,
+    parent_tid: Option<u32>,
+    born_ns: u64,
+    ended_ns: Option<u64>,
+    how: String,
+    site: Option<String>,
+    start_routine: Option<String>,
+}
+
+/// The tasks asked for, each process's together, in the order in which they appeared.
+fn tasks(trace: &Trace, which: Which) -> Vec<&TaskRecord> {
+    let mut first = std::collections::HashMap::new();
+    for task in trace.tasks() {
+        first.entry(task.task.pid).or_insert(task.id);
+    }
+    let admitted = trace.tasks().iter().filter(|task| which.admits(task));
+    let mut tasks: Vec<&TaskRecord> = admitted.collect();
+    tasks.sort_by_key(|task| (first.get(&task.task.pid), task.id));
+    tasks
+}
+
+/// The tasks as the contract's objects, and how many `limit` left out.
+pub(crate) fn threads(trace: &Trace, which: Which, limit: usize) -> (Vec<Thread>, usize) {
+    let mut tasks = tasks(trace, which);
+    let left_out = cut(&mut tasks, limit);
+    let moment = which.moment(trace);
+    let threads = tasks.iter().map(|task| {
+        let parent = task.parent.map(|parent| trace.task(parent).task);
+        let name = name_at(task, moment).as_bytes();
+        Thread {
+            pid: task.task.pid.0,
+            tid: task.task.tid.0,
+            name: String::from_utf8_lossy(name).into_owned(),
+            what: task.what.as_str(),
+            parent_pid: parent.map(|parent| parent.pid.0),
+            parent_tid: parent.map(|parent| parent.tid.0),
+            born_ns: task.born.0,
+            ended_ns: task.ended.map(|time| time.0),
+            how: words::how(task.how).into_owned(),
+            site: None,
+            start_routine: None,
+        }
+    });
+    (threads.collect(), left_out)
+}
+
+fn name_at(task: &TaskRecord, time: Time) -> &tidline::model::Name {
+    task.name_at(time.max(task.born))
+}
+
+fn cut<T>(items: &mut Vec<T>, limit: usize) -> usize {
+    let all = items.len();
+    if limit > 0 {
+        items.truncate(limit);
+    }
+    all - items.len()
+}
+
+/// The tasks as a table.
+pub(crate) fn page<'a>(trace: &'a Trace, which: Which, options: &Options) -> Page<'a> {
+    let mut tasks = tasks(trace, which);
+    let found = tasks.len();
+    let left_out = cut(&mut tasks, options.limit);
+    let mut page = Page {
+        notices: notices(trace),
+        ..Page::default()
+    };
+    if found > 0 {
+        let (at, narrow) = (which.moment(trace), options.narrow());
+        let titles = [">TID", ">PID", "NAME", ">BORN", ">LIVED", "CREATOR", "END"];
+        page.blocks
+            .push(Block::Table(Table::new(&titles, tasks, move |task| {
+                row(trace, task, at, narrow)
+            })));
+    }
+    page.foot.extend(hidden(left_out, "task"));
+    page.foot.push(summary(trace, which, found, options));
+    page
+}
+
+fn row(trace: &Trace, task: &TaskRecord, moment: Time, narrow: bool) -> Vec<Text> {
+    let weight = match task.what {
+        What::Process => Style::Strong,
+        What::Thread => Style::Plain,
+    };
+    let creator = task.parent.map_or(Text::default(), |parent| {
+        let parent = trace.task(parent);
+        let name = parent.name_at(task.born);
+        Text::plain(label(name, parent.task.tid, NAME_WIDTH))
+    });
+    vec![
+        Text::plain(task.task.tid.to_string()),
+        Text::plain(task.task.pid.to_string()),
+        Text::styled(shown_name(name_at(task, moment), NAME_WIDTH), weight),
+        Text::plain(born(trace, task)),
+        Text::plain(lived(trace, task)),
+        creator,
+        end(task, narrow),
+    ]
+}
+
+fn summary(trace: &Trace, which: Which, found: usize, options: &Options) -> String {
+    let all = trace.tasks().len();
+    if all == 0 {
+        return "no task is in this trace".into();
+    }
+    let of = format!("{} of {}", count(found as u64), counted(all as u64, "task"));
+    match which {
+        Which::All => format!("{} in all", counted(all as u64, "task")),
+        Which::AliveAt(time) => format!("{of} alive at {}", moment(time, options)),
+        Which::AliveAtEnd if found == 0 => format!(
+            "everything has ended by {}: {of} alive; --all shows every task, --at TIME those of a \
+             moment",
+            moment(trace.end(), options)
+        ),
+        Which::AliveAtEnd => format!(
+            "{of} alive at the end, {}; --all shows every task",
+            moment(trace.end(), options)
+        ),
+    }
+}

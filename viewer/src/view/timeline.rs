@@ -1,0 +1,235 @@
+//! `timeline`: the events in order, one by one, so that a million take no more memory than one.
+
+use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace};
+
+use super::Options;
+use crate::page::{Style, Text};
+use crate::select::Selection;
+use crate::time;
+use crate::words::{self, NAME_WIDTH, count, label};
+
+/// One event, and whom it is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// Its place in the trace.
+    pub(crate) seq: usize,
+    pub(crate) event: &'a Event,
+    pub(crate) task: Option<&'a TaskRecord>,
+}
+
+/// The events that are asked for.
+pub(crate) fn entries<'a>(
+    trace: &'a Trace,
+    selection: &'a Selection,
+) -> impl Iterator<Item = Entry<'a>> {
+    let events = trace.events().iter().enumerate();
+    let admitted = events.filter(|(_, event)| selection.admits(event));
+    admitted.map(|(seq, event)| Entry {
+        seq,
+        event,
+        task: trace.subject(seq),
+    })
+}
+
+/// How the table's columns are laid out: known before the first row, so that rows can stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// Columns of the elapsed time.
+    pub(crate) elapsed: usize,
+    /// Columns of the wall time.
+    pub(crate) wall: usize,
+    /// Columns of the task.
+    pub(crate) task: usize,
+    /// Whether there is only room for what matters most.
+    narrow: bool,
+    /// Whether the recording goes on past midnight.
+    dates: bool,
+}
+
+/// The widest kind but `create-failed`.
+pub(crate) const KIND_WIDTH: usize = 8;
+
+/// The layout for a trace: on a narrow terminal wall times lose their fraction, and births
+/// their pc, so that a row still fits a line.
+pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
+    let narrow = options.narrow();
+    let dates = options.clock.date(Time(0)) != options.clock.date(trace.end());
+    let most = if narrow { 20 } else { NAME_WIDTH };
+    let labels = trace.tasks().iter().map(|task| {
+        let digits = task.task.tid.0.checked_ilog10().unwrap_or(0) as usize + 3;
+        let names = task.names.iter();
+        let width = names.map(|(_, name)| words::name_width(name)).max();
+        width.unwrap_or(0).clamp(1, most) + digits
+    });
+    Layout {
+        elapsed: time::elapsed(trace.end()).len(),
+        wall: if narrow { 8 } else { 15 } + if dates { 11 } else { 0 },
+        task: labels.max().unwrap_or(0).clamp(4, most + 8),
+        narrow,
+        dates,
+    }
+}
+
+/// A row of the table: its cells are the elapsed and the wall time, the kind, who, and the rest.
+pub(crate) fn row(
+    trace: &Trace,
+    entry: &Entry<'_>,
+    layout: &Layout,
+    options: &Options,
+) -> [Text; 5] {
+    let event = entry.event;
+    let who = entry.task.map_or(String::new(), |task| {
+        let most = if layout.narrow { 20 } else { NAME_WIDTH };
+        label(task.name_at(event.time), task.task.tid, most)
+    });
+    [
+        Text::plain(time::elapsed(event.time)),
+        Text::styled(wall(event.time, layout, options), Style::Faint),
+        Text::plain(event.body.kind()),
+        Text::plain(who),
+        detail(trace, entry, layout.narrow),
+    ]
+}
+
+fn wall(time: Time, layout: &Layout, options: &Options) -> String {
+    let clock = options.clock;
+    let mut wall = if layout.dates {
+        clock.date(time) + " "
+    } else {
+        String::new()
+    };
+    wall += &if layout.narrow {
+        clock.short_time_of_day(time)
+    } else {
+        clock.time_of_day(time)
+    };
+    wall
+}
+
+/// What happened, in words.
+fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
+    let pc = |pc: Option<u64>| match pc {
+        Some(pc) if !narrow => format!(" pc {pc:#x}"),
+        _ => String::new(),
+    };
+    match &entry.event.body {
+        EventBody::Existing { pc: at, .. } => {
+            let words = match entry.task {
+                Some(task) if super::was_there_before(trace, task) => "was there before",
+                _ => "the first task",
+            };
+            Text::plain(words).with(pc(*at), Style::Faint)
+        }
+        EventBody::Birth(birth) => {
+            let creator = creator(trace, entry);
+            Text::plain(format!("{} by {creator}", birth.what.as_str()))
+                .with(pc(birth.pc), Style::Faint)
+        }
+        EventBody::Exec {
+            task,
+            former_tid,
+            exe,
+            ..
+        } => {
+            let was = if *former_tid == task.tid {
+                String::new()
+            } else {
+                format!(" (was tid {former_tid})")
+            };
+            Text::plain(words::shown_name(exe, 200)).with(was, Style::Faint)
+        }
+        EventBody::Exit { end, .. } => {
+            let ended = tidline::model::Ended::Exit(*end);
+            let lived = entry.task.map_or(String::new(), |task| {
+                format!(" after {}", super::lived(trace, task))
+            });
+            Text::styled(words::exit(*end), words::style_of(ended)).with(lived, Style::Faint)
+        }
+        EventBody::Rename { .. } => Text::plain(former_name(entry)),
+        EventBody::Detach { reason, .. } => Text::styled(reason.as_str(), Style::Note),
+        EventBody::Gap {
+            reason,
+            count: number,
+            since,
+            detail,
+        } => loss(reason.as_str(), *number, "task", *since, detail),
+        EventBody::Lost {
+            count: number,
+            since,
+            reason,
+        } => loss("not kept", *number, "event", *since, reason),
+        EventBody::Mark { text } => Text::plain(words::shorten(&text.to_string(), 1_000)),
+    }
+}
+
+fn loss(what: &str, number: u64, noun: &str, since: Time, detail: &Name) -> Text {
+    let number = if number == 0 {
+        String::new()
+    } else {
+        format!("{} ", words::counted(number, noun))
+    };
+    let since = time::elapsed(since);
+    let colon = if detail.is_empty() { "" } else { ": " };
+    let detail = words::shorten(&detail.to_string(), 1_000).into_owned();
+    Text::styled(
+        format!("{number}{what} since {since}{colon}{detail}"),
+        Style::Bad,
+    )
+}
+
+fn creator(trace: &Trace, entry: &Entry<'_>) -> String {
+    let parent = entry.task.and_then(|task| task.parent);
+    parent.map_or("an unknown task".into(), |parent| {
+        let parent = trace.task(parent);
+        label(
+            parent.name_at(entry.event.time),
+            parent.task.tid,
+            NAME_WIDTH,
+        )
+    })
+}
+
+/// What a task was called until this event.
+fn former_name(entry: &Entry<'_>) -> String {
+    let Some(task) = entry.task else {
+        return String::new();
+    };
+    let before = task
+        .names
+        .partition_point(|(since, _)| *since < entry.event.time);
+    match before
+        .checked_sub(1)
+        .and_then(|index| task.names.get(index))
+    {
+        Some((_, name)) => format!("was {}", words::shown_name(name, NAME_WIDTH)),
+        None => String::new(),
+    }
+}
+
+/// Says what is not shown, and that nothing is where that is so.
+pub(crate) fn foot(
+    trace: &Trace,
+    selection: &Selection,
+    shown: usize,
+    left_out: usize,
+) -> Vec<String> {
+    let mut foot: Vec<String> = super::hidden(left_out, "event").into_iter().collect();
+    let all = trace.events().len();
+    if all == 0 {
+        foot.push("no event is in this trace".into());
+    } else if shown + left_out == 0 {
+        foot.push(format!(
+            "none of the {} events is of {}",
+            count(all as u64),
+            selection.words()
+        ));
+    } else if shown + left_out < all {
+        foot.push(format!(
+            "{} of {} events are of {}",
+            count((shown + left_out) as u64),
+            count(all as u64),
+            selection.words()
+        ));
+    }
+    foot
+}

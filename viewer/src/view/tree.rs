@@ -1,0 +1,366 @@
+//! `tree`: who created whom, with lives and ends.
+//!
+//! For people, alike siblings fold into one line, and so does a chain in which each task creates
+//! the next. For programs the tree is nested and never folded. Neither recurses: a chain of
+//! 100,000 creators is walked with an explicit stack, and indented only so far.
+
+use serde::Serialize;
+use tidline::model::{Name, TaskId, TaskRecord, Time, Trace, What};
+
+use super::forest::Forest;
+use super::{Options, births, born, end, hidden, lived, moment, notices};
+use crate::fold::{Folded, class, fold, fold_rest};
+use crate::page::{Block, Page, Style, Table, Text};
+use crate::time;
+use crate::words::{self, NAME_WIDTH, count, label, shown_name};
+
+/// Siblings without children of their own that may be alike and still have a line each.
+const MOST_LEAVES: usize = 3;
+/// Siblings with children that may be alike and still have a line each.
+const MOST_BRANCHES: usize = 20;
+/// Links of a chain that may be alike and still have a line each.
+const MOST_LINKS: usize = 3;
+/// Levels that are indented; deeper lines say how deep they are.
+const MOST_LEVELS: usize = 16;
+
+/// The contract's object, without its children.
+#[derive(Debug, Serialize)]
+pub(crate) struct Node {
+    pid: u32,
+    tid: u32,
+    name: String,
+    what: &'static str,
+    born_ns: u64,
+    ended_ns: Option<u64>,
+    how: String,
+}
+
+/// A task as the contract's object.
+pub(crate) fn node(trace: &Trace, id: TaskId) -> Node {
+    let task = trace.task(id);
+    Node {
+        pid: task.task.pid.0,
+        tid: task.task.tid.0,
+        name: String::from_utf8_lossy(task.name().as_bytes()).into_owned(),
+        what: task.what.as_str(),
+        born_ns: task.born.0,
+        ended_ns: task.ended.map(|time| time.0),
+        how: words::how(task.how).into_owned(),
+    }
+}
+
+/// One line of the tree.
+#[derive(Clone, Debug)]
+enum Item {
+    Task(TaskId),
+    /// Siblings that are alike.
+    Alike(Vec<TaskId>),
+    /// Tasks of which each created the next, and nothing else.
+    Chain(Vec<TaskId>),
+}
+
+/// The tree as a table, each line under who created it.
+pub(crate) fn page<'a>(
+    trace: &'a Trace,
+    forest: &'a Forest,
+    at: Option<Time>,
+    folds: bool,
+    options: &Options,
+) -> Page<'a> {
+    let walk = Walk {
+        trace,
+        forest,
+        folds,
+        narrow: options.narrow(),
+    };
+    let (mut lines, mut left_out, mut folded) = (Vec::new(), 0, false);
+    walk.each(|item, branch| {
+        if options.limit > 0 && lines.len() >= options.limit {
+            left_out += 1;
+        } else {
+            folded |= !matches!(item, Item::Task(_));
+            lines.push((branch.lead(), item));
+        }
+    });
+    let mut page = Page {
+        notices: notices(trace),
+        ..Page::default()
+    };
+    if lines.is_empty() {
+        let nothing = if trace.tasks().is_empty() {
+            "no task is in this trace"
+        } else {
+            "no task was alive then"
+        };
+        page.foot.push(nothing.into());
+        return page;
+    }
+    let titles: &[&str] = if walk.narrow {
+        &["TASK", ">BORN", ">LIVED", "END"]
+    } else {
+        &["TASK", "WHAT", ">BORN", ">LIVED", "END"]
+    };
+    let row = move |(lead, item): &(String, Item)| walk.row(lead, item);
+    page.blocks
+        .push(Block::Table(Table::new(titles, lines, row)));
+    page.foot.extend(hidden(left_out, "line"));
+    if let Some(at) = at {
+        let at = moment(at, options);
+        page.foot
+            .push(format!("alive at {at}, under their ancestors"));
+    }
+    if folded {
+        let lives = if options.narrow() {
+            "median life"
+        } else {
+            "shortest/median/longest life"
+        };
+        page.foot.push(format!(
+            "folded: first and last birth, {lives}; --no-fold shows every task"
+        ));
+    }
+    page
+}
+
+/// A walk over the forest, as it is shown.
+struct Walk<'a> {
+    trace: &'a Trace,
+    forest: &'a Forest,
+    folds: bool,
+    narrow: bool,
+}
+
+impl Walk<'_> {
+    /// Visits each line in order, with the lines that lead to it.
+    fn each(&self, mut visit: impl FnMut(Item, &Branch)) {
+        let mut branch = Branch::default();
+        let mut stack: Vec<(usize, bool, Item)> = Vec::new();
+        self.push(&mut stack, 0, &self.forest.roots);
+        while let Some((depth, last, item)) = stack.pop() {
+            branch.descend(depth, last);
+            let opens = item.opens();
+            visit(item, &branch);
+            if let Some(id) = opens {
+                self.push(&mut stack, depth + 1, self.forest.children(id));
+            }
+        }
+    }
+
+    fn push(&self, stack: &mut Vec<(usize, bool, Item)>, depth: usize, siblings: &[TaskId]) {
+        let mut last = true;
+        for item in self.items(siblings).into_iter().rev() {
+            stack.push((depth, last, item));
+            last = false;
+        }
+    }
+
+    /// Siblings as lines.
+    fn items(&self, siblings: &[TaskId]) -> Vec<Item> {
+        if !self.folds {
+            return siblings.iter().copied().map(Item::Task).collect();
+        }
+        let leaf = |id: TaskId| self.forest.children(id).is_empty();
+        let key = |id: TaskId| (self.class(id), self.trace.task(id).what);
+        let leaves = fold(siblings.to_vec(), MOST_LEAVES, |id| {
+            leaf(*id).then(|| key(*id))
+        });
+        let all = fold_rest(leaves, MOST_BRANCHES, |id| (!leaf(*id)).then(|| key(*id)));
+        let item = |item| match item {
+            Folded::One(id) => self.chain(id),
+            Folded::Many(ids) => Item::Alike(ids),
+        };
+        all.into_iter().map(item).collect()
+    }
+
+    /// A task, or the chain that it begins.
+    fn chain(&self, first: TaskId) -> Item {
+        let mut links = vec![first];
+        let mut last = first;
+        let class = self.class(first);
+        let what = self.trace.task(first).what;
+        while let [next] = *self.forest.children(last) {
+            if self.trace.task(next).what != what || self.class(next) != class {
+                break;
+            }
+            links.push(next);
+            last = next;
+        }
+        if links.len() > MOST_LINKS {
+            Item::Chain(links)
+        } else {
+            Item::Task(first)
+        }
+    }
+
+    fn class(&self, id: TaskId) -> Name {
+        class(self.trace.task(id).name())
+    }
+
+    fn row(&self, lead: &str, item: &Item) -> Vec<Text> {
+        let lead = Text::styled(lead, Style::Faint);
+        match item {
+            Item::Task(id) => self.task_row(lead, *id),
+            Item::Alike(ids) => {
+                let below = match self.forest.descendants(ids) {
+                    0 => String::new(),
+                    below => format!(", {} below", count(below as u64)),
+                };
+                self.fold_row(lead, ids, &below)
+            }
+            Item::Chain(ids) => self.fold_row(lead, ids, " in a chain"),
+        }
+    }
+
+    fn task_row(&self, lead: Text, id: TaskId) -> Vec<Text> {
+        let task = self.trace.task(id);
+        let weight = match task.what {
+            What::Process => Style::Strong,
+            What::Thread => Style::Plain,
+        };
+        let mut who = lead.with(label(task.name(), task.task.tid, NAME_WIDTH), weight);
+        if let Some((_, exe)) = task.execs.last() {
+            who = who.with(format!("  {}", shown_name(exe, 48)), Style::Faint);
+        }
+        let what = Text::plain(task.what.as_str());
+        let born = Text::plain(born(self.trace, task));
+        let lived = Text::plain(lived(self.trace, task));
+        self.cells(who, what, born, lived, end(task, self.narrow))
+    }
+
+    fn fold_row(&self, lead: Text, ids: &[TaskId], more: &str) -> Vec<Text> {
+        let tasks: Vec<&TaskRecord> = ids.iter().map(|id| self.trace.task(*id)).collect();
+        let Some((first, last)) = tasks.first().zip(tasks.last()) else {
+            return vec![lead];
+        };
+        let name = shown_name(&class(first.name()), NAME_WIDTH);
+        let who = format!("{name} x {}{more}", count(tasks.len() as u64));
+        let what = match first.what {
+            What::Process => "processes",
+            What::Thread => "threads",
+        };
+        self.cells(
+            lead.with(who, Style::Plain),
+            Text::plain(what),
+            Text::plain(births(self.trace, first, last)),
+            Text::plain(self.lives(&tasks)),
+            ends(&tasks),
+        )
+    }
+
+    /// The shortest, the median and the longest life.
+    fn lives(&self, tasks: &[&TaskRecord]) -> String {
+        let now = self.trace.end();
+        let mut lives: Vec<u64> = tasks.iter().map(|task| task.lifetime_ns(now)).collect();
+        lives.sort_unstable();
+        let life = |index: usize| time::duration(lives.get(index).copied().unwrap_or(0));
+        let middle = lives.len() / 2;
+        if self.narrow {
+            life(middle)
+        } else {
+            format!("{} / {} / {}", life(0), life(middle), life(lives.len() - 1))
+        }
+    }
+
+    /// The cells of a row; where there is little room, what a task is stands in its weight only.
+    fn cells(&self, who: Text, what: Text, born: Text, lived: Text, end: Text) -> Vec<Text> {
+        if self.narrow {
+            vec![who, born, lived, end]
+        } else {
+            vec![who, what, born, lived, end]
+        }
+    }
+}
+
+impl Item {
+    /// The task whose children follow the line.
+    fn opens(&self) -> Option<TaskId> {
+        match self {
+            Item::Task(id) => Some(*id),
+            Item::Alike(_) => None,
+            Item::Chain(ids) => ids.last().copied(),
+        }
+    }
+}
+
+/// How many ended how: `3 alive, 807 exit 0, 2 killed by SIGSEGV`. The living come first.
+fn ends(tasks: &[&TaskRecord]) -> Text {
+    let mut kinds: std::collections::BTreeMap<_, usize> = std::collections::BTreeMap::new();
+    for task in tasks {
+        *kinds.entry(task.how).or_default() += 1;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(how, number)| {
+        let ended = *how != tidline::model::Ended::Alive;
+        (ended, std::cmp::Reverse(*number))
+    });
+    let mut text = Text::default();
+    for (index, (how, number)) in kinds.iter().enumerate() {
+        if index == 4 {
+            let rest: usize = kinds[index..].iter().map(|(_, number)| number).sum();
+            return text.with(format!(", {} otherwise", count(rest as u64)), Style::Plain);
+        }
+        let comma = if index > 0 { ", " } else { "" };
+        let words = format!("{} {}", count(*number as u64), words::how(*how));
+        text = text
+            .with(comma, Style::Plain)
+            .with(words, words::style_of(*how));
+    }
+    text
+}
+
+/// The lines that lead to a line: for each level, whether its task has more siblings below.
+#[derive(Debug, Default)]
+struct Branch {
+    open: Vec<bool>,
+}
+
+impl Branch {
+    fn descend(&mut self, depth: usize, last: bool) {
+        self.open.truncate(depth);
+        self.open.push(!last);
+    }
+
+    /// `│  └─ `; nothing for a root. Only the last levels are drawn of a deep one, behind
+    /// its depth.
+    fn lead(&self) -> String {
+        let Some((here, above)) = self.open.get(1..).and_then(<[bool]>::split_last) else {
+            return String::new();
+        };
+        let mut lead = String::new();
+        let skipped = above.len().saturating_sub(MOST_LEVELS);
+        if skipped > 0 {
+            lead = format!("⋯{} ", count(self.open.len() as u64 - 1));
+        }
+        for open in &above[skipped..] {
+            lead += if *open { "│  " } else { "   " };
+        }
+        lead + if *here { "├─ " } else { "└─ " }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lead(open: &[bool]) -> String {
+        let mut branch = Branch::default();
+        for (depth, open) in open.iter().enumerate() {
+            branch.descend(depth, !open);
+        }
+        branch.lead()
+    }
+
+    #[test]
+    fn leads_are_drawn_by_level() {
+        assert_eq!(lead(&[false]), "");
+        assert_eq!(lead(&[true, true]), "├─ ");
+        assert_eq!(lead(&[false, false]), "└─ ");
+        assert_eq!(lead(&[false, true, false, true]), "│     ├─ ");
+    }
+
+    #[test]
+    fn deep_levels_are_cut_and_numbered() {
+        let drawn = lead(&[false; 1_235]);
+        assert_eq!(drawn, format!("⋯1,234 {}└─ ", "   ".repeat(16)));
+    }
+}
