@@ -136,7 +136,7 @@ pub(crate) fn everything() -> Vec<Event> {
             },
         ),
         process(55, main, sh),
-        at(56, exec(sh, 200, b"/bin/sh", b"sh")),
+        at(56, exec(sh, 200, b"/x/dash", b"sh")),
         birth(60, Via::Vfork, What::Process, None, ls, None, None),
         at(61, exec(ls, 209, b"/bin/ls", b"ls")),
         exit(70, ls, 2),

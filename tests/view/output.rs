@@ -124,7 +124,7 @@ fn timeline_is_one_row_per_event() {
 +0.046000s  16:13:20.046000  exit      worker-1[121]  exit 0 after 26.0 ms
 +0.050000s  16:13:20.050000  exit      worker-2[122]  killed by SIGSEGV (core) after 20.0 ms
 +0.055000s  16:13:20.055000  fork      server[200]    process by server[100] pc 0x7f000010a3b1
-+0.056000s  16:13:20.056000  exec      sh[200]        /bin/sh
++0.056000s  16:13:20.056000  exec      sh[200]        /x/dash
 +0.060000s  16:13:20.060000  vfork     ls[201]        process by an unknown task
 +0.061000s  16:13:20.061000  exec      ls[201]        /bin/ls (was tid 209)
 +0.070000s  16:13:20.070000  exit      ls[201]        exit 2 after 10.0 ms
@@ -157,7 +157,7 @@ fn timeline_ndjson_is_the_contract() {
 {"seq":13,"time_ns":46000000,"wall":"2026-09-21T16:13:20.046000000+02:00","kind":"exit","pid":100,"tid":121,"name":"worker-1","code":0}
 {"seq":14,"time_ns":50000000,"wall":"2026-09-21T16:13:20.050000000+02:00","kind":"exit","pid":100,"tid":122,"name":"worker-2","signal":"SIGSEGV","core":true}
 {"seq":15,"time_ns":55000000,"wall":"2026-09-21T16:13:20.055000000+02:00","kind":"fork","pid":200,"tid":200,"name":"server","parent_pid":100,"parent_tid":100,"new_pid":200,"new_tid":200,"what":"process","pc":"0x7f000010a3b1","flags":"0x1200011"}
-{"seq":16,"time_ns":56000000,"wall":"2026-09-21T16:13:20.056000000+02:00","kind":"exec","pid":200,"tid":200,"name":"sh","former_tid":200,"exe":"/bin/sh"}
+{"seq":16,"time_ns":56000000,"wall":"2026-09-21T16:13:20.056000000+02:00","kind":"exec","pid":200,"tid":200,"name":"sh","former_tid":200,"exe":"/x/dash"}
 {"seq":17,"time_ns":60000000,"wall":"2026-09-21T16:13:20.060000000+02:00","kind":"vfork","pid":201,"tid":201,"name":"ls","parent_pid":null,"parent_tid":null,"new_pid":201,"new_tid":201,"what":"process","pc":null,"flags":null}
 {"seq":18,"time_ns":61000000,"wall":"2026-09-21T16:13:20.061000000+02:00","kind":"exec","pid":201,"tid":201,"name":"ls","former_tid":209,"exe":"/bin/ls"}
 {"seq":19,"time_ns":70000000,"wall":"2026-09-21T16:13:20.070000000+02:00","kind":"exit","pid":201,"tid":201,"name":"ls","code":2}
@@ -205,7 +205,7 @@ fn timeline_csv_has_a_column_for_each_field() {
 13,46000000,2026-09-21T16:13:20.046000000+02:00,exit,100,121,worker-1,,,,,,,,0,,,,,,,,,
 14,50000000,2026-09-21T16:13:20.050000000+02:00,exit,100,122,worker-2,,,,,,,,,SIGSEGV,true,,,,,,,
 15,55000000,2026-09-21T16:13:20.055000000+02:00,fork,200,200,server,100,100,200,200,process,0x7f000010a3b1,0x1200011,,,,,,,,,,
-16,56000000,2026-09-21T16:13:20.056000000+02:00,exec,200,200,sh,,,,,,,,,,,200,/bin/sh,,,,,
+16,56000000,2026-09-21T16:13:20.056000000+02:00,exec,200,200,sh,,,,,,,,,,,200,/x/dash,,,,,
 17,60000000,2026-09-21T16:13:20.060000000+02:00,vfork,201,201,ls,,,201,201,process,,,,,,,,,,,,
 18,61000000,2026-09-21T16:13:20.061000000+02:00,exec,201,201,ls,,,,,,,,,,,209,/bin/ls,,,,,
 19,70000000,2026-09-21T16:13:20.070000000+02:00,exit,201,201,ls,,,,,,,,2,,,,,,,,,
@@ -254,7 +254,7 @@ fn timeline_by_process_and_kind() {
         ]),
         r#"      TIME  +02:00           KIND      TASK           WHAT
 +0.055000s  16:13:20.055000  fork      server[200]    process by server[100] pc 0x7f000010a3b1
-+0.056000s  16:13:20.056000  exec      sh[200]        /bin/sh
++0.056000s  16:13:20.056000  exec      sh[200]        /x/dash
 
 2 of 25 events are of pid 200, kind fork or exec
 "#
@@ -314,9 +314,9 @@ server[100]          process                before                      >100 ms 
 ├─ gc[101]           thread                 before                     >95.0 ms  exit 0 at +0.095000s
 ├─ pool[110]         thread             +0.005000s                      95.0 ms  alive
 │  └─ worker-# x 4   threads  +0.010000..0.040000s  20.0 ms / 35.0 ms / 60.0 ms  1 alive, 2 exit 0, 1 killed by SIGSEGV (core)
-├─ sh[200]  /bin/sh  process            +0.055000s                      20.0 ms  ended (not known how) at +0.075000s
+├─ sh[200]  /x/dash  process            +0.055000s                      20.0 ms  ended (not known how) at +0.075000s
 └─ server[300]       process            +0.080000s                      1.00 ms  let go at a fork at +0.081000s
-ls[201]  /bin/ls     process            +0.060000s                      10.0 ms  exit 2 at +0.070000s
+ls[201]              process            +0.060000s                      10.0 ms  exit 2 at +0.070000s
 
 folded: first and last birth, shortest/median/longest life; --no-fold shows every task
 "#
@@ -336,9 +336,9 @@ server[100]          process      before   >100 ms  alive
 │  ├─ worker-1[121]  thread   +0.020000s   26.0 ms  exit 0 at +0.046000s
 │  ├─ worker-2[122]  thread   +0.030000s   20.0 ms  killed by SIGSEGV (core) at +0.050000s
 │  └─ worker-3[123]  thread   +0.040000s   60.0 ms  alive
-├─ sh[200]  /bin/sh  process  +0.055000s   20.0 ms  ended (not known how) at +0.075000s
+├─ sh[200]  /x/dash  process  +0.055000s   20.0 ms  ended (not known how) at +0.075000s
 └─ server[300]       process  +0.080000s   1.00 ms  let go at a fork at +0.081000s
-ls[201]  /bin/ls     process  +0.060000s   10.0 ms  exit 2 at +0.070000s
+ls[201]              process  +0.060000s   10.0 ms  exit 2 at +0.070000s
 "#
     );
     assert_eq!(unfolded, prints(&["tree", &file().path(), "--all"]));
@@ -372,8 +372,8 @@ server[100]          process      before   >100 ms  alive
 ├─ gc[101]           thread       before  >95.0 ms  exit 0 at +0.095000s
 ├─ pool[110]         thread   +0.005000s   95.0 ms  alive
 │  └─ worker-3[123]  thread   +0.040000s   60.0 ms  alive
-└─ sh[200]  /bin/sh  process  +0.055000s   20.0 ms  ended (not known how) at +0.075000s
-ls[201]  /bin/ls     process  +0.060000s   10.0 ms  exit 2 at +0.070000s
+└─ sh[200]  /x/dash  process  +0.055000s   20.0 ms  ended (not known how) at +0.075000s
+ls[201]              process  +0.060000s   10.0 ms  exit 2 at +0.070000s
 
 alive at +0.060000s (16:13:20.060000 +02:00), under their ancestors
 "#

@@ -218,7 +218,9 @@ impl Walk<'_> {
             What::Thread => Style::Plain,
         };
         let mut who = lead.with(label(task.name(), task.task.tid, NAME_WIDTH), weight);
-        if let Some((_, exe)) = task.execs.last() {
+        if let Some((_, exe)) = task.execs.last()
+            && !is_named_after(task.name(), exe)
+        {
             who = who.with(format!("  {}", shown_name(exe, 48)), Style::Faint);
         }
         let what = Text::plain(task.what.as_str());
@@ -269,6 +271,18 @@ impl Walk<'_> {
             vec![who, what, born, lived, end]
         }
     }
+}
+
+/// Whether a name is the file name of a path, of which the kernel keeps 15 bytes: then the path
+/// says nothing that matters at a glance.
+fn is_named_after(name: &Name, path: &Name) -> bool {
+    const KEPT: usize = 15;
+    let file = path
+        .as_bytes()
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    name.as_bytes() == &file[..file.len().min(KEPT)]
 }
 
 impl Item {
