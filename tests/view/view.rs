@@ -4,6 +4,7 @@
 //! What is expected stands in the tests as it must be printed, character by character.
 
 mod errors;
+mod golden;
 mod hostile;
 mod large;
 mod made;
