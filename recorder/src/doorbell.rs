@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,13 +32,14 @@ struct Shared {
     clock: Clock,
     tracer: ThreadId,
     state: Mutex<State>,
+    /// Whether there is anything for the tracer to come for: what it looks at in between.
+    rung: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
     arrived: VecDeque<Arrived>,
     alarm: Option<Time>,
-    rung: bool,
     /// The thread that rings, to be told of a new alarm.
     ringer: Option<ThreadId>,
 }
@@ -54,6 +56,7 @@ impl Doorbell {
             clock,
             tracer,
             state: Mutex::default(),
+            rung: AtomicBool::default(),
         });
         let its = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -83,16 +86,15 @@ impl Doorbell {
 
     /// Rings now.
     pub(crate) fn ring(&self) {
-        let mut state = self.0.lock();
-        state.rung = true;
-        if let Some(ringer) = state.ringer {
+        self.0.rung.store(true, Ordering::SeqCst);
+        if let Some(ringer) = self.0.lock().ringer {
             sys::nudge(ringer, ALARM_CHANGED);
         }
     }
 
-    /// The tracer has come: what rang before needs no further ring.
-    pub(crate) fn answer(&self) {
-        self.0.lock().rung = false;
+    /// Whether it rang. From here on what rang before needs no further ring.
+    pub(crate) fn answer(&self) -> bool {
+        self.0.rung.load(Ordering::Relaxed) && self.0.rung.swap(false, Ordering::SeqCst)
     }
 }
 
@@ -114,10 +116,13 @@ impl Shared {
                 && arrived.number != ALARM_CHANGED as i32
             {
                 state.arrived.push_back(arrived);
-                state.rung = true;
+                self.rung.store(true, Ordering::SeqCst);
             }
             let due = state.alarm.is_some_and(|alarm| alarm <= self.clock.now());
-            if state.rung || due {
+            if due {
+                self.rung.store(true, Ordering::SeqCst);
+            }
+            if self.rung.load(Ordering::SeqCst) {
                 sys::ring(self.tracer);
             }
         }
@@ -125,7 +130,7 @@ impl Shared {
 
     fn time_to_sleep(&self) -> Duration {
         let state = self.lock();
-        if state.rung {
+        if self.rung.load(Ordering::SeqCst) {
             return AGAIN;
         }
         match state.alarm {

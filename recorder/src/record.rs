@@ -132,7 +132,8 @@ fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
 }
 
 fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -> Result<u8> {
-    let launched = Launched::fork(&cli.command, signals.before).context("cannot fork")?;
+    let launched = Launched::fork(&cli.command, signals.before, &signals.ignored_by_us)
+        .context("cannot fork")?;
     let pid = launched.pid;
     let clock = Clock::start();
     let command = cli
@@ -329,24 +330,36 @@ struct Signals {
     before: SigSet,
     /// Those that end a recording.
     waited: SigSet,
+    /// What we ignore, and was not ignored before: a launched command gets the default.
+    ignored_by_us: Vec<Signal>,
 }
 
 impl Signals {
     /// Blocks them, in every thread that is started from here on.
     fn block(attaching: bool) -> Result<Self> {
-        let waited = stop_signals();
+        let mut waited = stop_signals();
+        if sys::is_ignored(libc::SIGHUP) {
+            waited.remove(Signal::SIGHUP); // nohup(1): the end of the terminal is not ours.
+        }
         let mut blocked = waited;
         blocked.add(Signal::SIGCHLD);
         blocked.add(Signal::SIGALRM);
         let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let mut ignored_by_us = vec![Signal::SIGTTIN, Signal::SIGTTOU];
         if attaching {
             // A stopped tracer would leave the target standing at its next creation. (A launched
             // command is in our process group: Ctrl-Z stops both, and fg continues both.)
-            sys::ignore(Signal::SIGTSTP);
+            ignored_by_us.push(Signal::SIGTSTP);
         }
-        sys::ignore(Signal::SIGTTIN);
-        sys::ignore(Signal::SIGTTOU);
-        Ok(Signals { before, waited })
+        ignored_by_us.retain(|signal| sys::ignore(*signal));
+        if !sys::pipe_was_ignored() {
+            ignored_by_us.push(Signal::SIGPIPE); // Rust's runtime ignores it.
+        }
+        Ok(Signals {
+            before,
+            waited,
+            ignored_by_us,
+        })
     }
 }
 

@@ -166,6 +166,11 @@ UNUSED static pthread_t start_thread(void *(*run)(void *), void *arg, int detach
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_t thread;
 	int error = pthread_create(&thread, &attr, run, arg);
+	/* Chains end threads faster than a busy kernel clears them away: then TIDs run out for a while. */
+	for (int i = 0; error == EAGAIN && i < 10000; i++) {
+		sleep_ms(1);
+		error = pthread_create(&thread, &attr, run, arg);
+	}
 	if (error)
 		die("cannot create a thread: %s", strerror(error));
 	pthread_attr_destroy(&attr);

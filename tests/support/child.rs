@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -35,11 +35,22 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a command.
     pub(crate) fn spawn(command: &mut Command) -> Child {
+        Child::start(command, Stdio::null())
+    }
+
+    /// Starts a command that reads what is written to the pipe's end returned.
+    pub(crate) fn talk(command: &mut Command) -> (Child, ChildStdin) {
+        let mut child = Child::start(command, Stdio::piped());
+        let stdin = child.inner.stdin.take().expect("stdin is piped");
+        (child, stdin)
+    }
+
+    fn start(command: &mut Command, stdin: Stdio) -> Child {
         let name = format!("{command:?}");
         let mark = unique("child");
         let mut inner = command
             .env(MARK, &mark)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -93,6 +104,21 @@ impl Child {
                     self.fail(&format!("stdout ended without a line {prefix:?}…"))
                 }
             }
+        }
+    }
+
+    /// Waits until stderr holds a text.
+    pub(crate) fn wait_stderr(&mut self, text: &str, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        while !self.stderr().contains(text) {
+            let ended = self.readers.iter().all(JoinHandle::is_finished);
+            if ended && !self.stderr().contains(text) {
+                self.fail(&format!("ended without {text:?} on stderr"));
+            }
+            if Instant::now() >= deadline {
+                self.fail(&format!("no {text:?} on stderr within {timeout:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -259,7 +285,7 @@ fn marked(mark: &str) -> Vec<u32> {
 }
 
 /// Sends a signal with the shell's own `kill`: the standard library has no other than SIGKILL.
-pub(super) fn send(signal: &str, pids: &[u32]) {
+pub(crate) fn send(signal: &str, pids: &[u32]) {
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     let script = format!("kill -{signal} {}", pids.join(" "));
     let _ = Command::new("sh")

@@ -14,13 +14,13 @@ mod proc;
 mod program;
 mod temp;
 
-pub(crate) use child::Child;
+pub(crate) use child::{Child, send};
 pub(crate) use made::{Case, Made, cases, made};
 pub(crate) use perf::{
     CLONE_THREAD, Fork, PerfOracle, check_losses, descendants, descendants_of_existing,
     parse_script,
 };
-pub(crate) use proc::{comm, num_threads, thread_states, tracer_of};
+pub(crate) use proc::{comm, num_threads, thread_states, tracer_of, tracers};
 pub(crate) use program::{program, program_with, yardstick};
 pub(crate) use temp::TempDir;
 

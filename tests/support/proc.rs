@@ -30,6 +30,31 @@ pub(crate) fn tracer_of(tid: u32) -> Option<u32> {
         .ok()
 }
 
+/// For each living thread of a process its state letter and its tracer's pid, 0 for none.
+///
+/// Both are of one moment: a thread that its tracer has just reaped has no tracer any more, but
+/// then its state tells that it has ended (`task_state` of fs/proc/array.c, Linux 6.18).
+pub(crate) fn tracers(pid: u32) -> Vec<(u32, char, u32)> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|tid: u32| {
+            let status = fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+            let status = String::from_utf8_lossy(&status);
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+                Some(line.trim())
+            };
+            let state = field("State:")?.chars().next()?;
+            let tracer = field("TracerPid:")?.parse().ok()?;
+            (!matches!(state, 'Z' | 'X')).then_some((tid, state, tracer))
+        })
+        .collect()
+}
+
 /// How many threads the kernel counts in a process. It counts those it does not list, too.
 pub(crate) fn num_threads(pid: u32) -> Option<u32> {
     stat_field(&format!("/proc/{pid}/stat"), 20)?.parse().ok()

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// A trace's file. After a write that failed half-way it stands where the last whole one ended.
 #[derive(Debug)]
@@ -29,9 +30,7 @@ impl Output {
             Ok(found) if found.is_dir() => bail!("{shown} is a folder: name a file in it"),
             // A pipe or a device is there to be written to.
             Ok(found) if !found.is_file() => {
-                let file = options
-                    .open(path)
-                    .with_context(|| format!("cannot write {shown}"))?;
+                let file = open_special(path).with_context(|| format!("cannot write {shown}"))?;
                 let good = found.file_type().is_block_device().then_some(0);
                 return Ok(Output {
                     file,
@@ -100,6 +99,25 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Opens a pipe or a device. A pipe that nobody reads is an error, not a wait without an end.
+fn open_special(path: &Path) -> Result<File> {
+    let nonblocking = OFlag::O_NONBLOCK.bits();
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags(nonblocking)
+        .open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+            bail!("it is a pipe that nobody reads: start its reader first")
+        }
+        opened => opened?,
+    };
+    // From here on a full pipe makes the writer's thread wait, and nobody else.
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(file)
 }
 
 /// A path for a message: on one line, without what would drive a terminal.

@@ -24,6 +24,8 @@ impl Stat {
 pub(crate) struct Status {
     /// Its thread group.
     pub(crate) pid: Pid,
+    /// Its parent process.
+    pub(crate) parent: Pid,
     /// Its tracer, 0 for none.
     pub(crate) tracer: Pid,
     /// Real, effective, saved and file system user id.
@@ -68,6 +70,7 @@ pub(super) fn status(bytes: &[u8]) -> Option<Status> {
         let value = value.trim();
         match &line[..colon] {
             b"Tgid" => status.pid = Pid(value.parse().ok()?),
+            b"PPid" => status.parent = Pid(value.parse().ok()?),
             b"TracerPid" => status.tracer = Pid(value.parse().ok()?),
             b"CapEff" => status.capabilities = u64::from_str_radix(value, 16).ok()?,
             b"Uid" => {
@@ -112,10 +115,13 @@ mod tests {
 
     #[test]
     fn status_lines() {
-        let text = b"Name:\ta\\nTgid:\t9\nTgid:\t100\nPid:\t101\nTracerPid:\t5\n\
+        let text = b"Name:\ta\\nTgid:\t9\nTgid:\t100\nPid:\t101\nPPid:\t7\nTracerPid:\t5\n\
             Uid:\t1000\t1001\t1002\t1003\nCapEff:\t0000000000080000\n";
         let status = status(text).unwrap();
-        assert_eq!((status.pid, status.tracer), (Pid(100), Pid(5)));
+        assert_eq!(
+            (status.pid, status.parent, status.tracer),
+            (Pid(100), Pid(7), Pid(5))
+        );
         assert_eq!(status.uids, [1000, 1001, 1002, 1003]);
         assert!(status.may_ptrace_others());
         assert_eq!(super::status(b"Name:\tx\n"), None);

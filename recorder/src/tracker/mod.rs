@@ -16,6 +16,7 @@
 mod orders;
 #[cfg(test)]
 mod tests;
+mod tid_map;
 
 use std::collections::HashMap;
 
@@ -23,17 +24,20 @@ use tidline::model::{
     Birth, DetachReason, End, Event, EventBody, Name, Pid, Task, Tid, Time, Via, What,
 };
 
+use tid_map::TidMap;
+
 pub(crate) use orders::{Choice, ForkMode, Identity, NewThreads, Order, Output, Policy, Stop};
 
-/// How long a newborn that reported first waits for its creator, ns. The creator's report is
-/// only a scheduling delay away, unless it was killed in mid-clone.
-pub(crate) const PARENT_WAIT_NS: u64 = 200_000_000;
+/// How long a newborn that reported first waits for its creator at most, ns. The creator's report
+/// is only a scheduling delay away, unless it was killed in mid-clone. (Beside a hundred busy threads
+/// on a loaded machine the delay was more than 200 ms.)
+pub(crate) const PARENT_WAIT_NS: u64 = 2_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Tracker {
     policy: Policy,
-    tracees: HashMap<Tid, Tracee>,
-    early: HashMap<Tid, Early>,
+    tracees: TidMap<Tracee>,
+    early: TidMap<Early>,
     /// Creator and child of forks about which the user is being asked, by the child.
     questions: HashMap<Tid, Tid>,
     /// While attaching, threads stay where they stopped until all are known.
@@ -82,8 +86,8 @@ impl Tracker {
     pub(crate) fn new(policy: Policy) -> Self {
         Tracker {
             policy,
-            tracees: HashMap::new(),
-            early: HashMap::new(),
+            tracees: TidMap::default(),
+            early: TidMap::default(),
             questions: HashMap::new(),
             holding: false,
             ending: false,
@@ -130,6 +134,38 @@ impl Tracker {
             .is_some_and(|tracee| matches!(tracee.state, State::Attaching { .. } | State::Newborn))
     }
 
+    /// A process's leader, which was traced, was replaced by an exec that nobody reported, because
+    /// its caller was not traced yet. The new one is, now; its first stop is to come.
+    pub(crate) fn replaced(
+        &mut self,
+        now: Time,
+        task: Task,
+        (exe, name): (Name, Name),
+        out: &mut Output,
+    ) {
+        let Some(tracee) = self.tracees.get_mut(&task.tid) else {
+            return;
+        };
+        if let State::Attaching { .. } = tracee.state {
+            return; // Nothing was told of the old one.
+        }
+        tracee.state = State::Newborn;
+        let body = EventBody::Exec {
+            task,
+            former_tid: task.tid,
+            exe,
+            name,
+        };
+        out.events.push(Event { time: now, body });
+    }
+
+    /// Whether a task's birth is told, and its own first stop is to come.
+    pub(crate) fn is_newborn(&self, tid: Tid) -> bool {
+        self.tracees
+            .get(&tid)
+            .is_some_and(|tracee| tracee.state == State::Newborn)
+    }
+
     /// Traced threads of one process that have not been reaped.
     pub(crate) fn members(&self, pid: Pid) -> impl Iterator<Item = Tid> {
         self.tracees
@@ -151,9 +187,18 @@ impl Tracker {
     /// When [`Tracker::tick`] has something to do next.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.early
-            .values()
-            .map(|early| Time(early.since.0 + PARENT_WAIT_NS))
+            .iter()
+            .map(|(tid, early)| match self.has_no_creator(*tid, early) {
+                true => early.since,
+                false => Time(early.since.0 + PARENT_WAIT_NS),
+            })
             .min()
+    }
+
+    /// Whether every thread that could have made a task is gone: none will report it.
+    fn has_no_creator(&self, tid: Tid, early: &Early) -> bool {
+        let process = early.identity.creators_process(tid);
+        process.is_some_and(|pid| self.members(pid).next().is_none())
     }
 
     /// From now on threads stay where they stop.
@@ -256,12 +301,14 @@ impl Tracker {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        let mut due: Vec<(Time, Tid)> = self
+        let is_due = |tid: Tid, early: &Early| {
+            early.since.0 + PARENT_WAIT_NS <= now.0 || self.has_no_creator(tid, early)
+        };
+        let due = self
             .early
             .iter()
-            .filter(|(_, early)| early.since.0 + PARENT_WAIT_NS <= now.0)
-            .map(|(tid, early)| (early.since, *tid))
-            .collect();
+            .filter(|(tid, early)| is_due(**tid, early));
+        let mut due: Vec<(Time, Tid)> = due.map(|(tid, early)| (early.since, *tid)).collect();
         due.sort_unstable();
         for (_, tid) in due {
             let Some(early) = self.early.remove(&tid) else {
@@ -337,6 +384,11 @@ impl Tracker {
         (flags, pc): (Option<u64>, Option<u64>),
         out: &mut Output,
     ) {
+        if self.tracees.contains_key(&child) {
+            // Its birth was told, with an unknown creator: this one is late.
+            self.go_on(now, creator, 0, out);
+            return;
+        }
         let pid = self.tracees[&creator].pid;
         let parent = Task { pid, tid: creator };
         let child = match what {
@@ -493,6 +545,9 @@ impl Tracker {
                 pid: tracee.pid,
                 tid,
             };
+            if let State::Attaching { parent_pid } = tracee.state {
+                out.events.push(existing(now, task, parent_pid, None));
+            }
             out.events.push(Event {
                 time: now,
                 body: EventBody::Exit { task, end },
@@ -544,11 +599,29 @@ impl Tracker {
             self.tracees.remove(&former);
             self.drop_questions_about(now, former, out);
         }
+        if self.ending {
+            // Siblings may have been let go already, and then their end was not seen: an exec that
+            // has no beginning. It is not recorded any more.
+            self.insert(task, State::Running);
+            self.go_on(now, tid, 0, out);
+            return;
+        }
+        // Of an attached one the caller may be the first that is heard of, or the leader, which may
+        // have ended before (pthread_exit in main) and now lives again.
+        let told = caller.is_some_and(|caller| !matches!(caller.state, State::Attaching { .. }));
+        if former != tid && !told {
+            let caller = Task {
+                tid: former,
+                ..task
+            };
+            out.events.push(existing(now, caller, None, None));
+        }
         match known.map(|tracee| tracee.state) {
             Some(State::Launched) => out.events.push(existing_named(now, task, name.clone())),
             Some(State::Attaching { parent_pid }) => {
                 out.events.push(existing(now, task, parent_pid, None));
             }
+            None => out.events.push(existing(now, task, None, None)),
             _ => {}
         }
         let leave = caller.or(known).and_then(|tracee| tracee.leave);

@@ -49,12 +49,25 @@ impl Stop {
 pub(crate) struct Identity {
     /// Its thread group, from `/proc/TID/status`.
     pub(crate) pid: Option<Pid>,
+    /// Its parent process, from there too.
+    pub(crate) parent_pid: Option<Pid>,
     /// The clone flags: its registers are its creator's.
     pub(crate) flags: Option<u64>,
     pub(crate) pc: Option<u64>,
 }
 
 impl Identity {
+    /// The process that its creator is a thread of, where that is certain.
+    pub(super) fn creators_process(&self, tid: Tid) -> Option<Pid> {
+        const CLONE_PARENT: u64 = 0x8000;
+        match self.what(tid) {
+            What::Thread => self.pid,
+            // Its parent is its creator's parent, then.
+            What::Process if self.flags? & CLONE_PARENT != 0 => None,
+            What::Process => self.parent_pid,
+        }
+    }
+
     pub(super) fn what(&self, tid: Tid) -> What {
         const CLONE_THREAD: u64 = 0x1_0000;
         match (self.pid, self.flags) {

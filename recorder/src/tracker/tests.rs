@@ -39,6 +39,7 @@ impl Script {
     fn early(&mut self, tid: Tid, stop: Stop, pid: u32) -> (Vec<EventBody>, Vec<Order>) {
         let identity = Identity {
             pid: Some(Pid(pid)),
+            parent_pid: Some(Pid(1)),
             flags: THREAD,
             pc: PC,
         };
@@ -247,30 +248,50 @@ fn a_child_whose_creator_never_reports_is_born_of_an_unknown_parent() {
     let mut script = Script::new();
     script.early(Tid(101), TRAP, 100);
     script.early(Tid(102), ended(0), 100);
-    script.step(
-        MAIN,
-        Stop::Ended {
-            end: End::Signal {
-                number: 9,
-                core: false,
-            },
-        },
-    );
-    assert_eq!(
-        script.run(|tracker, now, out| tracker.tick(now, out)),
-        (vec![], vec![])
-    );
+    let tick = |tracker: &mut Tracker, now, out: &mut Output| tracker.tick(now, out);
+    assert_eq!(script.run(tick), (vec![], vec![]));
     script.now += PARENT_WAIT_NS;
     let told = vec![
         thread_born(None, 101),
         thread_born(None, 102),
         exit(100, 102, End::Code(0)),
     ];
-    let orders = vec![resume(101)];
+    assert_eq!(script.run(tick), (told, vec![resume(101)]));
+    // Its creator was only slow: no second birth, and it goes on.
+    assert_eq!(script.step(MAIN, thread(101)), (vec![], vec![resume(100)]));
+}
+
+#[test]
+fn a_child_does_not_wait_for_a_creator_that_is_gone() {
+    let mut script = Script::new();
+    script.early(Tid(101), TRAP, 100);
+    let killed = End::Signal {
+        number: 9,
+        core: false,
+    };
+    script.step(MAIN, Stop::Ended { end: killed });
+    let tick = |tracker: &mut Tracker, now, out: &mut Output| tracker.tick(now, out);
     assert_eq!(
-        script.run(|tracker, now, out| tracker.tick(now, out)),
-        (told, orders)
+        script.run(tick),
+        (vec![thread_born(None, 101)], vec![resume(101)])
     );
+}
+
+#[test]
+fn who_can_have_made_a_task_follows_from_its_kind() {
+    let identity = |pid: u32, flags| Identity {
+        pid: Some(Pid(pid)),
+        parent_pid: Some(Pid(7)),
+        flags: Some(flags),
+        pc: None,
+    };
+    assert_eq!(
+        identity(100, 0x3d_0f00).creators_process(Tid(101)),
+        Some(Pid(100))
+    );
+    assert_eq!(identity(101, 17).creators_process(Tid(101)), Some(Pid(7)));
+    // CLONE_PARENT: its parent is its creator's parent.
+    assert_eq!(identity(101, 0x8011).creators_process(Tid(101)), None);
 }
 
 #[test]
@@ -353,6 +374,64 @@ fn exec_in_a_process_whose_leader_could_not_be_seized() {
     };
     tracker.step(Time(2), MAIN, stop, None, &mut out);
     assert_eq!(tracker.members(PID).collect::<Vec<_>>(), [MAIN]);
+}
+
+#[test]
+fn an_exec_by_a_thread_that_nothing_was_told_of_tells_of_it_first() {
+    let mut tracker = Tracker::new(policy(NewThreads::Follow, ForkMode::Fixed(Choice::Both)));
+    tracker.adopt(Task::new(100, 100), Some(Pid(1)));
+    tracker.adopt(Task::new(100, 101), None);
+    let mut out = Output::default();
+    let stop = Stop::Exec {
+        former_tid: Tid(101),
+        exe: Name::default(),
+        name: Name::default(),
+    };
+    tracker.step(Time(1), MAIN, stop, None, &mut out);
+    let told: Vec<_> = out
+        .events
+        .iter()
+        .map(|event| (event.body.kind(), event.body.task()))
+        .collect();
+    let (caller, leader) = (Some(Task::new(100, 101)), Some(Task::new(100, 100)));
+    assert_eq!(
+        told,
+        [("existing", caller), ("existing", leader), ("exec", leader)]
+    );
+    assert_eq!(out.orders, [resume(100)]);
+}
+
+#[test]
+fn a_leader_that_was_replaced_unseen_is_told_as_an_exec() {
+    let mut script = Script::new();
+    let (exe, name) = (Name::from(b"/bin/x"), Name::from(b"x"));
+    let program = (exe.clone(), name.clone());
+    let task = Task::leader(PID);
+    let replaced = |tracker: &mut Tracker, now, out: &mut Output| {
+        tracker.replaced(now, task, program, out);
+    };
+    let body = EventBody::Exec {
+        task,
+        former_tid: MAIN,
+        exe,
+        name,
+    };
+    assert_eq!(script.run(replaced), (vec![body], vec![]));
+    assert!(script.tracker.awaits_first_stop(MAIN));
+    assert_eq!(script.step(MAIN, TRAP), (vec![], vec![resume(100)]));
+}
+
+#[test]
+fn an_exec_while_all_are_let_go_is_not_recorded() {
+    let mut script = Script::new();
+    script.run(|tracker, _, out| tracker.end(out));
+    let stop = Stop::Exec {
+        former_tid: MAIN,
+        exe: Name::default(),
+        name: Name::default(),
+    };
+    assert_eq!(script.step(MAIN, stop), (vec![], vec![let_go(100)]));
+    assert!(script.tracker.is_empty());
 }
 
 #[test]

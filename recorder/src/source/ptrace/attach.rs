@@ -56,6 +56,40 @@ struct Attach<'a> {
     waiting: Vec<Tid>,
 }
 
+/// Why a thread was not seized.
+enum Unseized {
+    Gone,
+    /// A zombie can be seized no more.
+    Zombie,
+    Refused(Errno),
+}
+
+/// Seizes a thread. `EPERM` is the kernel's answer for a zombie, too, and the TID of one may mean a
+/// living thread a moment later: an exec by another thread gives it the dead leader's. So what is
+/// refused and lives is asked again.
+fn seize_if_alive(tid: Tid) -> Result<(), Unseized> {
+    const ASK: usize = 5;
+    let mut refusal = Errno::EPERM;
+    for _ in 0..ASK {
+        match tracee::seize(tid) {
+            Ok(()) => return Ok(()),
+            Err(Errno::ESRCH) => return Err(Unseized::Gone),
+            Err(error) => refusal = error,
+        }
+        match proc::stat(tid) {
+            None => return Err(Unseized::Gone),
+            Some(stat) if matches!(stat.state, b'Z' | b'X') => return Err(Unseized::Zombie),
+            Some(_) => {}
+        }
+    }
+    Err(Unseized::Refused(refusal))
+}
+
+/// Whether we trace a thread.
+fn is_ours(tid: Tid) -> bool {
+    proc::status(tid).is_some_and(|status| status.tracer.0 == std::process::id())
+}
+
 impl Engine<'_> {
     /// Seizes every thread of `pid`.
     ///
@@ -82,7 +116,7 @@ impl Engine<'_> {
         let mut out = std::mem::take(&mut self.out);
         self.tracker.release(&mut out);
         self.out = out;
-        self.carry_out(started);
+        self.carry_out();
         let pause = self.clock.now().0 - started.0;
         self.stats.attach_pause_ns = self.stats.attach_pause_ns.max(pause);
 
@@ -97,7 +131,8 @@ impl Engine<'_> {
     /// Lists, seizes and waits until every thread is traced; `false` if that cannot be.
     fn close_over(&mut self, attach: &mut Attach<'_>) -> bool {
         loop {
-            let progress = self.seize_new(attach) | self.await_stops(attach);
+            let mut progress = self.seize_new(attach) | self.await_stops(attach);
+            progress = progress || self.seize_replaced_leader(attach);
             let traced = self.tracker.members(attach.pid).count();
             match proc::num_threads(attach.pid) {
                 None => return true,
@@ -134,31 +169,79 @@ impl Engine<'_> {
             if self.clock.now() >= attach.limit {
                 break;
             }
-            let seized = attach.reaper.guard(|| tracee::seize(tid));
+            let seized = attach.reaper.guard(|| seize_if_alive(tid));
             self.take_reaped(attach.reaper);
             match seized {
                 Ok(()) => {
                     any = true;
                     attach.seized += 1;
-                    let task = Task {
-                        pid: attach.pid,
-                        tid,
-                    };
-                    let parent = task.is_leader().then(|| proc::parent(attach.pid)).flatten();
-                    self.tracker.adopt(task, parent);
-                    let _ = tracee::interrupt(tid);
-                    attach.reaper.watch_over(tid);
-                    attach.waiting.push(tid);
+                    self.take_up(attach, tid);
                 }
-                Err(Errno::ESRCH) => {}
-                // A zombie can be seized no more.
-                Err(_) if proc::is_zombie(tid) => attach.dead.push(tid),
-                Err(error) => {
+                Err(Unseized::Gone) => {}
+                Err(Unseized::Zombie) => attach.dead.push(tid),
+                // One that we have seized already, and that has taken this TID by an exec since.
+                Err(Unseized::Refused(_)) if is_ours(tid) => {
+                    if let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek) {
+                        self.handle(report);
+                        any = true;
+                    }
+                }
+                Err(Unseized::Refused(error)) => {
                     attach.refusal.get_or_insert(error);
                 }
             }
         }
         any
+    }
+
+    /// Notices that an exec by a thread that was not yet seized has replaced the leader, which was:
+    /// the kernel gives the caller the leader's TID and drops the old leader without a report
+    /// (`de_thread`, Linux 6.18). What has the TID now is traced by nobody. Whether that was so.
+    fn seize_replaced_leader(&mut self, attach: &mut Attach<'_>) -> bool {
+        let task = Task::leader(attach.pid);
+        let is_lost = self.tracker.knows(task.tid) && !is_ours(task.tid);
+        if !is_lost || proc::stat(task.tid).is_none_or(|stat| matches!(stat.state, b'Z' | b'X')) {
+            return false;
+        }
+        let seized = attach.reaper.guard(|| seize_if_alive(task.tid));
+        self.take_reaped(attach.reaper);
+        // The siblings ended before the exec, and so they do in the recording.
+        self.reap_what_ended(attach.pid);
+        if seized.is_err() || !self.tracker.knows(task.tid) {
+            return false;
+        }
+        self.take_up(attach, task.tid);
+        true
+    }
+
+    /// A thread was seized: its first stop is asked for, and awaited.
+    fn take_up(&mut self, attach: &mut Attach<'_>, tid: Tid) {
+        // A seize that had to wait for an exec by this very thread returns when it has the leader's
+        // TID already.
+        let tid = match proc::stat(tid) {
+            Some(_) => tid,
+            None => Tid(attach.pid.0),
+        };
+        let _ = tracee::interrupt(tid);
+        let task = Task {
+            pid: attach.pid,
+            tid,
+        };
+        if self.tracker.knows(tid) {
+            let now = self.clock.now();
+            let program = tracee::program(tid);
+            let mut out = std::mem::take(&mut self.out);
+            self.tracker.replaced(now, task, program, &mut out);
+            self.out = out;
+            self.carry_out();
+        } else {
+            let parent = task.is_leader().then(|| proc::parent(attach.pid)).flatten();
+            self.tracker.adopt(task, parent);
+        }
+        attach.reaper.watch_over(tid);
+        if !attach.waiting.contains(&tid) {
+            attach.waiting.push(tid);
+        }
     }
 
     /// Takes the first stops that are there; whether there were any. Each wait is by TID: a wait
@@ -196,13 +279,13 @@ impl Engine<'_> {
     }
 
     /// Threads that we hold may be killed, by an exec of one of their siblings above all, which
-    /// then waits for us to reap them.
+    /// then waits for us to reap them. Its own stop comes from the leader's TID, which may be held.
     fn reap_what_ended(&mut self, pid: Pid) {
         let members: Vec<Tid> = self.tracker.members(pid).collect();
         for tid in members {
             if let Ok(Some(
                 report @ Report {
-                    what: Change::Ended(_),
+                    what: Change::Ended(_) | Change::Exec,
                     ..
                 },
             )) = sys::wait(Some(tid), Take::Peek)
@@ -247,6 +330,6 @@ impl Engine<'_> {
         };
         out.events.push(tidline::model::Event { time: now, body });
         self.out = out;
-        self.carry_out(now);
+        self.carry_out();
     }
 }

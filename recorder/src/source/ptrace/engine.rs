@@ -1,8 +1,8 @@
 //! The engine: takes the kernel's reports, has the tracker judge them, does what it orders.
 //!
 //! What is done while a thread stands: its registers are read (and, for `clone3`, forty bytes of
-//! its memory), the tracker decides, the thread is resumed, and only then the event goes into the
-//! queue. No disk, no allocation that grows, no wall clock.
+//! its memory), the tracker decides, the event goes into the queue in memory, the thread is
+//! resumed. No disk, no allocation that grows, no wall clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,7 +34,7 @@ const CREATORS: usize = 8;
 const FAIR_SHARE: usize = 64;
 /// How long tracees may take to stop when all are to be let go. Those that do not (in vfork, or
 /// asleep where nothing wakes them) are let go by the kernel when we exit.
-const DETACH_LIMIT_NS: u64 = 1_000_000_000;
+const DETACH_LIMIT_NS: u64 = 500_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
 const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
 
@@ -59,6 +59,8 @@ pub(crate) struct Engine<'a> {
     hot: VecDeque<Tid>,
     /// The last creators, the latest first.
     creators: VecDeque<Tid>,
+    /// The last newborn: see [`Engine::serve_the_young`].
+    young: Option<Tid>,
     /// All tracees, in no order, for the fair share; some may have ended.
     roster: VecDeque<Tid>,
     last_scan: Time,
@@ -87,6 +89,7 @@ impl<'a> Engine<'a> {
             out: Output::default(),
             hot: VecDeque::new(),
             creators: VecDeque::new(),
+            young: None,
             roster: VecDeque::new(),
             last_scan: Time(0),
             scan_owed: false,
@@ -125,31 +128,37 @@ impl<'a> Engine<'a> {
         let mut until = until.map(|time| (time, Reason::Duration));
         let mut reports = 0usize;
         loop {
-            self.attend(until.map(|(time, _)| time));
+            let rang = self.attend(until.map(|(time, _)| time));
             if self.tracker.is_empty() {
                 return Reason::TargetEnded;
             }
-            if let Some((time, reason)) = until
-                && time <= self.clock.now()
-            {
-                self.let_all_go();
-                return reason;
-            }
-            while let Some(arrived) = self.doorbell.take() {
-                let reason = Reason::Signal(arrived.number);
-                let from_terminal = arrived.by_kernel && arrived.number == libc::SIGINT;
-                let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
-                if from_terminal && first && self.launched.is_some() {
-                    // The command got it too. What it does about it belongs in the recording.
-                    let grace = Time(self.clock.now().0 + INTERRUPT_GRACE_NS);
-                    until = Some((grace, reason));
-                } else {
+            if rang {
+                if let Some((time, reason)) = until
+                    && time <= self.clock.now()
+                {
                     self.let_all_go();
                     return reason;
                 }
+                while let Some(arrived) = self.doorbell.take() {
+                    let reason = Reason::Signal(arrived.number);
+                    let from_terminal = arrived.by_kernel && arrived.number == libc::SIGINT;
+                    let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
+                    if from_terminal && first && self.launched.is_some() {
+                        // The command got it too. What it does about it belongs in the recording.
+                        let grace = Time(self.clock.now().0 + INTERRUPT_GRACE_NS);
+                        until = Some((grace, reason));
+                    } else {
+                        self.let_all_go();
+                        return reason;
+                    }
+                }
             }
             if let Some(report) = self.next_report() {
+                let is_newborn = self.tracker.is_newborn(report.tid);
                 self.handle(report);
+                if is_newborn {
+                    self.serve_the_young(report.tid);
+                }
                 reports += 1;
                 if reports.is_multiple_of(FAIR_SHARE) {
                     self.serve_the_roster();
@@ -166,7 +175,7 @@ impl<'a> Engine<'a> {
         let mut out = std::mem::take(&mut self.out);
         self.tracker.end(&mut out);
         self.out = out;
-        self.carry_out(start);
+        self.carry_out();
         loop {
             self.attend(Some(limit));
             if self.tracker.is_empty() || self.clock.now() >= limit {
@@ -180,22 +189,30 @@ impl<'a> Engine<'a> {
         self.stats.left_to_kernel = self.tracker.len() as u64;
     }
 
-    /// Does what is due apart from reports: answers of the user, waits that are over.
-    fn attend(&mut self, until: Option<Time>) {
-        self.doorbell.answer();
-        self.take_answers();
-        if self.tracker.deadline().is_some() {
+    /// Does what is due apart from reports: answers of the user, waits that are over. Whether the
+    /// doorbell rang. Between two reports nothing else is usual, so that is all that is looked at.
+    fn attend(&mut self, until: Option<Time>) -> bool {
+        let rang = self.doorbell.answer();
+        if rang {
+            self.take_answers();
+        }
+        let deadline = self.tracker.deadline();
+        if deadline.is_some() {
             let now = self.clock.now();
             let mut out = std::mem::take(&mut self.out);
             self.tracker.tick(now, &mut out);
             self.out = out;
-            self.carry_out(now);
+            self.carry_out();
         }
-        let alarm = [self.tracker.deadline(), until].into_iter().flatten().min();
+        let alarm = match (deadline, until) {
+            (Some(deadline), Some(until)) => Some(deadline.min(until)),
+            (deadline, until) => deadline.or(until),
+        };
         if alarm != self.alarm {
             self.alarm = alarm;
             self.doorbell.set_alarm(alarm);
         }
+        rang
     }
 
     /// The next report, or `None` when it is time to [attend](Engine::attend) to something else.
@@ -247,6 +264,18 @@ impl<'a> Engine<'a> {
         None
     }
 
+    /// The kernel reports its newest tracees first, so under a rush of creations the ends of the
+    /// threads before would be reported late, and with a late time. A newborn that has just made
+    /// its first stop, and runs on, leaves a moment to look at the newborn before it.
+    fn serve_the_young(&mut self, newborn: Tid) {
+        let before = self.young.replace(newborn);
+        if let Some(tid) = before.filter(|tid| self.tracker.knows(*tid))
+            && let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek)
+        {
+            self.handle(report);
+        }
+    }
+
     /// The kernel reports its newest tracees first. Under a storm of reports the older ones would
     /// wait for ever: look at some of them by TID, in turn.
     fn serve_the_roster(&mut self) {
@@ -288,14 +317,28 @@ impl<'a> Engine<'a> {
         } else {
             self.stats.stops += 1;
         }
-        if let Stop::Created { child, .. } = stop {
+        let newborn = match stop {
+            Stop::Created { child, .. } => Some(child),
+            _ => None,
+        };
+        if let Some(child) = newborn
+            && self.tracker.len() > FEW
+        {
             self.hot.push_back(child);
             self.note_creator(tid);
         }
         let mut out = std::mem::take(&mut self.out);
         self.tracker.step(now, tid, stop, identity, &mut out);
         self.out = out;
-        self.carry_out(now);
+        // First the queue, then the thread: a tracer that sleeps again as soon as the thread runs
+        // leaves it the processor. It is faster so, by a fifth, than the other way round.
+        self.pass_on();
+        self.obey();
+        let took_ns = self.clock.now().0.saturating_sub(now.0);
+        self.stats.reports.add(took_ns);
+        if newborn.is_some() {
+            self.stats.creations.add(took_ns);
+        }
     }
 
     fn note_creator(&mut self, tid: Tid) {
@@ -317,7 +360,7 @@ impl<'a> Engine<'a> {
         self.tracker
             .step(now, report.tid, Stop::Ended { end }, identity, &mut out);
         self.out = out;
-        self.carry_out(now);
+        self.carry_out();
     }
 
     /// What can be said of a task that nobody has announced. It stands in its first stop, with
@@ -325,26 +368,23 @@ impl<'a> Engine<'a> {
     /// is reaped, and that is all.
     fn identify(&mut self, report: Report) -> Option<Identity> {
         let status = proc::status(report.tid);
-        if let Change::Ended(end) = report.what {
-            if status
-                .as_ref()
-                .is_some_and(|status| status.tracer.0 != std::process::id())
-            {
-                let _ = sys::wait(Some(report.tid), Take::Reap);
-                if self.launched == Some(Pid(report.tid.0)) {
-                    self.launched_end = Some(end);
-                }
-                return None;
+        let traced = |status: &proc::Status| status.tracer.0 == std::process::id();
+        if let Change::Ended(end) = report.what
+            && status.as_ref().is_some_and(|status| !traced(status))
+        {
+            let _ = sys::wait(Some(report.tid), Take::Reap);
+            if self.launched == Some(Pid(report.tid.0)) {
+                self.launched_end = Some(end);
             }
-            return Some(Identity {
-                pid: status.map(|status| status.pid),
-                flags: None,
-                pc: None,
-            });
+            return None;
         }
-        let (pc, flags) = tracee::creation_site(report.tid);
+        let (pc, flags) = match report.what {
+            Change::Ended(_) => (None, None),
+            _ => tracee::creation_site(report.tid),
+        };
         Some(Identity {
-            pid: status.map(|status| status.pid),
+            pid: status.as_ref().map(|status| status.pid),
+            parent_pid: status.as_ref().map(|status| status.parent),
             flags,
             pc,
         })
@@ -383,9 +423,15 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Carries out the tracker's orders, then passes its events on.
-    pub(super) fn carry_out(&mut self, since: Time) {
-        for order in std::mem::take(&mut self.out.orders) {
+    /// Passes the tracker's events on, and carries out its orders.
+    pub(super) fn carry_out(&mut self) {
+        self.pass_on();
+        self.obey();
+    }
+
+    fn obey(&mut self) {
+        let mut orders = std::mem::take(&mut self.out.orders);
+        for order in orders.drain(..) {
             // A thread may be killed at any moment, and then answers ESRCH. Its end is reported
             // like any other, so there is nothing to do about it here.
             match order {
@@ -396,9 +442,7 @@ impl<'a> Engine<'a> {
                     let _ = sys::listen(tid);
                 }
                 Order::Detach { tid, signal } => {
-                    if sys::detach(tid, signal).is_err() {
-                        self.stats.detach_failures += 1;
-                    }
+                    let _ = sys::detach(tid, signal);
                 }
                 Order::Hold(tid) => {
                     let _ = sys::wait(Some(tid), Take::ConsumeStop);
@@ -409,12 +453,14 @@ impl<'a> Engine<'a> {
                 Order::Ask { creator, child } => self.ask(creator, child),
             }
         }
+        self.out.orders = orders;
         self.stats.unknown_stops += std::mem::take(&mut self.out.unknown_stops);
+    }
+
+    fn pass_on(&mut self) {
         if self.out.events.is_empty() {
             return;
         }
-        self.stats
-            .handled(self.clock.now().0.saturating_sub(since.0));
         for event in &self.out.events {
             if let Some(task) = newcomer(event) {
                 self.roster.push_back(task.tid);
@@ -446,7 +492,7 @@ impl<'a> Engine<'a> {
             let mut out = std::mem::take(&mut self.out);
             self.tracker.answer(now, child, choice, &mut out);
             self.out = out;
-            self.carry_out(now);
+            self.carry_out();
         }
     }
 }

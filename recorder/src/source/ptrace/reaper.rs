@@ -56,6 +56,8 @@ impl Reaper {
     pub(super) fn guard<T>(&self, seize: impl FnOnce() -> T) -> T {
         self.shared.seizes.fetch_add(1, Ordering::SeqCst);
         let result = seize();
+        // Waits for a reaping that has begun, so that what it took is there for `reaped`.
+        let _none_begins = lock(&self.shared.seized);
         self.shared.seizes.fetch_add(1, Ordering::SeqCst);
         result
     }
@@ -94,15 +96,19 @@ impl Shared {
             std::thread::park_timeout(Duration::from_millis(PATIENCE_MS));
             let now = self.seizes.load(Ordering::SeqCst);
             if now % 2 == 1 && now == seen {
-                self.reap();
+                self.reap(now);
             }
             seen = now;
         }
     }
 
     /// Reaps by TID: a wait for any tracee would take stops too, and with them their signals.
-    fn reap(&self) {
-        lock(&self.seized).retain(|tid| match sys::wait(Some(*tid), Take::Peek) {
+    fn reap(&self, seize: u64) {
+        let mut seized = lock(&self.seized);
+        if self.seizes.load(Ordering::SeqCst) != seize {
+            return; // It is over: the tracer reaps for itself.
+        }
+        seized.retain(|tid| match sys::wait(Some(*tid), Take::Peek) {
             Ok(Some(
                 report @ Report {
                     what: Change::Ended(_),

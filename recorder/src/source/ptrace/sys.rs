@@ -25,8 +25,8 @@ use super::wait::{self, Report};
 pub(crate) enum Take {
     /// Look at the next stop or exit and leave it there.
     ///
-    /// A stop that may hold a signal is never consumed: were tidrec killed between taking the status and resuming the
-    /// thread, a signal that the stop held would be lost, since the kernel forgets the signal's
+    /// A stop that may hold a signal is never consumed: were tidrec killed between taking the
+    /// status and resuming the thread, the signal would be lost, since the kernel forgets its
     /// number when the status is taken (`wait_task_stopped`, Linux 6.18). A thread that is
     /// resumed or listening is not reported again.
     Peek,
@@ -288,17 +288,10 @@ fn run_child(
     go: RawFd,
     trouble: RawFd,
 ) -> ! {
-    // What we changed for ourselves must not be the command's: Rust ignores SIGPIPE, and we
-    // block or ignore others.
-    for signal in [
-        libc::SIGPIPE,
-        libc::SIGTSTP,
-        libc::SIGTTIN,
-        libc::SIGTTOU,
-        RING,
-    ] {
+    // What we ignore must not be the command's; handlers of ours end with the exec.
+    for signal in command.ignored_by_us {
         // SAFETY: restoring a default disposition; async-signal-safe.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        unsafe { libc::signal(*signal as libc::c_int, libc::SIG_DFL) };
     }
     let _ =
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&command.signals_before), None);

@@ -1,0 +1,740 @@
+//! Launched commands: what tidrec recorded equals what the tracees themselves say they made, and
+//! they run as they would have without it.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+#[path = "support/trace.rs"]
+mod trace;
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{Child, Made, TempDir, cases, made, program, send};
+use tidline::model::{End, Ended, Ending, EventBody, Origin, Task, Via, What};
+use trace::{
+    Recording, SOON, birth_events, births, check, check_prefix, differences, execs, exits, launch,
+    may_trace, only_file, open, ready, tidrec, try_open, wait_until,
+};
+
+/// Records one of the tracees. What holds of every recording is checked here: it is whole, all
+/// that was born has ended, once, and the births are those of the tracee's own log.
+fn record(name: &str, args: &[&str], code: Option<i32>) -> Recording {
+    let recording = launch(&[], program(name), args);
+    assert_eq!(
+        recording.status.code(),
+        code,
+        "{name}: {}",
+        recording.stderr
+    );
+    let trace = &recording.trace;
+    assert_eq!(check(trace), [], "{name}: alive at the end");
+    assert_eq!(
+        trace.integrity().ending,
+        Ending::Finished("the target ended".into())
+    );
+    let (missed, invented) = differences(&made(&recording.log), &births(trace));
+    assert_eq!((missed, invented), (vec![], vec![]), "{name}");
+    begins_with_the_launch(&recording, &program(name));
+    for record in trace.tasks() {
+        assert_ne!(record.how, Ended::Missing, "{record:?}");
+    }
+    recording
+}
+
+fn begins_with_the_launch(recording: &Recording, program: &Path) {
+    let root = Task::new(recording.pid(), recording.pid());
+    let EventBody::Existing { task, .. } = recording.trace.events()[0].body else {
+        panic!("{:?}", recording.trace.events()[0]);
+    };
+    assert_eq!(task, root);
+    let EventBody::Exec {
+        task,
+        former_tid,
+        ref exe,
+        ..
+    } = recording.trace.events()[1].body
+    else {
+        panic!("{:?}", recording.trace.events()[1]);
+    };
+    assert_eq!((task, former_tid), (root, root.tid));
+    let program = program.canonicalize().expect("a path");
+    assert_eq!(exe.as_bytes(), program.as_os_str().as_encoded_bytes());
+    let others = recording
+        .trace
+        .tasks()
+        .iter()
+        .filter(|record| record.origin != Origin::Birth)
+        .count();
+    assert_eq!(others, 1, "only the command itself was there before");
+}
+
+#[test]
+fn trees_of_processes_and_threads() {
+    if may_trace() {
+        record("forker", &["3", "2", "3"], Some(0));
+        record("forker", &["2", "3", "0"], Some(0));
+    }
+}
+
+#[test]
+fn children_by_vfork_and_spawn() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("vforker", &["5"], Some(0));
+    // Each child execs; the launch itself is the first exec.
+    let mut execed: Vec<u32> = execs(&recording.trace)[1..]
+        .iter()
+        .map(|(task, ..)| task.tid.0)
+        .collect();
+    let mut children: Vec<u32> = made(&recording.log).iter().map(|made| made.child).collect();
+    execed.sort_unstable();
+    children.sort_unstable();
+    assert_eq!(execed, children);
+    for birth in birth_events(&recording.trace) {
+        assert_eq!(birth.via, Via::Vfork, "{birth:?}");
+    }
+}
+
+/// The event that the kernel reports for these flags (`kernel_clone`, Linux 6.18).
+fn via_of(flags: u64) -> Via {
+    const CLONE_VFORK: u64 = 0x4000;
+    const SIGCHLD: u64 = 17;
+    if flags & CLONE_VFORK != 0 {
+        Via::Vfork
+    } else if flags & 0xff == SIGCHLD {
+        Via::Fork
+    } else {
+        Via::Clone
+    }
+}
+
+#[test]
+fn every_kind_of_creation_with_its_flags() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("kinds", &[], Some(0));
+    let cases = cases(&recording.log);
+    assert!(cases.len() >= 15, "{}", recording.log);
+    for case in cases {
+        let seen: Vec<_> = birth_events(&recording.trace)
+            .filter(|birth| birth.child.tid.0 == case.made.child)
+            .map(|birth| (birth.via, birth.what.as_str(), birth.flags))
+            .collect();
+        assert_eq!(
+            seen,
+            [(via_of(case.flags), &*case.made.kind, Some(case.flags))],
+            "{}",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn the_place_in_the_program_that_created() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("joiner", &["20", "5"], Some(0));
+    let mut places: Vec<u64> = birth_events(&recording.trace)
+        .map(|birth| birth.pc.expect("a place"))
+        .collect();
+    places.dedup();
+    assert_eq!(places.len(), 1, "the C library has one clone for threads");
+}
+
+#[test]
+fn thousands_of_threads_one_after_the_other() {
+    if may_trace() {
+        record("joiner", &["4000", "2"], Some(0));
+    }
+}
+
+#[test]
+fn many_threads_at_once() {
+    if may_trace() {
+        record("joiner", &["50", "1000"], Some(0));
+    }
+}
+
+#[test]
+fn chains_while_tids_are_used_again() {
+    if may_trace() {
+        record("chains", &["8", "30", "600"], Some(0));
+    }
+}
+
+#[test]
+fn the_lessons_program() {
+    if may_trace() {
+        record("interval", &["5", "10"], Some(0));
+    }
+}
+
+#[test]
+fn an_exec_from_another_thread_than_the_leader() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("execer", &["3"], Some(7));
+    let before = recording.stdout.lines().next().expect("a line");
+    let caller: u32 = before
+        .rsplit_once(' ')
+        .expect("words")
+        .1
+        .parse()
+        .expect("a TID");
+    let pid = recording.pid();
+    let execs = execs(&recording.trace);
+    assert_eq!(execs.len(), 2, "{execs:?}");
+    assert_eq!(
+        (execs[1].0, execs[1].1.0),
+        (Task::new(pid, pid), caller),
+        "{before}"
+    );
+    assert_eq!(execs[1].2, execs[0].2, "the same program");
+
+    // The siblings ended before, each once; the caller went on as the leader.
+    let at = |wanted: &dyn Fn(&EventBody) -> bool| {
+        let mut all = recording.trace.events().iter();
+        all.position(|event| wanted(&event.body))
+    };
+    let exec =
+        at(&|body| matches!(body, EventBody::Exec { former_tid, .. } if former_tid.0 == caller));
+    for made in made(&recording.log) {
+        let exit = at(
+            &|body| matches!(body, EventBody::Exit { task, end } if task.tid.0 == made.child && *end != End::Unknown),
+        );
+        if made.child == caller {
+            assert_eq!(exit, None);
+        } else {
+            assert!(exit.is_some_and(|exit| Some(exit) < exec), "{made:?}");
+        }
+    }
+    let hows: Vec<_> = recording
+        .trace
+        .tasks()
+        .iter()
+        .filter(|record| [pid, caller].contains(&record.task.tid.0))
+        .map(|record| (record.task.tid.0, record.how))
+        .collect();
+    assert_eq!(
+        hows,
+        [
+            (pid, Ended::Exit(End::Code(7))),
+            (caller, Ended::BecameLeader)
+        ]
+    );
+}
+
+#[test]
+fn execs_again_and_again() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("execstorm", &["30", "3"], Some(0));
+    let from_leader: Vec<bool> = execs(&recording.trace)[1..]
+        .iter()
+        .map(|(task, former, _)| task.tid == *former)
+        .collect();
+    let expected: Vec<bool> = (1..=30).rev().map(|left| left % 2 == 0).collect();
+    assert_eq!(from_leader, expected);
+}
+
+#[test]
+fn every_way_to_end() {
+    if !may_trace() {
+        return;
+    }
+    let signal = |number| End::Signal {
+        number,
+        core: false,
+    };
+    let cases = [
+        // The case, its code, how the process ends, how its sleeping threads end.
+        ("return", "5", End::Code(5), End::Code(5)),
+        ("leader-first", "0", End::Code(0), End::Code(0)),
+        ("group-from-thread", "9", End::Code(9), End::Code(9)),
+        ("thread-exit", "6", End::Code(0), End::Code(0)),
+        ("abort", "0", signal(6), signal(6)),
+        ("term", "0", signal(15), signal(15)),
+        ("segv", "0", signal(11), signal(11)),
+        ("kill", "0", signal(9), signal(9)),
+    ];
+    for (case, code, leader, others) in cases {
+        let shown = match leader {
+            End::Code(code) => i32::from(code),
+            End::Signal { number, .. } => 128 + i32::from(number),
+            End::Unknown => unreachable!("not in the table"),
+        };
+        let recording = record("exits", &[case, "3", code], Some(shown));
+        let pid = recording.pid();
+        let mut expected = vec![(Task::new(pid, pid), leader)];
+        let children = made(&recording.log).into_iter().map(|made| made.child);
+        expected.extend(children.map(|child| (Task::new(pid, child), others)));
+        let mut seen: Vec<_> = exits(&recording.trace)
+            .into_iter()
+            .map(|(task, end)| (task, without_core(end)))
+            .collect();
+        // One thread ends alone, with a code of its own. Reaped after the process began to end, it
+        // has the process's (`wait_task_zombie`, Linux 6.18).
+        if case == "thread-exit" {
+            for (_, end) in &mut seen {
+                if *end == End::Code(6) {
+                    *end = others;
+                }
+            }
+        }
+        expected.sort();
+        seen.sort();
+        assert_eq!(seen, expected, "{case}");
+    }
+}
+
+/// Whether a core is dumped is for the host's settings to say.
+fn without_core(end: End) -> End {
+    match end {
+        End::Signal { number, .. } => End::Signal {
+            number,
+            core: false,
+        },
+        end => end,
+    }
+}
+
+#[test]
+fn a_leader_that_ends_before_its_threads() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("deadleader", &["200", "3"], Some(0));
+    let pid = recording.pid();
+    let exits = exits(&recording.trace);
+    assert_eq!(
+        exits.last(),
+        Some(&(Task::new(pid, pid), End::Code(0))),
+        "the process ends with its last thread"
+    );
+}
+
+#[test]
+fn signals_arrive_as_they_do_without_a_recorder() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("signals", &["200"], Some(0));
+    let mut alone = Child::run(program("signals"), ["200"]);
+    assert_eq!(recording.stdout, alone.expect_exit(0, SOON));
+}
+
+/// The names that a `named` log tells, as bytes.
+fn named(stdout: &str) -> Vec<(u32, Vec<u8>)> {
+    let name = |hex: &str| {
+        let digits = hex.trim_start_matches('-').as_bytes();
+        let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair));
+        pairs
+            .map(|pair| u8::from_str_radix(pair.expect("hex"), 16).expect("hex"))
+            .collect()
+    };
+    stdout
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.strip_prefix("named ")?.split(' ');
+            Some((words.next()?.parse().ok()?, name(words.next()?)))
+        })
+        .collect()
+}
+
+#[test]
+fn names_are_kept_verbatim_whatever_is_in_them() {
+    if !may_trace() {
+        return;
+    }
+    // A newborn's name is looked at soon after its birth, and again 0.4 s later.
+    let recording = record("names", &["6000"], Some(0));
+    let renamed: Vec<(u32, Vec<u8>)> = recording
+        .trace
+        .events()
+        .iter()
+        .filter_map(|event| match &event.body {
+            EventBody::Rename { task, name } => Some((task.tid.0, name.as_bytes().to_vec())),
+            _ => None,
+        })
+        .collect();
+    let told = named(&recording.stdout);
+    assert!(told.len() > 12, "{}", recording.stdout);
+    for one in told.iter().filter(|(_, name)| name != b"second") {
+        assert!(renamed.contains(one), "{one:?} is not in {renamed:?}");
+    }
+    for one in &renamed {
+        assert!(told.contains(one), "{one:?} is not in {told:?}");
+    }
+}
+
+#[test]
+fn a_rename_is_noticed_sooner_or_later_and_the_file_can_be_read_meanwhile() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("trace");
+    let mut command = tidrec();
+    command
+        .arg("-o")
+        .arg(&file)
+        .arg("--")
+        .arg(program("renamer"));
+    let mut child = Child::spawn(&mut command);
+    let pid = ready(&mut child);
+    // The name is looked at 0.4, 4 and 60 s after the look before.
+    for name in ["second", "third"] {
+        send("USR1", &[pid]);
+        child.wait_line(&format!("named {name}"), SOON);
+        wait_until(name, 4 * SOON, || {
+            try_open(&file).is_ok_and(|trace| {
+                assert_eq!(trace.integrity().ending, Ending::CutShort);
+                check_prefix(&trace);
+                let last = trace.tasks().last();
+                last.is_some_and(|record| record.name().as_bytes() == name.as_bytes())
+            })
+        });
+        if name == "second" && std::env::var_os("CI").is_none() {
+            break; // The next look is a minute away.
+        }
+    }
+    send("TERM", &[pid]);
+    child.expect_exit(0, SOON);
+    assert_eq!(check(&open(&file)), []);
+}
+
+/// Runs a command under tidrec in a folder of its own.
+fn tidrec_in(dir: &Path, args: &[&str]) -> Output {
+    tidrec()
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .expect("run tidrec")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    for code in [0, 1, 2, 3, 7, 126, 127, 255] {
+        let exit = format!("exit {code}");
+        let output = tidrec_in(dir.path(), &["--force", "-o", "t", "--", "sh", "-c", &exit]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+    for (signal, number) in [
+        ("TERM", 15),
+        ("KILL", 9),
+        ("USR2", 12),
+        ("35", 35),
+        ("64", 64),
+    ] {
+        let kill = format!("kill -{signal} $$");
+        let output = tidrec_in(dir.path(), &["--force", "-o", "t", "--", "sh", "-c", &kill]);
+        assert_eq!(output.status.code(), Some(128 + number), "{output:?}");
+        assert_eq!(output.status.signal(), None);
+        let last = exits(&open(&dir.join("t"))).pop().map(|(_, end)| end);
+        let end = End::Signal {
+            number: number as u8,
+            core: false,
+        };
+        assert_eq!(last, Some(end));
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_run() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let plain = dir.join("plain");
+    std::fs::write(&plain, "no program\n").expect("write a file");
+    let cases = [
+        ("tidline-no-such-command", 127, "No such file or directory"),
+        ("/nonexistent/command", 127, "No such file or directory"),
+        ("./plain", 126, "Permission denied"),
+        ("./", 126, "Permission denied"),
+    ];
+    for (command, code, why) in cases {
+        let output = tidrec_in(dir.path(), &["-o", "t", "--", command]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        assert!(
+            said.starts_with(&format!("tidrec: cannot run {command}: {why}")),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!(text(&output.stdout), "");
+        assert_eq!(only_file(dir.path()), plain, "no output is left");
+    }
+}
+
+#[test]
+fn stdin_stdout_and_stderr_are_the_commands_own() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    // Longer than a pipe holds, and every byte in it.
+    let input: Vec<u8> = (0..300_000u32).map(|i| (i % 257 % 256) as u8).collect();
+    let script = "cat; echo from the command >&2";
+    let mut child = tidrec()
+        .arg("-o")
+        .arg(dir.join("t"))
+        .args(["--", "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run tidrec");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let copy = input.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&copy));
+    let output = child.wait_with_output().expect("wait for tidrec");
+    writer.join().expect("the writer").expect("all is read");
+    assert!(output.stdout == input, "{} bytes came", output.stdout.len());
+    let said: Vec<&str> = text(&output.stderr).lines().collect();
+    let [theirs, ours] = said[..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(theirs, "from the command");
+    assert!(ours.starts_with("tidrec: the target ended; "), "{ours}");
+
+    let quiet = tidrec_in(
+        dir.path(),
+        &["-q", "-o", "q", "--", "sh", "-c", "echo out; echo err >&2"],
+    );
+    assert_eq!(
+        (text(&quiet.stdout), text(&quiet.stderr)),
+        ("out\n", "err\n")
+    );
+}
+
+#[test]
+fn a_closed_stdout_ends_the_command_and_not_the_recording() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let mut child = tidrec()
+        .args(["-q", "-o"])
+        .arg(dir.join("t"))
+        .args(["--", "yes"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("run tidrec");
+    drop(child.stdout.take());
+    let status = child.wait().expect("wait for tidrec");
+    assert_eq!(status.code(), Some(128 + 13), "yes is ended by SIGPIPE");
+    check(&open(&dir.join("t")));
+}
+
+#[test]
+fn an_output_without_a_name_gets_one() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let output = tidrec_in(dir.path(), &["--", "true"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let file = only_file(dir.path());
+    let trace = open(&file);
+    check(&trace);
+    let pid = trace.header().targets[0].pid;
+    let name = file.file_name().expect("a name").to_str().expect("text");
+    let stamp = name
+        .strip_prefix(&format!("tidline-true-{pid}-"))
+        .and_then(|rest| rest.strip_suffix(".tid"))
+        .unwrap_or_else(|| panic!("{name}"));
+    let shape: String = stamp
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c })
+        .collect();
+    assert_eq!(shape, "99999999-999999", "{name}");
+    assert!(text(&output.stderr).contains(name), "{output:?}");
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().expect("a file").permissions().mode() & 0o7777
+}
+
+#[test]
+fn an_existing_file_is_kept_unless_forced() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("t");
+    std::fs::write(&file, "precious").expect("write a file");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("chmod");
+    let output = tidrec_in(dir.path(), &["-o", "t", "--", "touch", "started"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("t exists") && said.contains("--force"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(&file).expect("the file"), b"precious");
+    assert_eq!(only_file(dir.path()), file, "the command did not run");
+
+    let output = tidrec_in(dir.path(), &["--force", "-o", "t", "--", "true"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    check(&open(&file));
+    assert_eq!(mode(&file), 0o600);
+}
+
+#[test]
+fn a_trace_is_its_owners_alone() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let script = "umask 0; exec \"$0\" \"$@\"";
+    let status = Command::new("sh")
+        .args(["-c", script])
+        .arg(env!("CARGO_BIN_EXE_tidrec"))
+        .args(["-q", "-o"])
+        .arg(dir.join("t"))
+        .args(["--", "true"])
+        .status()
+        .expect("run sh");
+    assert!(status.success());
+    assert_eq!(mode(&dir.join("t")), 0o600);
+}
+
+/// Runs a command with and without tidrec in front, each behind the same prefix.
+fn with_and_without(prefix: &[&str], command: &[&str]) -> [String; 2] {
+    let dir = TempDir::new();
+    let file = dir.join("t");
+    let run = |words: Vec<&str>| {
+        let output = Command::new(words[0])
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        text(&output.stdout).to_owned()
+    };
+    let recorder = [
+        env!("CARGO_BIN_EXE_tidrec"),
+        "-q",
+        "-o",
+        file.to_str().expect("a path"),
+        "--",
+    ];
+    [
+        run([prefix, &recorder, command].concat()),
+        run([prefix, command].concat()),
+    ]
+}
+
+#[test]
+fn the_environment_and_the_folder_are_the_commands_own() {
+    if !may_trace() {
+        return;
+    }
+    let [with, without] = with_and_without(&["env", "SPECIAL=a b=c"], &["env"]);
+    assert_eq!(with, without);
+    let [with, without] = with_and_without(&["env"], &["sh", "-c", "pwd; umask; ulimit -a"]);
+    assert_eq!(with, without);
+}
+
+#[test]
+fn no_descriptor_leaks_into_the_command() {
+    if !may_trace() {
+        return;
+    }
+    let [with, without] = with_and_without(&["env"], &["ls", "/proc/self/fd"]);
+    assert_eq!(with, without);
+}
+
+const SIGNALS: [&str; 3] = [
+    "grep",
+    "^\\(Sig[BIC]\\|[SigShd]*Pnd\\)",
+    "/proc/self/status",
+];
+
+#[test]
+fn signal_mask_and_dispositions_are_the_commands_own() {
+    if !may_trace() {
+        return;
+    }
+    let [with, without] = with_and_without(&["env"], &SIGNALS);
+    assert_eq!(with, without);
+    let blocked = ["env", "--block-signal=USR1,CHLD,TERM,35"];
+    let [with, without] = with_and_without(&blocked, &SIGNALS);
+    assert_eq!(with, without);
+}
+
+#[test]
+fn signals_that_were_ignored_stay_ignored() {
+    if !may_trace() {
+        return;
+    }
+    for signals in ["HUP", "INT,QUIT", "PIPE", "TSTP,TTIN,TTOU", "CHLD"] {
+        let ignored = ["env", &format!("--ignore-signal={signals}")];
+        let [with, without] = with_and_without(&ignored, &SIGNALS);
+        assert_eq!(with, without, "{signals}");
+    }
+}
+
+#[test]
+fn what_outlives_the_command_is_recorded_too() {
+    if !may_trace() {
+        return;
+    }
+    let script = "(sleep 0.3; exit 4) >/dev/null 2>&1 & exit 6";
+    let recording = launch(&[], "sh", ["-c", script]);
+    assert_eq!(recording.status.code(), Some(6), "the command's own code");
+    assert_eq!(check(&recording.trace), []);
+    let ends: Vec<End> = exits(&recording.trace)
+        .iter()
+        .map(|(_, end)| *end)
+        .collect();
+    assert_eq!(ends.first(), Some(&End::Code(6)), "{ends:?}");
+    assert_eq!(ends.last(), Some(&End::Code(4)), "{ends:?}");
+}
+
+#[test]
+fn the_header_tells_what_was_recorded() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("interval", &["1", "2"], Some(0));
+    let header = recording.trace.header();
+    assert!(header.launched);
+    let program = program("interval");
+    let command = [program.as_os_str().as_encoded_bytes(), b"1", b"2"];
+    assert_eq!(header.targets[0].command, command);
+    assert_eq!(header.option("follow-fork"), Some("both"));
+    assert_eq!(header.option("new-threads"), Some("follow"));
+    let threads: Vec<Made> = births(&recording.trace);
+    assert!(threads.iter().all(|made| made.parent == recording.pid()));
+    let whats: Vec<What> = birth_events(&recording.trace)
+        .map(|birth| birth.what)
+        .collect();
+    assert_eq!(whats, [What::Thread, What::Thread]);
+    assert!(
+        recording
+            .stderr
+            .contains("(2 threads and 0 processes created, 3 ended)"),
+        "{}",
+        recording.stderr
+    );
+}

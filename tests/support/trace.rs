@@ -1,0 +1,310 @@
+//! Running tidrec, and its traces in the words of the judges.
+//!
+//! Included by the recorder's tests alone, with `#[path]`: unlike the rest of this folder it
+//! knows the recorder and reads its files with the library.
+
+#![allow(dead_code)] // Each test uses a part.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tidline::format::read_trace;
+use tidline::model::{
+    Birth, End, Ending, Event, EventBody, Name, Origin, Pid, Task, Tid, Trace, What,
+};
+
+use crate::support::{Child, Made, TempDir, need};
+
+/// No test depends on how fast anything is: a deadline is for what hangs.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The recorder.
+pub(crate) fn tidrec() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tidrec"))
+}
+
+/// Whether processes may be traced here at all; see [`need`].
+#[must_use]
+pub(crate) fn may_trace() -> bool {
+    static MAY: OnceLock<Result<(), String>> = OnceLock::new();
+    let may = MAY.get_or_init(|| {
+        let dir = TempDir::new();
+        let mut child = Child::spawn(tidrec().arg("-o").arg(dir.join("t")).args(["--", "true"]));
+        match child.wait_exit(SOON).code() {
+            Some(2) => {
+                child.wait_output(SOON);
+                Err(child.stderr())
+            }
+            _ => Ok(()),
+        }
+    });
+    need(may.clone()).is_some()
+}
+
+/// A finished run of tidrec with a command.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) trace: Trace,
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// What the tracee wrote to `LOG`.
+    pub(crate) log: String,
+}
+
+impl Recording {
+    /// The launched command's pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.trace.header().targets[0].pid
+    }
+}
+
+/// Records a command from its first instruction, until all that it made has ended too.
+pub(crate) fn launch<S: AsRef<OsStr>>(
+    options: &[&str],
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = S>,
+) -> Recording {
+    let dir = TempDir::new();
+    let (file, log) = (dir.join("trace"), dir.join("log"));
+    let mut command = tidrec();
+    command.args(options).arg("-o").arg(&file).env("LOG", &log);
+    command.arg("--").arg(program).args(args);
+    let mut child = Child::spawn(&mut command);
+    let status = child.wait_exit(2 * SOON);
+    child.wait_output(SOON);
+    let stderr = child.stderr();
+    assert!(file.exists(), "{command:?}: {status}: {stderr}");
+    Recording {
+        trace: open(&file),
+        status,
+        stdout: child.stdout(),
+        stderr,
+        log: std::fs::read_to_string(log).unwrap_or_default(),
+    }
+}
+
+/// tidrec, attached: it has said that it is recording.
+pub(crate) fn attach(file: &Path, pids: &[u32], options: &[&str]) -> Child {
+    let mut child = start_attach(file, pids, options);
+    child.wait_stderr("tidrec: recording ", SOON);
+    child
+}
+
+/// tidrec, about to attach. How long that may take is for the machine to say.
+pub(crate) fn start_attach(file: &Path, pids: &[u32], options: &[&str]) -> Child {
+    let mut command = tidrec();
+    command.args(["--attach-timeout", "25s"]);
+    command.args(options).arg("-o").arg(file);
+    for pid in pids {
+        command.args(["-p", &pid.to_string()]);
+    }
+    Child::spawn(&mut command)
+}
+
+/// Reads a trace.
+pub(crate) fn open(file: &Path) -> Trace {
+    try_open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// Reads a trace that may be anything.
+pub(crate) fn try_open(file: &Path) -> Result<Trace, String> {
+    let file = File::open(file).map_err(|error| error.to_string())?;
+    read_trace(file).map_err(|error| error.to_string())
+}
+
+/// The births of a trace, sorted.
+pub(crate) fn births(trace: &Trace) -> Vec<Made> {
+    let mut all: Vec<Made> = birth_events(trace).map(made_of).collect();
+    all.sort();
+    all
+}
+
+pub(crate) fn birth_events(trace: &Trace) -> impl Iterator<Item = &Birth> {
+    trace.events().iter().filter_map(|event| match &event.body {
+        EventBody::Birth(birth) => Some(birth),
+        _ => None,
+    })
+}
+
+fn made_of(birth: &Birth) -> Made {
+    let parent = birth.parent.expect("the creator is known");
+    Made::new(birth.what.as_str(), parent.tid.0, birth.child.tid.0)
+}
+
+/// The tasks that were there when the recording began, by TID.
+pub(crate) fn existing(trace: &Trace) -> Vec<Task> {
+    let mut all: Vec<Task> = trace
+        .events()
+        .iter()
+        .filter_map(|event| match event.body {
+            EventBody::Existing { task, .. } => Some(task),
+            _ => None,
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// The ends of a trace in its order.
+pub(crate) fn exits(trace: &Trace) -> Vec<(Task, End)> {
+    let body = |event: &Event| match event.body {
+        EventBody::Exit { task, end } => Some((task, end)),
+        _ => None,
+    };
+    trace.events().iter().filter_map(body).collect()
+}
+
+/// The execs of a trace in its order: task, former TID, executable.
+pub(crate) fn execs(trace: &Trace) -> Vec<(Task, Tid, Name)> {
+    let body = |event: &Event| match &event.body {
+        EventBody::Exec {
+            task,
+            former_tid,
+            exe,
+            ..
+        } => Some((*task, *former_tid, exe.clone())),
+        _ => None,
+    };
+    trace.events().iter().filter_map(body).collect()
+}
+
+/// Checks that a trace is whole and does not contradict itself; returns the tasks alive at its end.
+///
+/// The library's index mends contradictions, so the events are gone through here once more: a
+/// task is born once, before anything else is told of it, by one that lives, and ends once.
+pub(crate) fn check(trace: &Trace) -> Vec<Task> {
+    let integrity = trace.integrity();
+    assert!(
+        matches!(integrity.ending, Ending::Finished(_)),
+        "no end mark: {integrity:?}"
+    );
+    check_prefix(trace)
+}
+
+/// The same for a trace that may have been cut short.
+pub(crate) fn check_prefix(trace: &Trace) -> Vec<Task> {
+    let integrity = trace.integrity();
+    assert!(integrity.damage.is_empty(), "{integrity:?}");
+    assert_eq!(integrity.unknown_records, 0);
+    assert_eq!(integrity.longer_records, 0);
+    let mut alive: HashMap<Tid, Pid> = HashMap::new();
+    for (index, Event { time, body }) in trace.events().iter().enumerate() {
+        let told = || {
+            let before: Vec<String> = trace.events()[index.saturating_sub(40)..index]
+                .iter()
+                .map(|event| format!("{event:?}"))
+                .collect();
+            let before = before.join("\n");
+            format!("event {index} at {} ns: {body:?}; after\n{before}", time.0)
+        };
+        let lives = |alive: &HashMap<Tid, Pid>, task: Task| {
+            assert_eq!(alive.get(&task.tid), Some(&task.pid), "{}", told());
+        };
+        let begins = |alive: &mut HashMap<Tid, Pid>, task: Task| {
+            let before = alive.insert(task.tid, task.pid);
+            assert_eq!(before, None, "lives already: {}", told());
+        };
+        match body {
+            EventBody::Existing { task, .. } => begins(&mut alive, *task),
+            EventBody::Birth(birth) => {
+                let parent = birth.parent.unwrap_or_else(|| panic!("{}", told()));
+                lives(&alive, parent);
+                match birth.what {
+                    What::Thread => assert_eq!(birth.child.pid, parent.pid, "{}", told()),
+                    What::Process => assert!(birth.child.is_leader(), "{}", told()),
+                }
+                begins(&mut alive, birth.child);
+            }
+            EventBody::Exec {
+                task, former_tid, ..
+            } => {
+                assert!(task.is_leader(), "{}", told());
+                let former = Task {
+                    tid: *former_tid,
+                    ..*task
+                };
+                lives(&alive, former);
+                alive.remove(former_tid);
+                let left: Vec<_> = alive
+                    .iter()
+                    .filter(|(tid, pid)| **pid == task.pid && **tid != task.tid)
+                    .collect();
+                assert!(left.is_empty(), "{left:?} outlive {}", told());
+                alive.insert(task.tid, task.pid);
+            }
+            EventBody::Exit { task, .. } | EventBody::Detach { task, .. } => {
+                lives(&alive, *task);
+                alive.remove(&task.tid);
+            }
+            // Names are looked at beside: one may be told of a task that has just ended.
+            EventBody::Rename { .. } | EventBody::Mark { .. } => {}
+            EventBody::Gap { .. } | EventBody::Lost { .. } => panic!("{}", told()),
+        }
+    }
+    let inferred: Vec<_> = trace
+        .tasks()
+        .iter()
+        .filter(|record| record.origin == Origin::Inferred)
+        .collect();
+    assert!(inferred.is_empty(), "{inferred:?}");
+    let mut left: Vec<Task> = alive
+        .into_iter()
+        .map(|(tid, pid)| Task { pid, tid })
+        .collect();
+    left.sort();
+    left
+}
+
+/// What is in `all` and not in `part`, as multisets, and the other way round.
+pub(crate) fn differences<T: Ord + Clone>(all: &[T], part: &[T]) -> (Vec<T>, Vec<T>) {
+    let (mut missing, mut added) = (Vec::new(), part.to_vec());
+    added.sort();
+    for one in all {
+        match added.binary_search(one) {
+            Ok(at) => drop(added.remove(at)),
+            Err(_) => missing.push(one.clone()),
+        }
+    }
+    (missing, added)
+}
+
+/// The TIDs in a log that an `interval` printed.
+pub(crate) fn printed_tids<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<u32> {
+    let mut all: Vec<u32> = lines
+        .into_iter()
+        .filter_map(|line| line.split_once("thread: ")?.1.trim().parse().ok())
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+/// Looks again and again until something is so.
+pub(crate) fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A program's pid from its `ready` line.
+pub(crate) fn ready(child: &mut Child) -> u32 {
+    let line = child.wait_line("ready ", SOON);
+    line["ready ".len()..].parse().expect("a pid")
+}
+
+/// The only entry of a folder.
+pub(crate) fn only_file(dir: &Path) -> PathBuf {
+    let entries: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("read a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    entries.into_iter().next().expect("one")
+}
