@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "tidrec", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Write the trace to FILE [default: tidline-<name>-<pid>-<yyyymmdd-hhmmss>.tid]
+    /// Write the trace to FILE [default: tidline-NAME-PID-YYYYMMDD-HHMMSS.tid]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
