@@ -1,6 +1,8 @@
 //! tidrec: records the births and deaths of threads and processes into a trace file.
 
 #[cfg(target_os = "linux")]
+mod about;
+#[cfg(target_os = "linux")]
 mod ask;
 #[cfg(target_os = "linux")]
 mod cli;
@@ -17,6 +19,8 @@ mod proc;
 #[cfg(target_os = "linux")]
 mod record;
 mod say;
+#[cfg(target_os = "linux")]
+mod signals;
 #[cfg(target_os = "linux")]
 mod source;
 #[cfg(target_os = "linux")]

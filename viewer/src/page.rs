@@ -120,7 +120,6 @@ impl Text {
     }
 
     /// The text without its meaning.
-    #[cfg(test)]
     pub(crate) fn bare(&self) -> String {
         self.0.iter().map(|span| span.text.as_str()).collect()
     }

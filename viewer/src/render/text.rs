@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, TableStyle, Width};
 
+use super::paint::Painter;
 use crate::page::{Block, Column, Fact, Lanes, Page, Span, Style, Table, Text};
 use crate::view::timeline::{KIND_WIDTH, Layout};
 
@@ -20,7 +21,7 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    fn paint(self, text: &str, style: Style) -> String {
+    pub(super) fn paint(self, text: &str, style: Style) -> String {
         let code = match style {
             _ if !self.color || text.is_empty() => "",
             Style::Plain => "",
@@ -193,17 +194,20 @@ fn write_rows(
         return Ok(());
     }
     let last = widths.len().saturating_sub(1);
+    let cut = |(index, (cell, width)): (usize, (Text, &usize))| {
+        if index < last { cell.cut(*width) } else { cell }
+    };
+    let rows: Vec<Vec<Text>> = rows
+        .into_iter()
+        .map(|row| row.into_iter().zip(widths).enumerate().map(cut).collect())
+        .collect();
     let mut grid = grid();
-    for row in rows {
-        let cells = row
-            .into_iter()
-            .zip(widths)
-            .enumerate()
-            .map(|(index, (cell, width))| {
-                let cell = if index < last { cell.cut(*width) } else { cell };
-                Cell::new(painted(&cell, look))
-            });
-        grid.add_row(cells.collect::<Vec<_>>());
+    for row in &rows {
+        grid.add_row(
+            row.iter()
+                .map(|cell| Cell::new(cell.bare()))
+                .collect::<Vec<_>>(),
+        );
     }
     for (index, (column, width)) in columns.iter().zip(widths).enumerate() {
         let Some(of_grid) = grid.column_mut(index) else {
@@ -219,10 +223,14 @@ fn write_rows(
             of_grid.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for line in grid.lines() {
-        writeln!(out, "{}", line.trim_end())?;
+    if !look.color {
+        return grid
+            .lines()
+            .try_for_each(|line| writeln!(out, "{}", line.trim_end()));
     }
-    Ok(())
+    let mut painter = Painter::new(look, widths, rows);
+    grid.lines()
+        .try_for_each(|line| writeln!(out, "{}", painter.line(&line)))
 }
 
 /// A table of comfy-table's without borders.

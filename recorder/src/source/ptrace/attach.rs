@@ -90,7 +90,7 @@ fn is_ours(tid: Tid) -> bool {
     proc::status(tid).is_some_and(|status| status.tracer.0 == std::process::id())
 }
 
-impl Engine<'_> {
+impl Engine {
     /// Seizes every thread of `pid`.
     ///
     /// # Errors

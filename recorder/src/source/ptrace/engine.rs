@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
 use tidline::model::{End, Event, Pid, Task, Tid, Time, Via, What};
 
 use super::sys::{self, Take};
@@ -46,11 +45,11 @@ pub(crate) enum Reason {
     Duration,
 }
 
-pub(crate) struct Engine<'a> {
+pub(crate) struct Engine {
     pub(super) tracker: Tracker,
     pub(super) clock: Clock,
     pub(super) stats: Stats,
-    queue: &'a Sender,
+    queue: Sender,
     asker: Option<Asker>,
     launched: Option<Pid>,
     launched_end: Option<End>,
@@ -70,12 +69,12 @@ pub(crate) struct Engine<'a> {
     alarm: Option<Time>,
 }
 
-impl<'a> Engine<'a> {
+impl Engine {
     pub(crate) fn new(
         policy: Policy,
         clock: Clock,
         doorbell: Doorbell,
-        queue: &'a Sender,
+        queue: Sender,
         asker: Option<Asker>,
     ) -> Self {
         Engine {
@@ -108,9 +107,11 @@ impl<'a> Engine<'a> {
         self.launched_end
     }
 
-    /// What the recording cost.
-    pub(crate) fn stats(&self) -> &Stats {
-        &self.stats
+    /// What the recording cost, by name.
+    pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut counters = self.stats.counters();
+        counters.push(("queue_high_water", self.queue.high_water()));
+        counters
     }
 
     /// Takes up a command that was forked and is about to exec.
@@ -503,18 +504,6 @@ fn newcomer(event: &Event) -> Option<Task> {
     matches!(event.body, Birth(_) | Existing { .. })
         .then(|| event.body.task())
         .flatten()
-}
-
-/// The signals that end a recording.
-pub(crate) fn stop_signals() -> SigSet {
-    [
-        Signal::SIGINT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-    ]
-    .into_iter()
-    .collect()
 }
 
 fn created(tid: Tid, via: Via) -> Stop {
