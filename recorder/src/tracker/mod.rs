@@ -13,6 +13,8 @@
 //! Every task that is traced is in `tracees`, from its attach or its birth to its end. A task
 //! that reported before its creator did is in `early` until then.
 
+mod early;
+mod exec;
 mod orders;
 #[cfg(test)]
 mod tests;
@@ -24,14 +26,10 @@ use tidline::model::{
     Birth, DetachReason, End, Event, EventBody, Name, Pid, Task, Tid, Time, Via, What,
 };
 
+use early::Early;
 use tid_map::TidMap;
 
 pub(crate) use orders::{Choice, ForkMode, Identity, NewThreads, Order, Output, Policy, Stop};
-
-/// How long a newborn that reported first waits for its creator at most, ns. The creator's report
-/// is only a scheduling delay away, unless it was killed in mid-clone. (Beside a hundred busy threads
-/// on a loaded machine the delay was more than 200 ms.)
-pub(crate) const PARENT_WAIT_NS: u64 = 2_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Tracker {
@@ -71,15 +69,6 @@ enum State {
     Held {
         signal: i32,
     },
-}
-
-/// A task that reported before its creator.
-#[derive(Clone, Debug)]
-struct Early {
-    since: Time,
-    identity: Identity,
-    end: Option<(Time, End)>,
-    group_stop: bool,
 }
 
 impl Tracker {
@@ -134,31 +123,6 @@ impl Tracker {
             .is_some_and(|tracee| matches!(tracee.state, State::Attaching { .. } | State::Newborn))
     }
 
-    /// A process's leader, which was traced, was replaced by an exec that nobody reported, because
-    /// its caller was not traced yet. The new one is, now; its first stop is to come.
-    pub(crate) fn replaced(
-        &mut self,
-        now: Time,
-        task: Task,
-        (exe, name): (Name, Name),
-        out: &mut Output,
-    ) {
-        let Some(tracee) = self.tracees.get_mut(&task.tid) else {
-            return;
-        };
-        if let State::Attaching { .. } = tracee.state {
-            return; // Nothing was told of the old one.
-        }
-        tracee.state = State::Newborn;
-        let body = EventBody::Exec {
-            task,
-            former_tid: task.tid,
-            exe,
-            name,
-        };
-        out.events.push(Event { time: now, body });
-    }
-
     /// Whether a task's birth is told, and its own first stop is to come.
     pub(crate) fn is_newborn(&self, tid: Tid) -> bool {
         self.tracees
@@ -182,23 +146,6 @@ impl Tracker {
     /// Whether nothing is left to wait for.
     pub(crate) fn is_empty(&self) -> bool {
         self.tracees.is_empty() && self.early.is_empty()
-    }
-
-    /// When [`Tracker::tick`] has something to do next.
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        self.early
-            .iter()
-            .map(|(tid, early)| match self.has_no_creator(*tid, early) {
-                true => early.since,
-                false => Time(early.since.0 + PARENT_WAIT_NS),
-            })
-            .min()
-    }
-
-    /// Whether every thread that could have made a task is gone: none will report it.
-    fn has_no_creator(&self, tid: Tid, early: &Early) -> bool {
-        let process = early.identity.creators_process(tid);
-        process.is_some_and(|pid| self.members(pid).next().is_none())
     }
 
     /// From now on threads stay where they stop.
@@ -293,42 +240,6 @@ impl Tracker {
                 self.go_on(now, tid, 0, out);
             }
             Stop::Exec { .. } => {}
-        }
-    }
-
-    /// Does what has become due.
-    pub(crate) fn tick(&mut self, now: Time, out: &mut Output) {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
-            return;
-        }
-        let is_due = |tid: Tid, early: &Early| {
-            early.since.0 + PARENT_WAIT_NS <= now.0 || self.has_no_creator(tid, early)
-        };
-        let due = self
-            .early
-            .iter()
-            .filter(|(tid, early)| is_due(**tid, early));
-        let mut due: Vec<(Time, Tid)> = due.map(|(tid, early)| (early.since, *tid)).collect();
-        due.sort_unstable();
-        for (_, tid) in due {
-            let Some(early) = self.early.remove(&tid) else {
-                continue;
-            };
-            let identity = &early.identity;
-            let flags = identity.flags;
-            let what = identity.what(tid);
-            let birth = Birth {
-                via: via_of_flags(flags, what),
-                what,
-                parent: None,
-                child: Task {
-                    pid: identity.pid.unwrap_or(Pid(tid.0)),
-                    tid,
-                },
-                flags,
-                pc: identity.pc,
-            };
-            self.born(now, birth, None, Some(early), out);
         }
     }
 
@@ -574,103 +485,6 @@ impl Tracker {
             }
         }
     }
-
-    fn exec(
-        &mut self,
-        now: Time,
-        tid: Tid,
-        former: Tid,
-        (exe, name): (Name, Name),
-        out: &mut Output,
-    ) {
-        let task = Task::leader(Pid(tid.0));
-        let known = self.tracees.get(&tid).copied();
-        let caller = self.tracees.get(&former).copied();
-        // The other threads have ended and were reaped, or the exec would not have got here
-        // (de_thread, Linux 6.18). Should one's exit be missing, it ends here.
-        let others: Vec<Tid> = self
-            .members(task.pid)
-            .filter(|other| *other != tid && *other != former)
-            .collect();
-        for other in others {
-            self.ended(now, other, End::Unknown, out);
-        }
-        if former != tid {
-            self.tracees.remove(&former);
-            self.drop_questions_about(now, former, out);
-        }
-        if self.ending {
-            // Siblings may have been let go already, and then their end was not seen: an exec that
-            // has no beginning. It is not recorded any more.
-            self.insert(task, State::Running);
-            self.go_on(now, tid, 0, out);
-            return;
-        }
-        // Of an attached one the caller may be the first that is heard of, or the leader, which may
-        // have ended before (pthread_exit in main) and now lives again.
-        let told = caller.is_some_and(|caller| !matches!(caller.state, State::Attaching { .. }));
-        if former != tid && !told {
-            let caller = Task {
-                tid: former,
-                ..task
-            };
-            out.events.push(existing(now, caller, None, None));
-        }
-        match known.map(|tracee| tracee.state) {
-            Some(State::Launched) => out.events.push(existing_named(now, task, name.clone())),
-            Some(State::Attaching { parent_pid }) => {
-                out.events.push(existing(now, task, parent_pid, None));
-            }
-            None => out.events.push(existing(now, task, None, None)),
-            _ => {}
-        }
-        let leave = caller.or(known).and_then(|tracee| tracee.leave);
-        self.tracees.insert(
-            tid,
-            Tracee {
-                pid: task.pid,
-                state: State::Running,
-                leave,
-            },
-        );
-        let body = EventBody::Exec {
-            task,
-            former_tid: former,
-            exe,
-            name,
-        };
-        out.events.push(Event { time: now, body });
-        self.go_on(now, tid, 0, out);
-    }
-
-    fn step_early(
-        &mut self,
-        now: Time,
-        tid: Tid,
-        stop: &Stop,
-        identity: Identity,
-        out: &mut Output,
-    ) {
-        let early = self.early.entry(tid).or_insert_with(|| Early {
-            since: now,
-            identity: identity.clone(),
-            end: None,
-            group_stop: false,
-        });
-        match stop {
-            Stop::Ended { end } => early.end = Some((now, *end)),
-            Stop::Group { .. } => {
-                early.group_stop = true;
-                out.orders.push(Order::Hold(tid));
-            }
-            // A newborn's first stop is a trap. Whatever else it may be, it waits likewise.
-            Stop::Trap { .. } => out.orders.push(Order::Hold(tid)),
-            _ => {
-                out.unknown_stops += 1;
-                out.orders.push(Order::Hold(tid));
-            }
-        }
-    }
 }
 
 fn existing(now: Time, task: Task, parent_pid: Option<Pid>, pc: Option<u64>) -> Event {
@@ -693,17 +507,5 @@ fn existing_named(now: Time, task: Task, name: Name) -> Event {
             name,
             pc: None,
         },
-    }
-}
-
-/// How the kernel would have reported a creation with these flags (kernel_clone, Linux 6.18).
-fn via_of_flags(flags: Option<u64>, what: What) -> Via {
-    const CLONE_VFORK: u64 = 0x4000;
-    const SIGCHLD: u64 = 17;
-    match flags {
-        Some(flags) if flags & CLONE_VFORK != 0 => Via::Vfork,
-        Some(flags) if flags & 0xff == SIGCHLD => Via::Fork,
-        None if what == What::Process => Via::Fork,
-        _ => Via::Clone,
     }
 }

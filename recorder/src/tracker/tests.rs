@@ -1,5 +1,6 @@
 //! Scripts of stops, and what must come of them.
 
+use super::early::PARENT_WAIT_NS;
 use super::*;
 
 const MAIN: Tid = Tid(100);
