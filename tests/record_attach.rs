@@ -8,6 +8,7 @@ mod support;
 mod trace;
 
 use std::collections::HashSet;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -474,7 +475,9 @@ fn a_stop_while_recording_is_a_stop_and_outlasts_the_recording() {
         return;
     }
     let dir = TempDir::new();
-    let mut target = Child::run(program("jobctl"), [""; 0]);
+    // The kernel passes over SIGTSTP in an orphaned process group (setpgid(2)), which ours may be.
+    // One of the target's own is not: we are its parent, in the same session.
+    let mut target = Child::spawn(Command::new(program("jobctl")).process_group(0));
     target.wait_line("tick 2", SOON);
     for round in 0..3 {
         let file = dir.join(&format!("trace{round}"));
