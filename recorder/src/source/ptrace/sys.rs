@@ -64,16 +64,28 @@ pub(crate) fn wait(on: Option<Tid>, take: Take) -> io::Result<Option<Report>> {
 /// # Errors
 /// `EINTR` when the [doorbell](crate::doorbell) rang, `ECHILD` when there is nothing to wait for.
 pub(crate) fn wait_for_any() -> io::Result<Option<Report>> {
-    wait_id(
-        (libc::P_ALL, 0),
-        libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT,
-    )
+    // Tracees are the calling thread's: no other has any to be looked at.
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WNOTHREAD;
+    wait_id((libc::P_ALL, 0), flags)
 }
 
 fn wait_id((idtype, id): (libc::idtype_t, u32), flags: i32) -> io::Result<Option<Report>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: `info` is valid for the write of one siginfo_t.
-    let result = unsafe { libc::waitid(idtype, id, info.as_mut_ptr(), flags | libc::__WALL) };
+    let flags = flags | libc::__WALL;
+    let no_usage = ptr::null_mut::<libc::rusage>();
+    // Not by the C library, whose waitid is a cancellation point: in a program with threads that
+    // costs more than the call.
+    // SAFETY: `info` is valid for the write of one siginfo_t; the null pointer is allowed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            idtype,
+            id,
+            info.as_mut_ptr(),
+            flags,
+            no_usage,
+        )
+    };
     if result == -1 {
         return Err(io::Error::last_os_error());
     }
