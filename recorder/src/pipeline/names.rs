@@ -42,8 +42,9 @@ struct Known {
 }
 
 impl Names {
-    /// Follows the events, and fills in the names of tasks that were there before.
-    pub(super) fn follow(&mut self, event: &mut Event, read: &mut impl ReadName) {
+    /// Follows the events, and fills in the names of tasks that were there before. Whether the
+    /// event says anything new: a name that was read again and is the same does not.
+    pub(super) fn follow(&mut self, event: &mut Event, read: &mut impl ReadName) -> bool {
         let now = event.time;
         match &mut event.body {
             EventBody::Existing { task, name, .. } => {
@@ -66,12 +67,22 @@ impl Names {
                 self.known.remove(former_tid);
                 self.insert(*task, name.clone(), now, 1);
             }
-            EventBody::Rename { task, name } => self.insert(*task, name.clone(), now, 1),
+            EventBody::Rename { task, name } => {
+                if self
+                    .known
+                    .get(&task.tid)
+                    .is_some_and(|known| known.name == *name)
+                {
+                    return false;
+                }
+                self.insert(*task, name.clone(), now, 1);
+            }
             EventBody::Exit { task, .. } | EventBody::Detach { task, .. } => {
                 self.known.remove(&task.tid);
             }
             EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => {}
         }
+        true
     }
 
     fn insert(&mut self, task: Task, name: Name, now: Time, looks: usize) {
@@ -193,6 +204,25 @@ mod tests {
             [(1, "w-1".to_string()), (2, "w-1".to_string())]
         );
         assert_eq!(run(&mut names, &mut [], 400_000_004, "w-2"), []);
+    }
+
+    #[test]
+    fn a_name_read_again_is_news_only_if_it_changed() {
+        let mut names = Names::default();
+        let mut read = |_: Tid| None;
+        names.follow(&mut birth(1, 1, 2), &mut read);
+        let mut rename = |name: &str| {
+            let (task, name) = (Task::new(1, 2), Name::from(name));
+            let body = EventBody::Rename { task, name };
+            names.follow(
+                &mut Event {
+                    time: Time(2),
+                    body,
+                },
+                &mut read,
+            )
+        };
+        assert_eq!([rename("a"), rename("a"), rename("b")], [true, false, true]);
     }
 
     #[test]

@@ -125,8 +125,9 @@ impl Work {
             while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
                 self.push(&rename);
             }
-            self.names.follow(&mut event, &mut read);
-            self.push(&event);
+            if self.names.follow(&mut event, &mut read) {
+                self.push(&event);
+            }
         }
         for rename in found {
             self.push(&rename);

@@ -287,6 +287,21 @@ impl Tracker {
         }
     }
 
+    /// A task's name was read. Whether it is news, the pipeline knows.
+    pub(crate) fn named(&self, now: Time, tid: Tid, name: Name, out: &mut Output) {
+        let Some(tracee) = self.tracees.get(&tid) else {
+            return;
+        };
+        if !matches!(tracee.state, State::Launched | State::Attaching { .. }) {
+            let task = Task {
+                pid: tracee.pid,
+                tid,
+            };
+            let body = EventBody::Rename { task, name };
+            out.events.push(Event { time: now, body });
+        }
+    }
+
     fn created(
         &mut self,
         now: Time,

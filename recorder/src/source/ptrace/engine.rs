@@ -13,6 +13,7 @@ use super::sys::{self, Take};
 use super::tracee;
 use super::wait::{Change, Report};
 use crate::ask::{Asker, Question};
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
 use crate::pipeline::queue::Sender;
@@ -27,6 +28,10 @@ const FOR_LONG_NS: u64 = 60_000_000_000;
 /// How often all tracees are looked at while there are many of them, ns. `SIGCHLD` says which
 /// one changed, but signals merge: one that merged away is found by this look.
 const SCAN_EVERY_NS: u64 = 2_000_000;
+/// Names of ended tasks are read at most once per so many ns in the long run, which bounds the cost
+/// at half a percent of a processor, and so often at once.
+const NAME_INTERVAL_NS: u64 = 1_000_000;
+const NAME_BURST: u64 = 500;
 /// So many creators are looked at by TID whenever something is reported, 0.2 us each.
 const CREATORS: usize = 8;
 /// After so many reports in a row the threads at the end of the kernel's list get their turn.
@@ -67,6 +72,7 @@ pub(crate) struct Engine {
     scan_owed: bool,
     doorbell: Doorbell,
     alarm: Option<Time>,
+    names_at_end: Budget,
 }
 
 impl Engine {
@@ -94,6 +100,7 @@ impl Engine {
             scan_owed: false,
             doorbell,
             alarm: None,
+            names_at_end: Budget::new(NAME_INTERVAL_NS, NAME_BURST),
         }
     }
 
@@ -313,7 +320,8 @@ impl Engine {
             self.launched_end = Some(end);
         }
         if let Stop::Ended { .. } = stop {
-            // Read what is to be read of a zombie before this: it is gone afterwards.
+            // What is to be read of a zombie is read now: afterwards it is gone.
+            self.read_last_name(now, tid);
             let _ = sys::wait(Some(tid), Take::Reap);
         } else {
             self.stats.stops += 1;
@@ -339,6 +347,16 @@ impl Engine {
         self.stats.reports.add(took_ns);
         if newborn.is_some() {
             self.stats.creations.add(took_ns);
+        }
+    }
+
+    /// The name that an ended task had: for one that lived too briefly to be looked at, the only
+    /// chance to learn it. It takes 4 us, so a rush of ends goes without.
+    fn read_last_name(&mut self, now: Time, tid: Tid) {
+        if self.names_at_end.spend(now)
+            && let Some(name) = proc::comm(tid)
+        {
+            self.tracker.named(now, tid, name, &mut self.out);
         }
     }
 
