@@ -7,6 +7,7 @@ mod support;
 #[path = "support/trace.rs"]
 mod trace;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -374,6 +375,22 @@ fn names_are_kept_verbatim_whatever_is_in_them() {
     for one in &renamed {
         assert!(told.contains(one), "{one:?} is not in {told:?}");
     }
+}
+
+#[test]
+fn a_thread_that_ends_at_once_has_the_name_that_it_had_last() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("names", &["0"], Some(0));
+    let told = named(&recording.stdout);
+    let last: BTreeMap<u32, Vec<u8>> = told.into_iter().collect();
+    let tasks = recording.trace.tasks().iter();
+    let recorded: BTreeMap<u32, Vec<u8>> = tasks
+        .filter(|task| !task.task.is_leader())
+        .map(|task| (task.task.tid.0, task.name().as_bytes().to_vec()))
+        .collect();
+    assert_eq!(recorded, last);
 }
 
 #[test]
