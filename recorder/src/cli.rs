@@ -13,6 +13,9 @@ use clap::{Parser, ValueEnum};
 /// SIGTERM, --duration, or when the target ends. Show the file with tidview.
 #[derive(Debug, Parser)]
 #[command(name = "tidrec", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(
+    override_usage = "tidrec [OPTIONS] -p PID [-p PID]...\n       tidrec [OPTIONS] -- CMD [ARG]..."
+)]
 pub(crate) struct Cli {
     /// Write the trace to FILE [default: tidline-NAME-PID-YYYYMMDD-HHMMSS.tid]
     #[arg(short, long, value_name = "FILE")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tidline::format::{Target, Writer};
+use tidline::format::{Header, Target, Writer};
 use tidline::model::{End, Pid, Tid, Time};
 
 use crate::about;
@@ -14,8 +14,8 @@ use crate::ask::{Asker, Terminal};
 use crate::cli::{Cli, FollowFork, NewThreads};
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
-use crate::pipeline::queue::queue;
-use crate::pipeline::{Output, Summary, WriterThread, shown};
+use crate::pipeline::queue::{Receiver, queue};
+use crate::pipeline::{Output, Ready, Summary, WriterThread, shown};
 use crate::preflight;
 use crate::proc;
 use crate::say::say;
@@ -29,6 +29,9 @@ use crate::tracker::{self, Choice, ForkMode, Policy};
 
 /// How long the output may take for the last events before tidrec says what it waits for, ns.
 const PATIENCE_NS: u64 = 2_000_000_000;
+
+/// How long an exec may take before it is taken for granted.
+const EXEC_LIMIT: Duration = Duration::from_secs(1);
 
 /// Exit codes of our own.
 const FINISHED: u8 = 0;
@@ -46,6 +49,12 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
         )?),
         _ => None,
     };
+    if !proc::is_ours() {
+        bail!(
+            "the /proc that is mounted here is missing or another pid namespace's, and would give \
+             the names of strangers: mount one of its own (unshare --mount-proc, mount -t proc)"
+        );
+    }
     let signals = Signals::block(cli.command.is_empty())?;
     if cli.command.is_empty() {
         attach_and_record(cli, &signals, terminal)
@@ -68,27 +77,27 @@ fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
     };
     let targets = pids.iter().map(target).collect();
     let name = proc::comm(Tid(pids[0].0)).unwrap_or_default();
-    let mut recording = Recording::start(cli, name.as_bytes(), targets, signals, terminal)?;
+    let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
     for pid in &pids {
-        let problem = match recording.engine.attach(*pid, cli.attach_timeout)? {
+        let problem = match prepared
+            .engine
+            .attach(*pid, cli.attach_timeout)
+            .context(NO_THREAD)?
+        {
             Attached::All => continue,
-            Attached::Partly => {
-                say(format_args!(
-                    "process {pid}: not every thread could be reached within {:?} \
-                     (--attach-timeout); the file says which",
-                    cli.attach_timeout
-                ));
+            Attached::Partly(missing) => {
+                say(format_args!("not everything can be recorded: {missing}"));
                 continue;
             }
             Attached::Gone => format!("process {pid} ended before it was attached"),
             Attached::Refused(error) => preflight::explain(*pid, error),
         };
-        recording.engine.let_all_go();
-        recording.discard();
+        prepared.discard();
         bail!(problem);
     }
+    let mut recording = prepared.begin()?;
     if !cli.quiet {
-        let (tasks, path) = (recording.engine.tracees(), recording.path.shown());
+        let (tasks, path) = (recording.engine.tracees(), &recording.path);
         let names: Vec<String> = pids.iter().map(|pid| describe(*pid)).collect();
         let s = if tasks == 1 { "" } else { "s" };
         say(format_args!(
@@ -102,6 +111,12 @@ fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
 }
 
 fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -> Result<u8> {
+    if cli.command[0].is_empty() {
+        return Ok(cannot_run(
+            &cli.command[0],
+            &std::io::ErrorKind::NotFound.into(),
+        ));
+    }
     let launched = Launched::fork(&cli.command, signals.before, &signals.ignored_by_us)
         .context("cannot fork")?;
     let pid = launched.pid;
@@ -115,45 +130,68 @@ fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
         pid: pid.0,
         command,
     }];
-    let mut recording = Recording::start(cli, name.as_bytes(), targets, signals, terminal)?;
-    if let Err(error) = recording.engine.launch(pid) {
-        recording.discard();
+    let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
+    let doorbell = prepared.doorbell.clone();
+    if let Err(error) = prepared.engine.launch(pid) {
+        prepared.discard();
         bail!("{}", preflight::explain(pid, error));
     }
     let trouble = launched.go().context("cannot start the command")?;
-    let reason = recording.run(cli.duration);
-    let end = recording.engine.launched_end();
-    if end.is_some()
-        && let Some(error) = trouble.error()
-    {
-        recording.discard();
+    if let Some(error) = trouble.error(EXEC_LIMIT) {
+        prepared.discard();
         return Ok(cannot_run(&cli.command[0], &error));
     }
-    let doorbell = recording.doorbell.clone();
+    let mut recording = match prepared.begin() {
+        Ok(recording) => recording,
+        Err(error) => {
+            // It runs already, and runs on.
+            say(format_args!("nothing is recorded: {error:#}"));
+            return Ok(exit_code(wait_for(pid, &doorbell)));
+        }
+    };
+    let reason = recording.run(cli.duration);
+    let end = recording.engine.launched_end();
     recording.finish(reason, cli.quiet)?;
     let end = match (end, reason) {
         // The command itself was let go (--follow-fork child) and still runs.
         (None, Reason::TargetEnded) => wait_for(pid, &doorbell),
         _ => end,
     };
-    Ok(match end {
+    Ok(exit_code(end))
+}
+
+/// The command's own code, as shells give it; 0 if it was left running.
+fn exit_code(end: Option<End>) -> u8 {
+    match end {
         Some(End::Code(code)) => code,
         Some(End::Signal { number, .. }) => 128u8.wrapping_add(number),
         Some(End::Unknown) | None => FINISHED,
-    })
+    }
 }
 
-/// Everything that a recording is made of, from the open file on.
-struct Recording {
+/// A recording for which everything is ready but the target.
+struct Prepared {
     clock: Clock,
     engine: Engine,
-    writer: WriterThread,
+    receiver: Receiver,
     doorbell: Doorbell,
-    path: OutputPath,
+    header: Header,
+    output: Prospect,
+    path: String,
+    /// The file that was made for it.
+    made: Option<PathBuf>,
 }
 
-impl Recording {
-    fn start(
+/// An output before anything is recorded.
+enum Prospect {
+    /// An old file, untouched until there is something to put in its place.
+    Old(Ready),
+    /// A new file, or a stream: that it can be written was tried.
+    New(Box<Writer<Output>>),
+}
+
+impl Prepared {
+    fn new(
         cli: &Cli,
         name: &[u8],
         targets: Vec<Target>,
@@ -166,65 +204,102 @@ impl Recording {
             None => about::default_name(name, targets[0].pid),
         };
         let header = about::header(cli, clock, targets)?;
-        let output = Output::create(&path, cli.force)?;
-        let path = OutputPath {
-            path,
-            removable: output.is_regular(),
+        let doorbell = Doorbell::start(signals.waited, clock).context(NO_THREAD)?;
+        let asker = terminal.map(|terminal| Asker::start(terminal, doorbell.clone()));
+        let asker = asker.transpose().context(NO_THREAD)?;
+        let ready = Ready::open(&path, cli.force)?;
+        let made = ready.made();
+        let output = if ready.holds_something() {
+            Prospect::Old(ready)
+        } else {
+            let file = write_header(ready, &header).inspect_err(|_| remove(made.as_deref()))?;
+            Prospect::New(Box::new(file))
         };
-        let file = Writer::start(output, &header).map_err(|error| {
-            path.discard();
-            anyhow::Error::from(error).context(format!("cannot write {}", path.shown()))
-        })?;
         let (sender, receiver) = queue();
-        let doorbell = Doorbell::start(signals.waited, clock)?;
-        let asker = terminal
-            .map(|terminal| Asker::start(terminal, doorbell.clone()))
-            .transpose()?;
         let engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
-        let writer = WriterThread::start(file, receiver, clock)?;
-        Ok(Recording {
+        let path = shown(&path);
+        Ok(Prepared {
             clock,
             engine,
-            writer,
+            receiver,
             doorbell,
+            header,
+            output,
             path,
+            made,
         })
     }
 
+    /// Begins to write. Events have gathered in the queue since the target was reached.
+    fn begin(mut self) -> Result<Recording> {
+        let file = match self.output {
+            Prospect::Old(ready) => write_header(ready, &self.header),
+            Prospect::New(file) => Ok(*file),
+        };
+        let written = file.and_then(|file| {
+            WriterThread::start(file, self.receiver, self.clock).context(NO_THREAD)
+        });
+        match written {
+            Ok(writer) => Ok(Recording {
+                clock: self.clock,
+                engine: self.engine,
+                writer,
+                doorbell: self.doorbell,
+                path: self.path,
+            }),
+            Err(error) => {
+                self.engine.let_all_go();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends without a recording.
+    fn discard(mut self) {
+        self.engine.let_all_go();
+        remove(self.made.as_deref());
+    }
+}
+
+fn write_header(ready: Ready, header: &Header) -> Result<Writer<Output>> {
+    let output = ready.begin()?;
+    let path = shown(output.path());
+    Writer::start(output, header)
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("cannot write {path}"))
+}
+
+fn remove(file: Option<&Path>) {
+    if let Some(file) = file {
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+/// Everything that a running recording is made of.
+struct Recording {
+    clock: Clock,
+    engine: Engine,
+    writer: WriterThread,
+    doorbell: Doorbell,
+    path: String,
+}
+
+impl Recording {
     fn run(&mut self, duration: Option<Duration>) -> Reason {
         let now = self.clock.now();
         self.engine
             .run(duration.map(|duration| Time(now.0 + duration.as_nanos() as u64)))
     }
 
-    /// Ends without a file: nothing was recorded.
-    fn discard(self) {
-        drop(self.engine);
-        let _ = self.writer.join();
-        self.path.discard();
-    }
-
     /// Waits until all is written, and says what was recorded; whether all of it is in the file.
     fn finish(self, reason: Reason, quiet: bool) -> Result<bool> {
-        let counters = self.engine.counters();
-        // This closes the queue. The target is free by now: only the output can hold us.
-        drop(self.engine);
-        let (writer, path) = (self.writer, self.path.shown());
-        let started = self.clock.now();
-        let mut patient = true;
-        while !writer.is_done() {
-            std::thread::sleep(Duration::from_millis(5));
-            let waited = self.clock.now().0 - started.0;
-            if self.doorbell.take().is_some() && !patient {
-                bail!("{path} did not take the last events: they are lost");
-            }
-            if patient && waited > PATIENCE_NS {
-                patient = false;
-                say(format_args!(
-                    "the target is free; {path} is slow to take the last events (Ctrl-C gives up)"
-                ));
-            }
-        }
+        let Recording {
+            clock,
+            engine,
+            writer,
+            doorbell,
+            path,
+        } = self;
         let reason = match reason {
             Reason::TargetEnded => "the target ended".to_string(),
             Reason::Duration => "the duration was over".to_string(),
@@ -232,10 +307,28 @@ impl Recording {
                 format!("tidrec got {}", tidline::model::signal_name(number as u8))
             }
         };
-        let (summary, result) = writer.join()?.finish(&reason, &counters);
-        let written = result.map_err(anyhow::Error::from);
-        if let Err(error) = &written {
-            say(format_args!("{path}: {error:#}; the file has no end mark"));
+        // This closes the queue. The target is free by now: only the output can hold us.
+        engine.end_with(reason.clone());
+        let started = clock.now();
+        let mut patient = true;
+        while !writer.is_done() {
+            std::thread::sleep(Duration::from_millis(2));
+            if doorbell.take().is_some() && !patient {
+                say(format_args!(
+                    "{path} did not take the last events: they are lost"
+                ));
+                return Ok(false);
+            }
+            if patient && clock.now().0 > started.0 + PATIENCE_NS {
+                patient = false;
+                say(format_args!(
+                    "the target is free; {path} is slow to take the last events (Ctrl-C gives up)"
+                ));
+            }
+        }
+        let summary = writer.join()?;
+        if let Some(problem) = &summary.problem {
+            say(format_args!("{path}: {problem}"));
         }
         if !quiet {
             say(format_args!(
@@ -243,9 +336,12 @@ impl Recording {
                 describe_summary(&summary, &path)
             ));
         }
-        Ok(written.is_ok() && summary.lost == 0)
+        Ok(summary.problem.is_none() && summary.lost == 0 && summary.gaps == 0)
     }
 }
+
+/// What a process limit does to us, in words.
+const NO_THREAD: &str = "cannot start a thread of its own (is a limit on processes reached?)";
 
 /// Waits for a child that is no tracee any more; `None` if a signal ends the wait first.
 fn wait_for(pid: Pid, doorbell: &Doorbell) -> Option<End> {
@@ -265,10 +361,11 @@ fn wait_for(pid: Pid, doorbell: &Doorbell) -> Option<End> {
 
 /// As shells do: 127 where there is no such command, 126 where it cannot be run.
 fn cannot_run(command: &OsString, error: &std::io::Error) -> u8 {
-    say(format_args!(
-        "cannot run {}: {error}",
-        shown(Path::new(command))
-    ));
+    let command = match shown(Path::new(command)) {
+        empty if empty.is_empty() => "''".to_string(),
+        command => command,
+    };
+    say(format_args!("cannot run {command}: {error}"));
     if error.kind() == std::io::ErrorKind::NotFound {
         127
     } else {
@@ -277,22 +374,25 @@ fn cannot_run(command: &OsString, error: &std::io::Error) -> u8 {
 }
 
 fn describe_summary(summary: &Summary, path: &str) -> String {
-    let Summary {
-        events,
-        threads,
-        processes,
-        exits,
-        lost,
-        gaps,
-    } = summary;
+    let many = |count: u64, one: &str, more: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {more}"),
+    };
     let mut words = format!(
-        "{events} events ({threads} threads and {processes} processes created, {exits} ended) in {path}"
+        "{} in {path} ({} and {} created, {} ended)",
+        many(summary.events, "event", "events"),
+        many(summary.threads, "thread", "threads"),
+        many(summary.processes, "process", "processes"),
+        summary.exits,
     );
-    if *lost > 0 {
-        words += &format!("; {lost} EVENTS LOST");
+    if summary.lost > 0 {
+        words += &format!("; {} LOST", many(summary.lost, "EVENT", "EVENTS"));
     }
-    if *gaps > 0 {
-        words += &format!("; {gaps} GAPS");
+    if summary.gaps > 0 {
+        words += &format!(
+            "; {} (tidview check says what)",
+            many(summary.gaps, "GAP", "GAPS")
+        );
     }
     words
 }
@@ -313,24 +413,5 @@ fn policy(cli: &Cli) -> Policy {
             FollowFork::Both => ForkMode::Fixed(Choice::Both),
             FollowFork::Ask => ForkMode::Ask,
         },
-    }
-}
-
-/// Where the trace goes.
-struct OutputPath {
-    path: PathBuf,
-    removable: bool,
-}
-
-impl OutputPath {
-    fn shown(&self) -> String {
-        shown(&self.path)
-    }
-
-    /// Removes a file in which nothing was recorded.
-    fn discard(&self) {
-        if self.removable {
-            let _ = std::fs::remove_file(&self.path);
-        }
     }
 }

@@ -27,6 +27,7 @@ pub struct Writer<W> {
     events: u64,
     batch: Batch,
     lost: Option<Loss>,
+    lost_total: u64,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +69,7 @@ impl<W: Write> Writer<W> {
             events: 0,
             batch: Batch::default(),
             lost: None,
+            lost_total: 0,
         })
     }
 
@@ -84,8 +86,9 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes the batch as one chunk that vouches for everything up to `now`. Without events
-    /// it writes a chunk that says that nothing happened until then.
+    /// Writes the batch as one chunk that vouches for everything up to `now`: no event that comes
+    /// later may be earlier than that. Without events it writes a chunk that says that nothing
+    /// happened until then.
     ///
     /// # Errors
     /// If the chunk cannot be written. Its events are then lost, and counted.
@@ -125,6 +128,12 @@ impl<W: Write> Writer<W> {
         self.batch.events
     }
 
+    /// Events that could not be written, in all.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost_total
+    }
+
     /// Where the last good chunk ended, bytes from the start of the file.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -137,6 +146,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn lose(&mut self, count: u64, since: Time, reason: &str) {
+        self.lost_total += count;
         match &mut self.lost {
             Some(loss) => loss.count += count,
             None => {

@@ -5,5 +5,5 @@ mod output;
 pub(crate) mod queue;
 mod writer;
 
-pub(crate) use output::{Output, shown};
+pub(crate) use output::{Output, Ready, shown};
 pub(crate) use writer::{Summary, WriterThread};

@@ -2,76 +2,175 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
 
 /// A trace's file. After a write that failed half-way it stands where the last whole one ended.
 #[derive(Debug)]
 pub(crate) struct Output {
     file: File,
     path: PathBuf,
-    /// Where the last whole write ended; `None` for what cannot be cut, such as a pipe.
-    good: Option<u64>,
+    kind: Kind,
+    /// Held as long as the file is written.
+    _lock: Option<Flock<File>>,
 }
 
-impl Output {
-    /// Creates the file, readable by its owner only: it tells what runs on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A regular file, and where the last whole write ended.
+    File { good: u64 },
+    /// A pipe or a device: it cannot be cut.
+    Stream,
+}
+
+/// An output that can be written, and has not been touched yet.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    file: File,
+    lock: Option<Flock<File>>,
+    path: PathBuf,
+    /// A regular file.
+    regular: bool,
+    /// It was not there before.
+    created: bool,
+}
+
+impl Ready {
+    /// Opens the file. What is in it stays until [`Ready::begin`].
     ///
     /// # Errors
-    /// If it exists and `force` is not given, or cannot be written.
-    pub(crate) fn create(path: &Path, force: bool) -> Result<Self> {
+    /// If it exists and `force` is not given, if another tidrec writes it, or if it cannot be
+    /// written.
+    pub(crate) fn open(path: &Path, force: bool) -> Result<Self> {
         let shown = shown(path);
-        let mut options = OpenOptions::new();
-        options.write(true).mode(0o600);
-        match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => bail!("{shown} is a folder: name a file in it"),
-            // A pipe or a device is there to be written to.
-            Ok(found) if !found.is_file() => {
-                let file = open_special(path).with_context(|| format!("cannot write {shown}"))?;
-                let good = found.file_type().is_block_device().then_some(0);
-                return Ok(Output {
+        let found = std::fs::metadata(path);
+        if let Ok(found) = &found {
+            let kind = found.file_type();
+            if kind.is_dir() {
+                bail!("{shown} is a folder: name a file in it");
+            }
+            if kind.is_block_device() {
+                bail!("{shown} is a disk: name a file on it");
+            }
+            if !kind.is_file() {
+                // A pipe or a device is there to be written to.
+                let file = open_stream(path).with_context(|| format!("cannot write {shown}"))?;
+                let path = path.into();
+                return Ok(Ready {
                     file,
-                    path: path.into(),
-                    good,
+                    lock: None,
+                    path,
+                    regular: false,
+                    created: false,
                 });
             }
-            Ok(_) if !force => bail!(
-                "{shown} exists, and is kept: choose another name with -o, or overwrite it with --force"
-            ),
-            Ok(_) => options.truncate(true),
-            Err(_) => options.create_new(true),
-        };
+            if !force {
+                bail!(
+                    "{shown} exists, and is kept: choose another name with -o, or overwrite it \
+                     with --force"
+                );
+            }
+        }
+        let created = found.is_err();
+        let mut options = OpenOptions::new();
+        // For its owner only: it tells what runs on this machine.
+        options.write(true).create_new(created).mode(0o600);
         let file = options
             .open(path)
             .with_context(|| format!("cannot write {shown}"))?;
+        let copy = file
+            .try_clone()
+            .with_context(|| format!("cannot write {shown}"))?;
+        let lock = match Flock::lock(copy, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Some(lock),
+            Err((_, Errno::EWOULDBLOCK)) => bail!("{shown} is being written by another tidrec"),
+            Err(_) => None, // A file system without locks.
+        };
+        Ok(Ready {
+            file,
+            lock,
+            path: path.into(),
+            regular: true,
+            created,
+        })
+    }
+
+    /// Whether there is something in it that beginning would destroy.
+    pub(crate) fn holds_something(&self) -> bool {
+        self.regular && !self.created
+    }
+
+    /// What to remove if nothing is recorded.
+    pub(crate) fn made(&self) -> Option<PathBuf> {
+        self.created.then(|| self.path.clone())
+    }
+
+    /// Empties the file: from here on it is the trace's.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub(crate) fn begin(self) -> Result<Output> {
+        let Ready {
+            file,
+            lock,
+            path,
+            regular,
+            ..
+        } = self;
+        if !regular {
+            return Ok(Output {
+                file,
+                path,
+                kind: Kind::Stream,
+                _lock: lock,
+            });
+        }
+        let shown = shown(&path);
+        file.set_len(0)
+            .with_context(|| format!("cannot empty {shown}"))?;
         file.set_permissions(std::fs::Permissions::from_mode(0o600))
             .with_context(|| format!("cannot make {shown} readable by its owner only"))?;
         Ok(Output {
             file,
-            path: path.into(),
-            good: Some(0),
+            path,
+            kind: Kind::File { good: 0 },
+            _lock: lock,
         })
     }
+}
 
+impl Output {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file has a size that can be cut, and so can be removed too.
-    pub(crate) fn is_regular(&self) -> bool {
-        self.good.is_some()
-    }
-
     /// Brings what was written to the disk itself.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        if self.good.is_some() {
-            self.file.sync_data()
-        } else {
-            Ok(())
+        match self.kind {
+            Kind::File { .. } => self.file.sync_data(),
+            Kind::Stream => Ok(()),
         }
+    }
+
+    /// What somebody else did to the file meanwhile.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let Kind::File { good } = self.kind else {
+            return None;
+        };
+        let now = self.file.metadata().ok()?;
+        if now.nlink() == 0 {
+            return Some("somebody removed it while it was written: the recording is gone".into());
+        }
+        if now.len() < good {
+            return Some("somebody cut it while it was written: a part is gone".into());
+        }
+        let named = std::fs::metadata(&self.path).ok();
+        let same = named.is_some_and(|named| (named.dev(), named.ino()) == (now.dev(), now.ino()));
+        (!same).then(|| "somebody moved it while it was written: look for it elsewhere".into())
     }
 }
 
@@ -80,13 +179,13 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.file.write_all(bytes) {
             Ok(()) => {
-                if let Some(good) = &mut self.good {
+                if let Kind::File { good } = &mut self.kind {
                     *good += bytes.len() as u64;
                 }
                 Ok(bytes.len())
             }
             Err(error) => {
-                if let Some(good) = self.good {
+                if let Kind::File { good } = self.kind {
                     self.file
                         .set_len(good)
                         .and_then(|()| self.file.seek(SeekFrom::Start(good)))?;
@@ -102,7 +201,7 @@ impl Write for Output {
 }
 
 /// Opens a pipe or a device. A pipe that nobody reads is an error, not a wait without an end.
-fn open_special(path: &Path) -> Result<File> {
+fn open_stream(path: &Path) -> Result<File> {
     let nonblocking = OFlag::O_NONBLOCK.bits();
     let opened = OpenOptions::new()
         .write(true)

@@ -26,6 +26,16 @@ struct State {
     lost_since: Time,
     high_water: usize,
     closed: bool,
+    end: Option<End>,
+}
+
+/// What the trace ends with.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// Why the recording ended, in words.
+    pub(crate) reason: String,
+    /// What the recorder counted about itself.
+    pub(crate) counters: Vec<(&'static str, u64)>,
 }
 
 /// The tracer's end.
@@ -80,6 +90,11 @@ impl Sender {
         }
     }
 
+    /// Says what the trace is to end with, once the queue is closed. Without it there is no end mark.
+    pub(crate) fn end_with(&self, end: End) {
+        self.0.lock().end = Some(end);
+    }
+
     /// The most events that ever waited.
     pub(crate) fn high_water(&self) -> u64 {
         self.0.lock().high_water as u64
@@ -129,6 +144,11 @@ impl Receiver {
         } else {
             Woken::Open
         }
+    }
+
+    /// What the trace is to end with.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.0.lock().end.take()
     }
 
     /// Takes all events; `batch` must be empty, and its memory goes into use. A loss is the last.

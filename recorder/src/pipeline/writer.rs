@@ -9,7 +9,7 @@ use tidline::model::{Event, EventBody, Time};
 
 use super::names::Names;
 use super::output::{Output, shown};
-use super::queue::{Receiver, Woken};
+use super::queue::{End, Receiver, Woken};
 use crate::clock::Clock;
 use crate::proc;
 use crate::say::say;
@@ -24,19 +24,21 @@ const HEARTBEAT_NS: u64 = 60_000_000_000;
 /// What the writer did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
+    /// Events that are in the file.
     pub(crate) events: u64,
     pub(crate) threads: u64,
     pub(crate) processes: u64,
     pub(crate) exits: u64,
     pub(crate) lost: u64,
     pub(crate) gaps: u64,
+    /// What is wrong with the file, in words.
+    pub(crate) problem: Option<String>,
 }
 
 /// The thread, from its start until the queue is closed.
-pub(crate) struct WriterThread(JoinHandle<Work>);
+pub(crate) struct WriterThread(JoinHandle<Summary>);
 
-/// What is left to be done when all events are written.
-pub(crate) struct Work {
+struct Work {
     writer: Writer<Output>,
     clock: Clock,
     names: Names,
@@ -75,7 +77,7 @@ impl WriterThread {
     }
 
     /// Waits for it.
-    pub(crate) fn join(self) -> io::Result<Work> {
+    pub(crate) fn join(self) -> io::Result<Summary> {
         self.0
             .join()
             .map_err(|_| io::Error::other("the writer's thread failed"))
@@ -83,7 +85,7 @@ impl WriterThread {
 }
 
 impl Work {
-    fn run(mut self, receiver: &Receiver) -> Self {
+    fn run(mut self, receiver: &Receiver) -> Summary {
         let mut batch = Vec::new();
         loop {
             let mut woken = receiver.wait_for_some(Some(self.time_to_sleep()));
@@ -91,12 +93,16 @@ impl Work {
                 woken = receiver.wait_for_many(GATHER);
             }
             batch.clear();
-            receiver.take(&mut batch, self.clock.now());
-            self.write(&mut batch);
+            let now = self.clock.now();
+            receiver.take(&mut batch, now);
+            self.write(&mut batch, now);
             if woken == Woken::Closed {
                 // The queue was closed before it was emptied: this was the last batch.
-                self.write(&mut Vec::new());
-                return self;
+                self.write(&mut Vec::new(), self.clock.now());
+                return match receiver.end() {
+                    Some(end) => self.finish(&end),
+                    None => self.summary,
+                };
             }
         }
     }
@@ -117,7 +123,7 @@ impl Work {
 
     /// Writes a batch. Renames found on the way wait for the next one: an event with an earlier
     /// time may still be on its way through the queue.
-    fn write(&mut self, batch: &mut Vec<Event>) {
+    fn write(&mut self, batch: &mut Vec<Event>, taken: Time) {
         let mut read = |tid| proc::comm(tid);
         let found = std::mem::take(&mut self.renames);
         let mut found = found.into_iter().peekable();
@@ -132,11 +138,11 @@ impl Work {
         for rename in found {
             self.push(&rename);
         }
+        self.flush(taken);
         let now = self.clock.now();
         let mut renames = std::mem::take(&mut self.renames);
         self.names.look(now, &mut read, &mut renames);
         self.renames = renames;
-        self.flush(now);
     }
 
     fn push(&mut self, event: &Event) {
@@ -156,15 +162,24 @@ impl Work {
         self.note(result);
     }
 
-    fn flush(&mut self, now: Time) {
-        if self.writer.pending() == 0 && now.0 < self.last_write.0 + HEARTBEAT_NS {
+    /// Writes what was pushed. `taken` is when the queue was emptied: an event that is older may
+    /// still be on its way into it, by some microseconds.
+    fn flush(&mut self, taken: Time) {
+        const ON_ITS_WAY_NS: u64 = 50_000_000;
+        let quiet = self.writer.pending() == 0;
+        if quiet && taken.0 < self.last_write.0 + HEARTBEAT_NS {
             return;
         }
-        self.last_write = now;
-        let result = self.writer.flush(now);
+        self.last_write = taken;
+        let vouched = if quiet {
+            taken.0.saturating_sub(ON_ITS_WAY_NS)
+        } else {
+            0
+        };
+        let result = self.writer.flush(Time(vouched));
         self.note(result);
-        if now.0 >= self.last_sync.0 + SYNC_EVERY_NS {
-            self.last_sync = now;
+        if taken.0 >= self.last_sync.0 + SYNC_EVERY_NS {
+            self.last_sync = taken;
             let _ = self.writer.get_mut().sync();
         }
     }
@@ -184,17 +199,27 @@ impl Work {
         }
     }
 
-    /// Writes the end mark; what was done, and whether all of it is in the file.
-    pub(crate) fn finish(
-        self,
-        reason: &str,
-        counters: &[(&str, u64)],
-    ) -> (Summary, Result<(), Error>) {
-        let now = self.clock.now();
-        let result = self.writer.finish(now, reason, counters);
-        let result = result.map(|output| {
-            let _ = output.sync();
-        });
-        (self.summary, result)
+    /// Writes the end mark. What was done, and what is wrong with the file.
+    fn finish(mut self, end: &End) -> Summary {
+        let mut summary = self.summary;
+        let problem = self.writer.get_mut().problem();
+        let lost = self.writer.lost();
+        summary.events = summary.events.saturating_sub(lost);
+        summary.lost += lost;
+        let result = self
+            .writer
+            .finish(self.clock.now(), &end.reason, &end.counters);
+        let written = match result {
+            Ok(output) => output
+                .sync()
+                .err()
+                .map(|error| format!("not on the disk: {error}")),
+            Err(error) => Some(format!(
+                "{:#}; it has no end mark",
+                anyhow::Error::from(error)
+            )),
+        };
+        summary.problem = problem.or(written);
+        summary
     }
 }

@@ -14,9 +14,22 @@ pub(crate) fn status(tid: Tid) -> Option<Status> {
     parse::status(&fs::read(format!("/proc/{tid}/status")).ok()?)
 }
 
-/// `/proc/TID/stat`, or `None` if the task is gone.
+/// `/proc/PID/stat`, or `None` if the process is gone.
 pub(crate) fn stat(tid: Tid) -> Option<Stat> {
     parse::stat(&fs::read(format!("/proc/{tid}/stat")).ok()?)
+}
+
+/// The state letter of one thread (proc_pid_stat(5)), or `None` if it is gone. Unlike [`stat`] this
+/// does not sum over all threads of the process, which would make a look at each of them quadratic.
+pub(crate) fn thread_state(pid: Pid, tid: Tid) -> Option<u8> {
+    let path = format!("/proc/{pid}/task/{tid}/stat");
+    parse::stat(&fs::read(path).ok()?).map(|stat| stat.state)
+}
+
+/// Whether the `/proc` that is mounted is that of our own pid namespace.
+pub(crate) fn is_ours() -> bool {
+    let own = std::process::id().to_string();
+    fs::read_link("/proc/self").is_ok_and(|pid| pid.as_os_str() == own.as_str())
 }
 
 /// The kernel's count of a process's threads, zombies that were not reaped included.
@@ -29,11 +42,6 @@ pub(crate) fn parent(pid: Pid) -> Option<Pid> {
     stat(Tid(pid.0))
         .map(|stat| stat.parent)
         .filter(|parent| parent.0 != 0)
-}
-
-/// Whether a task has ended and waits to be reaped.
-pub(crate) fn is_zombie(tid: Tid) -> bool {
-    stat(tid).is_some_and(|stat| matches!(stat.state, b'Z' | b'X'))
 }
 
 /// The threads of a process, as listed now.

@@ -171,16 +171,21 @@ impl Tracker {
         self.questions = questions;
     }
 
-    /// Threads of a process that cannot be waited for any longer: they count as existing, and
-    /// run on. Returns those whose first stop is outstanding.
-    pub(crate) fn give_up_waiting(&mut self, now: Time, pid: Pid, out: &mut Output) -> Vec<Tid> {
+    /// Threads of a process, those that `which` names, that cannot be waited for any longer: they
+    /// count as existing, and run on. Returns those whose first stop is outstanding.
+    pub(crate) fn give_up_waiting(
+        &mut self,
+        now: Time,
+        pid: Pid,
+        which: impl Fn(Tid) -> bool,
+        out: &mut Output,
+    ) -> Vec<Tid> {
         let mut late = Vec::new();
-        for (tid, tracee) in self
-            .tracees
-            .iter_mut()
-            .filter(|(_, tracee)| tracee.pid == pid)
-        {
-            if let State::Attaching { parent_pid } = tracee.state {
+        for (tid, tracee) in &mut self.tracees {
+            if let State::Attaching { parent_pid } = tracee.state
+                && tracee.pid == pid
+                && which(*tid)
+            {
                 let task = Task { pid, tid: *tid };
                 out.events.push(existing(now, task, parent_pid, None));
                 tracee.state = State::Running;

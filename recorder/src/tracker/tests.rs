@@ -610,7 +610,9 @@ fn threads_that_do_not_stop_in_time_are_named_and_run_on() {
     script.tracker.adopt(Task::new(100, 105), None);
     let mut out = Output::default();
     assert_eq!(
-        script.tracker.give_up_waiting(Time(9), PID, &mut out),
+        script
+            .tracker
+            .give_up_waiting(Time(9), PID, |_| true, &mut out),
         [Tid(105)]
     );
     assert_eq!(

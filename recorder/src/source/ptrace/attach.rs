@@ -33,8 +33,8 @@ use crate::proc;
 pub(crate) enum Attached {
     /// Every thread is traced.
     All,
-    /// The time limit passed; the recording has a gap that says what is missing.
-    Partly,
+    /// Not every thread is traced; what is missing, in words, as the recording's gap has it.
+    Partly(String),
     /// Not one thread could be seized; the kernel's reason.
     Refused(Errno),
     /// The process ended meanwhile.
@@ -51,10 +51,17 @@ struct Attach<'a> {
     /// Threads that cannot be seized because they are zombies: an ended leader whose process
     /// lives on. The kernel counts them as threads of the process.
     dead: Vec<Tid>,
-    refusal: Option<Errno>,
+    /// Living threads that the kernel does not let us trace, another tracer's for example, and why.
+    refused: Vec<(Tid, Errno)>,
     /// Seized, first stop outstanding.
     waiting: Vec<Tid>,
+    /// When something last changed.
+    moved: Time,
 }
+
+/// A thread in uninterruptible sleep is waited for so long, ns. It may be in vfork(2), whose child
+/// runs for minutes. It creates nothing meanwhile, so nothing is missed by not holding it.
+const D_STATE_WAIT_NS: u64 = 20_000_000;
 
 /// Why a thread was not seized.
 enum Unseized {
@@ -67,7 +74,7 @@ enum Unseized {
 /// Seizes a thread. `EPERM` is the kernel's answer for a zombie, too, and the TID of one may mean a
 /// living thread a moment later: an exec by another thread gives it the dead leader's. So what is
 /// refused and lives is asked again.
-fn seize_if_alive(tid: Tid) -> Result<(), Unseized> {
+fn seize_if_alive(pid: Pid, tid: Tid) -> Result<(), Unseized> {
     const ASK: usize = 5;
     let mut refusal = Errno::EPERM;
     for _ in 0..ASK {
@@ -76,9 +83,9 @@ fn seize_if_alive(tid: Tid) -> Result<(), Unseized> {
             Err(Errno::ESRCH) => return Err(Unseized::Gone),
             Err(error) => refusal = error,
         }
-        match proc::stat(tid) {
+        match proc::thread_state(pid, tid) {
             None => return Err(Unseized::Gone),
-            Some(stat) if matches!(stat.state, b'Z' | b'X') => return Err(Unseized::Zombie),
+            Some(b'Z' | b'X') => return Err(Unseized::Zombie),
             Some(_) => {}
         }
     }
@@ -105,14 +112,16 @@ impl Engine {
             limit: Time(started.0 + limit.as_nanos() as u64),
             seized: 0,
             dead: Vec::new(),
-            refusal: None,
+            refused: Vec::new(),
             waiting: Vec::new(),
+            moved: started,
         };
         self.tracker.hold();
         let closed = self.close_over(&mut attach);
-        if !closed && attach.seized > 0 {
-            self.record_gap(&attach);
-        }
+        let missing = match closed {
+            false if attach.seized > 0 => Some(self.record_gap(&attach)),
+            _ => None,
+        };
         let mut out = std::mem::take(&mut self.out);
         self.tracker.release(&mut out);
         self.out = out;
@@ -120,11 +129,10 @@ impl Engine {
         let pause = self.clock.now().0 - started.0;
         self.stats.attach_pause_ns = self.stats.attach_pause_ns.max(pause);
 
-        Ok(match (attach.seized, attach.refusal) {
-            (0, Some(error)) => Attached::Refused(error),
+        Ok(match (attach.seized, attach.refused.first()) {
+            (0, Some((_, error))) => Attached::Refused(*error),
             (0, None) => Attached::Gone,
-            _ if closed => Attached::All,
-            _ => Attached::Partly,
+            _ => missing.map_or(Attached::All, Attached::Partly),
         })
     }
 
@@ -140,19 +148,24 @@ impl Engine {
                     // All have ended, and what is left is a zombie.
                     return true;
                 }
-                Some(count) if count == traced + attach.dead.len() && attach.waiting.is_empty() => {
-                    return true;
+                Some(count) => {
+                    let known = traced + attach.dead.len() + attach.refused.len();
+                    if count == known && attach.waiting.is_empty() {
+                        return attach.refused.is_empty();
+                    }
                 }
-                Some(_) => {}
             }
-            if attach.refusal.is_some() && attach.seized == 0 {
+            let now = self.clock.now();
+            if now >= attach.limit {
                 return false;
             }
-            if self.clock.now() >= attach.limit {
-                return false;
-            }
-            if !progress {
+            if progress {
+                attach.moved = now;
+            } else {
                 self.reap_what_ended(attach.pid);
+                if now.0 >= attach.moved.0 + D_STATE_WAIT_NS {
+                    self.pass_over_sleepers(attach);
+                }
                 let _ = sys::take_chld(Duration::from_micros(200));
             }
         }
@@ -161,15 +174,21 @@ impl Engine {
     /// Seizes and interrupts the threads that are not traced yet; whether there were any.
     fn seize_new(&mut self, attach: &mut Attach<'_>) -> bool {
         let mut any = false;
-        attach.dead.retain(|tid| proc::is_zombie(*tid));
+        let pid = attach.pid;
+        let state = |tid: Tid| proc::thread_state(pid, tid);
+        attach
+            .dead
+            .retain(|tid| matches!(state(*tid), Some(b'Z' | b'X')));
+        attach.refused.retain(|(tid, _)| state(*tid).is_some());
         for tid in proc::threads(attach.pid) {
-            if self.tracker.knows(tid) || attach.dead.contains(&tid) {
+            let refused = attach.refused.iter().any(|(refused, _)| *refused == tid);
+            if self.tracker.knows(tid) || attach.dead.contains(&tid) || refused {
                 continue;
             }
             if self.clock.now() >= attach.limit {
                 break;
             }
-            let seized = attach.reaper.guard(|| seize_if_alive(tid));
+            let seized = attach.reaper.guard(|| seize_if_alive(attach.pid, tid));
             self.take_reaped(attach.reaper);
             match seized {
                 Ok(()) => {
@@ -187,7 +206,7 @@ impl Engine {
                     }
                 }
                 Err(Unseized::Refused(error)) => {
-                    attach.refusal.get_or_insert(error);
+                    attach.refused.push((tid, error));
                 }
             }
         }
@@ -200,10 +219,11 @@ impl Engine {
     fn seize_replaced_leader(&mut self, attach: &mut Attach<'_>) -> bool {
         let task = Task::leader(attach.pid);
         let is_lost = self.tracker.knows(task.tid) && !is_ours(task.tid);
-        if !is_lost || proc::stat(task.tid).is_none_or(|stat| matches!(stat.state, b'Z' | b'X')) {
+        let state = proc::thread_state(task.pid, task.tid);
+        if !is_lost || matches!(state, None | Some(b'Z' | b'X')) {
             return false;
         }
-        let seized = attach.reaper.guard(|| seize_if_alive(task.tid));
+        let seized = attach.reaper.guard(|| seize_if_alive(task.pid, task.tid));
         self.take_reaped(attach.reaper);
         // The siblings ended before the exec, and so they do in the recording.
         self.reap_what_ended(attach.pid);
@@ -218,11 +238,14 @@ impl Engine {
     fn take_up(&mut self, attach: &mut Attach<'_>, tid: Tid) {
         // A seize that had to wait for an exec by this very thread returns when it has the leader's
         // TID already.
-        let tid = match proc::stat(tid) {
-            Some(_) => tid,
-            None => Tid(attach.pid.0),
+        let tid = match tracee::interrupt(tid) {
+            Err(Errno::ESRCH) if proc::thread_state(attach.pid, tid).is_none() => {
+                let leader = Tid(attach.pid.0);
+                let _ = tracee::interrupt(leader);
+                leader
+            }
+            _ => tid,
         };
-        let _ = tracee::interrupt(tid);
         let task = Task {
             pid: attach.pid,
             tid,
@@ -242,6 +265,19 @@ impl Engine {
         if !attach.waiting.contains(&tid) {
             attach.waiting.push(tid);
         }
+    }
+
+    /// Lets threads in uninterruptible sleep be: they are traced, and count as existing.
+    fn pass_over_sleepers(&mut self, attach: &mut Attach<'_>) {
+        let pid = attach.pid;
+        let asleep = |tid: Tid| proc::thread_state(pid, tid) == Some(b'D');
+        let mut out = std::mem::take(&mut self.out);
+        let late = self
+            .tracker
+            .give_up_waiting(self.clock.now(), pid, asleep, &mut out);
+        self.out = out;
+        self.carry_out();
+        attach.waiting.retain(|tid| !late.contains(tid));
     }
 
     /// Takes the first stops that are there; whether there were any. Each wait is by TID: a wait
@@ -301,10 +337,12 @@ impl Engine {
         }
     }
 
-    fn record_gap(&mut self, attach: &Attach<'_>) {
+    fn record_gap(&mut self, attach: &Attach<'_>) -> String {
         let now = self.clock.now();
         let mut out = std::mem::take(&mut self.out);
-        let late = self.tracker.give_up_waiting(now, attach.pid, &mut out);
+        let late = self
+            .tracker
+            .give_up_waiting(now, attach.pid, |_| true, &mut out);
         let untraced: Vec<Tid> = proc::threads(attach.pid)
             .filter(|tid| !self.tracker.knows(*tid))
             .collect();
@@ -319,6 +357,10 @@ impl Engine {
         if !untraced.is_empty() {
             detail += &format!("; not traced: {}", list(&untraced));
         }
+        if let Some((tid, error)) = attach.refused.first() {
+            let why = crate::preflight::explain(Pid(tid.0), *error);
+            detail += &format!("; thread {tid}: {why}");
+        }
         if !late.is_empty() {
             detail += &format!("; did not stop: {}", list(&late));
         }
@@ -331,5 +373,6 @@ impl Engine {
         out.events.push(tidline::model::Event { time: now, body });
         self.out = out;
         self.carry_out();
+        detail
     }
 }

@@ -16,7 +16,7 @@ use crate::ask::{Asker, Question};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
-use crate::pipeline::queue::Sender;
+use crate::pipeline::queue::{self, Sender};
 use crate::proc;
 use crate::stats::Stats;
 use crate::tracker::{Identity, Order, Output, Policy, Stop, Tracker};
@@ -114,11 +114,11 @@ impl Engine {
         self.launched_end
     }
 
-    /// What the recording cost, by name.
-    pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
+    /// Ends the queue, and with it the trace: why, and what the recording cost.
+    pub(crate) fn end_with(self, reason: String) {
         let mut counters = self.stats.counters();
         counters.push(("queue_high_water", self.queue.high_water()));
-        counters
+        self.queue.end_with(queue::End { reason, counters });
     }
 
     /// Takes up a command that was forked and is about to exec.
@@ -160,6 +160,8 @@ impl Engine {
                         return reason;
                     }
                 }
+                // Before it sleeps again, the alarm must fit what has changed.
+                continue;
             }
             if let Some(report) = self.next_report() {
                 let is_newborn = self.tracker.is_newborn(report.tid);

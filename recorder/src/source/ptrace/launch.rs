@@ -5,10 +5,12 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use tidline::model::Pid;
 
@@ -58,12 +60,17 @@ impl Launched {
     }
 }
 
-/// Tells whether the exec failed, once the child has execed or ended.
+/// Tells whether the exec failed: its other end is closed by the exec, or when the child ends.
 pub(crate) struct Trouble(std::fs::File);
 
 impl Trouble {
-    /// The error of the exec, if it failed. Blocks until the child has execed or ended.
-    pub(crate) fn error(mut self) -> Option<io::Error> {
+    /// The error of the exec, if it failed; waits for it, at most `limit`.
+    pub(crate) fn error(mut self, limit: Duration) -> Option<io::Error> {
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+        let mut readable = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut readable, timeout)
+            .ok()
+            .filter(|ready| *ready > 0)?;
         let mut number = [0; 4];
         self.0.read_exact(&mut number).ok()?;
         Some(io::Error::from_raw_os_error(i32::from_ne_bytes(number)))

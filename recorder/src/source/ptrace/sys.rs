@@ -286,17 +286,21 @@ pub(crate) fn spawn(command: &Command<'_>) -> io::Result<u32> {
         .map(|argument| argument.as_ptr())
         .collect();
     arguments.push(ptr::null());
+    // What a script without a first line `#!` is run by, as execvp(3) does: its path comes second.
+    let mut by_shell = vec![c"/bin/sh".as_ptr(), ptr::null()];
+    by_shell.extend(&arguments[1..]);
     let (go, trouble) = (command.go.as_raw_fd(), command.trouble.as_raw_fd());
     // SAFETY: the child calls only async-signal-safe functions until it execs or exits.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child.as_raw() as u32),
-        ForkResult::Child => run_child(command, &arguments, go, trouble),
+        ForkResult::Child => run_child(command, &arguments, &mut by_shell, go, trouble),
     }
 }
 
 fn run_child(
     command: &Command<'_>,
     arguments: &[*const libc::c_char],
+    by_shell: &mut [*const libc::c_char],
     go: RawFd,
     trouble: RawFd,
 ) -> ! {
@@ -320,6 +324,11 @@ fn run_child(
             // SAFETY: both are NUL-terminated, and `arguments` ends with a null pointer.
             unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
             let this = nix::errno::Errno::last_raw();
+            if this == libc::ENOEXEC {
+                by_shell[1] = path.as_ptr();
+                // SAFETY: as above.
+                unsafe { libc::execv(by_shell[0], by_shell.as_ptr()) };
+            }
             // As execvp does: a file that may not be run is remembered, and the search goes on.
             if this == libc::EACCES || !matches!(this, libc::ENOENT | libc::ENOTDIR) {
                 error = this;
