@@ -129,7 +129,7 @@ fn attach(dir: &Path, threads: u32) {
     target.wait_line("ready", PATIENCE);
     let (mut attached, mut ended) = (Vec::new(), Vec::new());
     for round in 0..5 {
-        let trace = dir.join(format!("attach{round}.tid"));
+        let trace = dir.join(format!("attach{threads}-{round}.tid"));
         let mut recorder = Command::new(TIDREC);
         recorder
             .arg("-o")

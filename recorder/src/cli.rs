@@ -95,7 +95,8 @@ Exit status:
   0 if it was left running); otherwise
   0  the recording is finished
   2  wrong usage, or nothing could be recorded
-  3  the recording is finished, and incomplete: events were lost, or the end could not be written
+  3  the recording is finished, and incomplete: events were lost, threads could not be reached, or
+     something happened to the file
 
 Examples:
   tidrec -o build.tid -- make -j2        record a command from its first instruction

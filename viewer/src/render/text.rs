@@ -105,7 +105,7 @@ fn painted(text: &Text, look: Look) -> String {
 }
 
 /// Columns without which wrapping would make it worse.
-const LEAST: usize = 16;
+const LEAST: usize = 8;
 /// So many rows are laid out at a time.
 const BATCH: usize = 256;
 
@@ -159,7 +159,7 @@ fn widen(widths: &mut [usize], row: &[Text]) {
     }
 }
 
-/// Makes a table fit: its widest column of words gives way, down to [`LEAST`], and the last one
+/// Makes a table fit: its widest columns of words give way, one after the other, and the last one
 /// takes what room is left, and wraps inside itself.
 fn fit(widths: &mut [usize], columns: &[Column], look: Look) {
     let Some(room) = look.columns else { return };
@@ -167,18 +167,25 @@ fn fit(widths: &mut [usize], columns: &[Column], look: Look) {
         return;
     };
     let gaps = 2 * others.len();
-    let needed = others.iter().sum::<usize>() + gaps + (*last).min(LEAST);
-    let words = others
-        .iter_mut()
-        .zip(columns)
-        .filter(|(_, column)| !column.right);
-    if let Some((widest, _)) = words.max_by_key(|(width, _)| **width) {
-        let spare = widest.saturating_sub(LEAST);
-        *widest -= spare.min(needed.saturating_sub(room));
+    let least = (*last).min(LEAST);
+    let mut over = (others.iter().sum::<usize>() + gaps + least).saturating_sub(room);
+    while over > 0 {
+        let words = others
+            .iter_mut()
+            .zip(columns)
+            .filter(|(_, column)| !column.right);
+        let Some((widest, _)) = words.max_by_key(|(width, _)| **width) else {
+            break;
+        };
+        if *widest <= LEAST {
+            break;
+        }
+        *widest -= 1;
+        over -= 1;
     }
     let rest = room.saturating_sub(others.iter().sum::<usize>() + gaps);
-    // With too little room wrapping would make it worse.
-    if rest >= LEAST {
+    // Where there is no room at all, the terminal's own wrapping is no worse.
+    if rest >= 4 {
         *last = (*last).min(rest);
     }
 }
@@ -279,8 +286,13 @@ pub(crate) fn timeline_header(
     look: Look,
 ) -> io::Result<()> {
     let (elapsed, wall, task) = (layout.elapsed, layout.wall, layout.task);
+    let zone = if wall == 0 {
+        String::new()
+    } else {
+        format!("{zone:<wall$}  ")
+    };
     let line = format!(
-        "{:>elapsed$}  {zone:<wall$}  {:<KIND_WIDTH$}  {:<task$}  WHAT",
+        "{:>elapsed$}  {zone}{:<KIND_WIDTH$}  {:<task$}  WHAT",
         "TIME", "KIND", "TASK"
     );
     writeln!(out, "{}", look.paint(&line, Style::Faint))
@@ -299,15 +311,18 @@ pub(crate) fn timeline_row(
         (wall, layout.wall, false),
         (kind, KIND_WIDTH, false),
     ] {
-        write_cell(out, cell, width, right, look)?;
-        write!(out, "  ")?;
+        if width > 0 {
+            write_cell(out, cell, width, right, look)?;
+            write!(out, "  ")?;
+        }
     }
     if detail.0.is_empty() {
         return writeln!(out, "{}", painted(task, look).trim_end());
     }
     write_cell(out, task, layout.task, false, look)?;
     write!(out, "  ")?;
-    let at = layout.elapsed + layout.wall + KIND_WIDTH + layout.task.max(task.width()) + 8;
+    let wall = if layout.wall == 0 { 0 } else { layout.wall + 2 };
+    let at = layout.elapsed + wall + KIND_WIDTH + layout.task.max(task.width()) + 6;
     write_last(out, detail, at, look)
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Layout {
     pub(crate) task: usize,
     /// Whether there is only room for what matters most.
     narrow: bool,
+    /// Columns of a name at most.
+    name: usize,
     /// Whether the recording goes on past midnight.
     dates: bool,
 }
@@ -50,22 +52,32 @@ pub(crate) struct Layout {
 pub(crate) const KIND_WIDTH: usize = 8;
 
 /// The layout for a trace: on a narrow terminal wall times lose their fraction, and births
-/// their pc, so that a row still fits a line.
+/// their pc, so that a row still fits a line. On a tiny one there are no wall times.
 pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
     let narrow = options.narrow();
     let dates = options.clock.date(Time(0)) != options.clock.date(trace.end());
-    let most = if narrow { 20 } else { NAME_WIDTH };
+    let tiny = options.width.is_some_and(|width| width < 72);
+    let name = match (tiny, narrow) {
+        (true, _) => 12,
+        (_, true) => 20,
+        _ => NAME_WIDTH,
+    };
     let labels = trace.tasks().iter().map(|task| {
         let digits = task.task.tid.0.checked_ilog10().unwrap_or(0) as usize + 3;
         let names = task.names.iter();
         let width = names.map(|(_, name)| words::name_width(name)).max();
-        width.unwrap_or(0).clamp(1, most) + digits
+        width.unwrap_or(0).clamp(1, name) + digits
     });
     Layout {
         elapsed: time::elapsed(trace.end()).len(),
-        wall: if narrow { 8 } else { 15 } + if dates { 11 } else { 0 },
-        task: labels.max().unwrap_or(0).clamp(4, most + 8),
+        wall: match (tiny, narrow) {
+            (true, _) => 0,
+            (_, true) => 8,
+            _ => 15,
+        } + if dates && !tiny { 11 } else { 0 },
+        task: labels.max().unwrap_or(0).clamp(4, name + 8),
         narrow,
+        name,
         dates,
     }
 }
@@ -79,8 +91,7 @@ pub(crate) fn row(
 ) -> [Text; 5] {
     let event = entry.event;
     let who = entry.task.map_or(String::new(), |task| {
-        let most = if layout.narrow { 20 } else { NAME_WIDTH };
-        label(task.name_at(event.time), task.task.tid, most)
+        label(task.name_at(event.time), task.task.tid, layout.name)
     });
     [
         Text::plain(time::elapsed(event.time)),
@@ -92,6 +103,9 @@ pub(crate) fn row(
 }
 
 fn wall(time: Time, layout: &Layout, options: &Options) -> String {
+    if layout.wall == 0 {
+        return String::new();
+    }
     let clock = options.clock;
     let mut wall = if layout.dates {
         clock.date(time) + " "
