@@ -126,6 +126,8 @@ impl Engine {
         self.tracker.release(&mut out);
         self.out = out;
         self.carry_out();
+        // The signals that said who stopped meanwhile were taken here.
+        self.scan_owed = true;
         let pause = self.clock.now().0 - started.0;
         self.stats.attach_pause_ns = self.stats.attach_pause_ns.max(pause);
 

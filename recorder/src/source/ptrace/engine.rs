@@ -68,8 +68,8 @@ pub(crate) struct Engine {
     /// All tracees, in no order, for the fair share; some may have ended.
     roster: VecDeque<Tid>,
     last_scan: Time,
-    /// Something was reported since all tracees were last looked at.
-    scan_owed: bool,
+    /// Something may have been reported since all tracees were last looked at.
+    pub(super) scan_owed: bool,
     doorbell: Doorbell,
     alarm: Option<Time>,
     names_at_end: Budget,
@@ -97,7 +97,7 @@ impl Engine {
             young: None,
             roster: VecDeque::new(),
             last_scan: Time(0),
-            scan_owed: false,
+            scan_owed: true,
             doorbell,
             alarm: None,
             names_at_end: Budget::new(NAME_INTERVAL_NS, NAME_BURST),
