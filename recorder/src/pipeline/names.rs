@@ -85,6 +85,15 @@ impl Names {
         true
     }
 
+    /// Whether a rename that was found is still to be told: not if its task has ended since.
+    pub(super) fn concern(&self, event: &Event) -> bool {
+        event.body.task().is_some_and(|task| {
+            self.known
+                .get(&task.tid)
+                .is_some_and(|known| known.task == task)
+        })
+    }
+
     fn insert(&mut self, task: Task, name: Name, now: Time, looks: usize) {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
@@ -204,6 +213,31 @@ mod tests {
             [(1, "w-1".to_string()), (2, "w-1".to_string())]
         );
         assert_eq!(run(&mut names, &mut [], 400_000_004, "w-2"), []);
+    }
+
+    #[test]
+    fn a_rename_that_was_found_after_the_end_is_not_told() {
+        let mut names = Names::default();
+        let mut events = [birth(1, 1, 2)];
+        run(&mut names, &mut events, 2, "new");
+        let (task, name) = (Task::new(1, 2), Name::from("new"));
+        let rename = Event {
+            time: Time(4),
+            body: EventBody::Rename { task, name },
+        };
+        assert!(names.concern(&rename));
+        let end = EventBody::Exit {
+            task,
+            end: End::Code(0),
+        };
+        names.follow(
+            &mut Event {
+                time: Time(3),
+                body: end,
+            },
+            &mut |_: Tid| None,
+        );
+        assert!(!names.concern(&rename));
     }
 
     #[test]

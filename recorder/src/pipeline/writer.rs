@@ -129,20 +129,26 @@ impl Work {
         let mut found = found.into_iter().peekable();
         for mut event in batch.drain(..) {
             while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
-                self.push(&rename);
+                self.push_rename(&rename);
             }
             if self.names.follow(&mut event, &mut read) {
                 self.push(&event);
             }
         }
         for rename in found {
-            self.push(&rename);
+            self.push_rename(&rename);
         }
         self.flush(taken);
         let now = self.clock.now();
         let mut renames = std::mem::take(&mut self.renames);
         self.names.look(now, &mut read, &mut renames);
         self.renames = renames;
+    }
+
+    fn push_rename(&mut self, rename: &Event) {
+        if self.names.concern(rename) {
+            self.push(rename);
+        }
     }
 
     fn push(&mut self, event: &Event) {
