@@ -195,6 +195,86 @@ fn a_limit_on_file_sizes_ends_no_recording() {
 }
 
 #[test]
+fn a_file_that_was_cut_and_written_further_is_told_too() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("t");
+    let mut target = Child::run(program("chains"), ["2", "2"]);
+    let mut recorder = attach(&file, &[ready(&mut target)], &[]);
+    wait_until("some chunks", SOON, || {
+        file.metadata().is_ok_and(|meta| meta.size() > 2000)
+    });
+    let writer = std::fs::File::options()
+        .write(true)
+        .open(&file)
+        .expect("the file");
+    writer.set_len(1500).expect("cut it");
+    target.expect_exit(0, SOON);
+    recorder.expect_exit(3, SOON);
+    assert!(
+        recorder.stderr().contains("somebody cut it"),
+        "{}",
+        recorder.stderr()
+    );
+    // What is left, and what came after, is read; what is missing is damage.
+    let trace = open(&file);
+    assert!(!trace.integrity().damage.is_empty());
+    assert!(matches!(
+        trace.integrity().ending,
+        tidline::model::Ending::Finished(_)
+    ));
+}
+
+#[test]
+fn a_queue_that_overflows_counts_every_event_once() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (fifo, log) = (dir.join("fifo"), dir.join("kept"));
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .expect("mkfifo")
+            .success()
+    );
+    // A reader that begins when the command has long ended.
+    let line = format!(
+        "exec 3<>{fifo}; echo ready $$; read go; exec cat <&3 >{log}",
+        fifo = fifo.display(),
+        log = log.display()
+    );
+    let (mut reader, mut keyboard) = Child::talk(Command::new("sh").args(["-c", &line]));
+    reader.wait_line("ready ", SOON);
+    let joiner = program("joiner").display().to_string();
+    let mut recorder = tidrec();
+    recorder.arg("-o").arg(&fifo).args(["--", &joiner, "40000"]);
+    let mut recorder = Child::spawn(&mut recorder);
+    recorder.wait_stderr("is slow to take the last events", 4 * SOON);
+    keyboard.write_all(b"go\n").expect("type");
+    recorder.expect_exit(0, SOON);
+    let size = || log.metadata().map_or(0, |meta| meta.size());
+    wait_until("the reader has it all", SOON, || {
+        try_open(&log).is_ok_and(|trace| trace.is_complete())
+    });
+    reader.signal("KILL");
+    assert!(size() > 0);
+    let trace = open(&log);
+    let kept = trace.events().iter().filter(|event| {
+        !matches!(
+            event.body,
+            EventBody::Lost { .. } | EventBody::Rename { .. }
+        )
+    });
+    let lost = sum_of_losses(&trace);
+    // The first task's existing, exec and exit; a birth and an exit for each thread.
+    assert_eq!((lost > 0, kept.count() as u64 + lost), (true, 80_003));
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_is_refused() {
     let dir = TempDir::new();
     let fifo = dir.join("fifo");

@@ -76,6 +76,19 @@ pub(crate) fn explain(pid: Pid, error: Errno) -> String {
     }
 }
 
+/// Why the kernel refused to have one thread of a process seized.
+pub(crate) fn explain_thread(tid: Tid, error: Errno) -> String {
+    match proc::status(tid).map(|status| status.tracer) {
+        Some(tracer) if tracer.0 != 0 => {
+            format!(
+                "thread {tid} is traced by process {tracer} {}",
+                name(tracer)
+            )
+        }
+        _ => format!("thread {tid}: {}", error.desc()),
+    }
+}
+
 fn traced_already(pid: Pid, tracer: Pid) -> String {
     format!(
         "process {pid} {} is traced already, by process {tracer} {}: only one tracer can be; end \

@@ -114,7 +114,7 @@ fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
     if cli.command[0].is_empty() {
         return Ok(cannot_run(
             &cli.command[0],
-            &std::io::ErrorKind::NotFound.into(),
+            &std::io::Error::from_raw_os_error(libc::ENOENT),
         ));
     }
     let launched = Launched::fork(&cli.command, signals.before, &signals.ignored_by_us)
@@ -310,10 +310,11 @@ impl Recording {
         // This closes the queue. The target is free by now: only the output can hold us.
         engine.end_with(reason.clone());
         let started = clock.now();
-        let mut patient = true;
+        let (mut patient, mut given_up) = (true, false);
         while !writer.is_done() {
             std::thread::sleep(Duration::from_millis(2));
-            if doorbell.take().is_some() && !patient {
+            given_up |= doorbell.take().is_some();
+            if given_up && !patient {
                 say(format_args!(
                     "{path} did not take the last events: they are lost"
                 ));

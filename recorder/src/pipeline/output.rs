@@ -21,8 +21,8 @@ pub(crate) struct Output {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A regular file, and where the last whole write ended.
-    File { good: u64 },
+    /// A regular file, where the last whole write ended, and whether somebody else has cut it.
+    File { good: u64, cut: bool },
     /// A pipe or a device: it cannot be cut.
     Stream,
 }
@@ -53,6 +53,9 @@ impl Ready {
             if kind.is_dir() {
                 bail!("{shown} is a folder: name a file in it");
             }
+            if kind.is_socket() {
+                bail!("{shown} is a socket: name a file");
+            }
             if kind.is_block_device() {
                 bail!("{shown} is a disk: name a file on it");
             }
@@ -78,7 +81,13 @@ impl Ready {
         let created = found.is_err();
         let mut options = OpenOptions::new();
         // For its owner only: it tells what runs on this machine.
-        options.write(true).create_new(created).mode(0o600);
+        // A link that leads nowhere is made to lead somewhere.
+        let is_link = path.is_symlink();
+        options
+            .write(true)
+            .create(created)
+            .create_new(created && !is_link)
+            .mode(0o600);
         let file = options
             .open(path)
             .with_context(|| format!("cannot write {shown}"))?;
@@ -137,7 +146,10 @@ impl Ready {
         Ok(Output {
             file,
             path,
-            kind: Kind::File { good: 0 },
+            kind: Kind::File {
+                good: 0,
+                cut: false,
+            },
             _lock: lock,
         })
     }
@@ -156,16 +168,29 @@ impl Output {
         }
     }
 
+    /// A file that is shorter than what was written would get a hole: go on at its end instead, so
+    /// that what is left of it, and what follows, can be read.
+    fn notice_a_cut(&mut self) -> io::Result<()> {
+        if let Kind::File { good, cut } = &mut self.kind {
+            let len = self.file.metadata()?.len();
+            if len < *good {
+                *cut = true;
+                *good = self.file.seek(SeekFrom::Start(len))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What somebody else did to the file meanwhile.
     pub(crate) fn problem(&self) -> Option<String> {
-        let Kind::File { good } = self.kind else {
+        let Kind::File { good, cut } = self.kind else {
             return None;
         };
         let now = self.file.metadata().ok()?;
         if now.nlink() == 0 {
             return Some("somebody removed it while it was written: the recording is gone".into());
         }
-        if now.len() < good {
+        if cut || now.len() < good {
             return Some("somebody cut it while it was written: a part is gone".into());
         }
         let named = std::fs::metadata(&self.path).ok();
@@ -177,15 +202,16 @@ impl Output {
 impl Write for Output {
     /// All or nothing.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.notice_a_cut()?;
         match self.file.write_all(bytes) {
             Ok(()) => {
-                if let Kind::File { good } = &mut self.kind {
+                if let Kind::File { good, .. } = &mut self.kind {
                     *good += bytes.len() as u64;
                 }
                 Ok(bytes.len())
             }
             Err(error) => {
-                if let Kind::File { good } = self.kind {
+                if let Kind::File { good, .. } = self.kind {
                     self.file
                         .set_len(good)
                         .and_then(|()| self.file.seek(SeekFrom::Start(good)))?;

@@ -77,7 +77,10 @@ impl Sender {
                 if state.lost == 0 {
                     state.lost_since = event.time;
                 }
-                state.lost += 1;
+                // The tracer passes on names without knowing whether they are news.
+                if !matches!(event.body, EventBody::Rename { .. }) {
+                    state.lost += 1;
+                }
             } else {
                 state.events.push(event);
             }

@@ -155,12 +155,16 @@ impl Work {
         let summary = &mut self.summary;
         summary.events += 1;
         match &event.body {
+            // It is about events, and none.
+            EventBody::Lost { count, .. } => {
+                summary.events -= 1;
+                summary.lost += count;
+            }
             EventBody::Birth(birth) => match birth.what {
                 tidline::model::What::Thread => summary.threads += 1,
                 tidline::model::What::Process => summary.processes += 1,
             },
             EventBody::Exit { .. } => summary.exits += 1,
-            EventBody::Lost { count, .. } => summary.lost += count,
             EventBody::Gap { .. } => summary.gaps += 1,
             _ => {}
         }
@@ -193,16 +197,21 @@ impl Work {
     /// Says once what is wrong with the output. The recording goes on: when writing works again,
     /// the file tells how much is missing.
     fn note(&mut self, result: Result<(), Error>) {
-        if let Err(error) = result
-            && !self.complained
-        {
-            self.complained = true;
-            let path = shown(self.writer.get_mut().path());
-            say(format_args!(
-                "{path}: {:#}; the recording goes on, what is lost is counted in the file",
-                anyhow::Error::from(error)
-            ));
+        let Err(error) = result else { return };
+        if std::mem::replace(&mut self.complained, true) {
+            return;
         }
+        let path = shown(self.writer.get_mut().path());
+        let hope = match &error {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                "its reader is gone, and nothing more is kept"
+            }
+            _ => "the recording goes on, what is lost is counted in the file",
+        };
+        say(format_args!(
+            "{path}: {:#}; {hope}",
+            anyhow::Error::from(error)
+        ));
     }
 
     /// Writes the end mark. What was done, and what is wrong with the file.

@@ -263,6 +263,17 @@ impl Tracker {
         }
     }
 
+    /// From now on nobody is asked, and both sides are followed.
+    pub(crate) fn stop_asking(&mut self, now: Time, out: &mut Output) {
+        if self.policy.fork == ForkMode::Ask {
+            self.policy.fork = ForkMode::Fixed(Choice::Both);
+        }
+        let open: Vec<Tid> = self.questions.keys().copied().collect();
+        for child in open {
+            self.answer(now, child, Choice::Both, out);
+        }
+    }
+
     /// Whether the user still has to be asked about this child.
     pub(crate) fn is_asking(&self, child: Tid) -> bool {
         self.questions.contains_key(&child)

@@ -531,6 +531,19 @@ fn asking_holds_both_sides_and_nothing_else() {
 }
 
 #[test]
+fn when_asking_ends_both_sides_go_on_and_later_forks_too() {
+    let mut script = Script::with(policy(NewThreads::Follow, ForkMode::Ask));
+    script.step(MAIN, fork(200));
+    script.step(Tid(200), TRAP);
+    let stop = |tracker: &mut Tracker, now, out: &mut Output| tracker.stop_asking(now, out);
+    assert_eq!(script.run(stop), (vec![], vec![resume(100), resume(200)]));
+    assert_eq!(
+        script.step(MAIN, fork(201)),
+        (vec![forked(100, 201)], vec![resume(100)])
+    );
+}
+
+#[test]
 fn a_killed_child_answers_the_question_about_itself() {
     let mut script = Script::with(policy(NewThreads::Follow, ForkMode::Ask));
     script.step(MAIN, fork(200));

@@ -360,8 +360,8 @@ impl Engine {
             detail += &format!("; not traced: {}", list(&untraced));
         }
         if let Some((tid, error)) = attach.refused.first() {
-            let why = crate::preflight::explain(Pid(tid.0), *error);
-            detail += &format!("; thread {tid}: {why}");
+            detail += "; ";
+            detail += &crate::preflight::explain_thread(*tid, *error);
         }
         if !late.is_empty() {
             detail += &format!("; did not stop: {}", list(&late));

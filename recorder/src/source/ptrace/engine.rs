@@ -153,8 +153,13 @@ impl Engine {
                     let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
                     if from_terminal && first && self.launched.is_some() {
                         // The command got it too. What it does about it belongs in the recording.
-                        let grace = Time(self.clock.now().0 + INTERRUPT_GRACE_NS);
-                        until = Some((grace, reason));
+                        let now = self.clock.now();
+                        until = Some((Time(now.0 + INTERRUPT_GRACE_NS), reason));
+                        // Nobody may be held by a question meanwhile.
+                        let mut out = std::mem::take(&mut self.out);
+                        self.tracker.stop_asking(now, &mut out);
+                        self.out = out;
+                        self.carry_out();
                     } else {
                         self.let_all_go();
                         return reason;
