@@ -402,7 +402,9 @@ fn ctrl_c_at_the_terminal_ends_the_recording_of_a_command_that_ignores_it() {
     });
     // The command runs on, as it was, and nobody traces it.
     wait_until("it is free", SOON, || tracer_of(pid) == Some(0));
-    assert!(thread_states(pid).iter().all(|(_, state)| *state == 'S'));
+    wait_until("it sleeps", SOON, || {
+        thread_states(pid).iter().all(|(_, state)| *state == 'S')
+    });
     send("KILL", &[pid]);
 }
 

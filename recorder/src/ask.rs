@@ -131,11 +131,11 @@ fn ask(question: &Question, read: &mut impl BufRead, write: &mut impl Write) -> 
         name,
     } = question;
     loop {
-        let _ = write!(
-            write,
+        // In one piece, so that what is typed meanwhile is not echoed in its middle.
+        let words = format!(
             "tidrec: {name}[{creator}] made process {child}. Follow (p)arent, (c)hild or (b)oth? "
         );
-        let _ = write.flush();
+        let _ = write.write_all(words.as_bytes());
         let mut line = String::new();
         if !matches!(read.read_line(&mut line), Ok(1..)) {
             return Choice::Both;

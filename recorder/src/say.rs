@@ -6,5 +6,7 @@ use std::io::Write;
 /// Says one line. A terminal that was closed, or a pipe that nobody reads, must not end the
 /// recording: what cannot be said is not.
 pub(crate) fn say(words: Arguments<'_>) {
-    let _ = writeln!(std::io::stderr().lock(), "tidrec: {words}");
+    // In one piece: the target may write to the same terminal.
+    let line = format!("tidrec: {words}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
