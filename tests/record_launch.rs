@@ -7,14 +7,14 @@ mod support;
 #[path = "support/trace.rs"]
 mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Child, Made, TempDir, cases, made, program, send};
+use support::{Child, Made, TempDir, cases, made, need, program, program_with, send};
 use tidline::model::{End, Ended, Ending, EventBody, Origin, Task, Via, What};
 use trace::{
     Recording, SOON, birth_events, births, check, check_prefix, differences, execs, exits, launch,
@@ -374,6 +374,60 @@ fn names_are_kept_verbatim_whatever_is_in_them() {
     }
     for one in &renamed {
         assert!(told.contains(one), "{one:?} is not in {told:?}");
+    }
+}
+
+/// Compiles for i386, if this machine can.
+#[cfg(target_arch = "x86_64")]
+fn compiles_for_i386() -> Result<(), String> {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "echo 'int main(void){return 0;}' | cc -m32 -static -x c - -o /dev/null",
+    ]);
+    let output = command
+        .output()
+        .map_err(|error| format!("cc -m32: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "cc -m32 -static: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_32_bit_program_has_right_flags_and_pcs() {
+    if !may_trace() || need(compiles_for_i386()).is_none() {
+        return;
+    }
+    let program = program_with("forker", &["-m32", "-static"]);
+    let recording = launch(&[], &program, ["2", "2", "2"]);
+    assert_eq!(recording.status.code(), Some(0), "{}", recording.stderr);
+    assert_eq!(check(&recording.trace), []);
+    assert_eq!(
+        differences(&made(&recording.log), &births(&recording.trace)),
+        (vec![], vec![])
+    );
+    let flags: BTreeSet<(What, Option<u64>)> = birth_events(&recording.trace)
+        .map(|birth| (birth.what, birth.flags))
+        .collect();
+    // What glibc passes: pthread_create's flags, and CLONE_CHILD_SETTID|CLONE_CHILD_CLEARTID|SIGCHLD.
+    let expected = [
+        (What::Thread, Some(0x3d_0f00)),
+        (What::Process, Some(0x120_0011)),
+    ];
+    assert_eq!(flags, BTreeSet::from(expected));
+    // A static i386 program lies below 256 MiB. Threads are made there, by `int $0x80`; processes by
+    // way of the vdso, near the 4 GiB's end.
+    for birth in birth_events(&recording.trace) {
+        let range = match birth.what {
+            What::Thread => 0x804_8000..0x1000_0000,
+            What::Process => 0xf000_0000..0x1_0000_0000,
+        };
+        assert!(birth.pc.is_some_and(|pc| range.contains(&pc)), "{birth:?}");
     }
 }
 
