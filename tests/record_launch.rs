@@ -421,11 +421,11 @@ fn a_32_bit_program_has_right_flags_and_pcs() {
     ];
     assert_eq!(flags, BTreeSet::from(expected));
     // A static i386 program lies below 256 MiB. Threads are made there, by `int $0x80`; processes by
-    // way of the vdso, near the 4 GiB's end.
+    // way of the vdso, below the 4 GiB's end.
     for birth in birth_events(&recording.trace) {
         let range = match birth.what {
             What::Thread => 0x804_8000..0x1000_0000,
-            What::Process => 0xf000_0000..0x1_0000_0000,
+            What::Process => 0x8000_0000..0x1_0000_0000,
         };
         assert!(birth.pc.is_some_and(|pc| range.contains(&pc)), "{birth:?}");
     }
