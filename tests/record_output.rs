@@ -173,6 +173,27 @@ fn what_a_full_disk_cost_is_counted_everywhere() {
 }
 
 #[test]
+fn an_old_file_on_a_full_disk_costs_the_command_nothing() {
+    if !may_trace() {
+        return;
+    }
+    let Some(disk) = need(SmallDisk::new(16)) else {
+        return;
+    };
+    // It holds nothing, so emptying it makes no room for a header.
+    let (file, ballast) = (disk.0.join("t"), disk.0.join("ballast"));
+    std::fs::write(&file, "").expect("an old file");
+    let mut filler = std::fs::File::create(&ballast).expect("a ballast");
+    while filler.write_all(&[0; 512]).is_ok() {}
+    let (code, said) = record(&file, &["--force"], &["sh", "-c", "exit 4"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains("nothing is recorded") && said.contains("No space left"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_limit_on_file_sizes_ends_no_recording() {
     if !may_trace() {
         return;

@@ -131,7 +131,6 @@ fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
         command,
     }];
     let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
-    let doorbell = prepared.doorbell.clone();
     if let Err(error) = prepared.engine.launch(pid) {
         prepared.discard();
         bail!("{}", preflight::explain(pid, error));
@@ -141,16 +140,10 @@ fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
         prepared.discard();
         return Ok(cannot_run(&cli.command[0], &error));
     }
-    let mut recording = match prepared.begin() {
-        Ok(recording) => recording,
-        Err(error) => {
-            // It runs already, and runs on.
-            say(format_args!("nothing is recorded: {error:#}"));
-            return Ok(exit_code(wait_for(pid, &doorbell)));
-        }
-    };
+    let mut recording = prepared.begin()?;
     let reason = recording.run(cli.duration);
     let end = recording.engine.launched_end();
+    let doorbell = recording.doorbell.clone();
     recording.finish(reason, cli.quiet)?;
     let end = match (end, reason) {
         // The command itself was let go (--follow-fork child) and still runs.
@@ -232,14 +225,12 @@ impl Prepared {
 
     /// Begins to write. Events have gathered in the queue since the target was reached.
     fn begin(mut self) -> Result<Recording> {
-        let file = match self.output {
-            Prospect::Old(ready) => write_header(ready, &self.header),
+        let (output, header) = (self.output, self.header);
+        let open = move || match output {
+            Prospect::Old(ready) => write_header(ready, &header),
             Prospect::New(file) => Ok(*file),
         };
-        let written = file.and_then(|file| {
-            WriterThread::start(file, self.receiver, self.clock).context(NO_THREAD)
-        });
-        match written {
+        match WriterThread::start(open, self.receiver, self.clock) {
             Ok(writer) => Ok(Recording {
                 clock: self.clock,
                 engine: self.engine,
@@ -249,7 +240,8 @@ impl Prepared {
             }),
             Err(error) => {
                 self.engine.let_all_go();
-                Err(error)
+                remove(self.made.as_deref());
+                Err(error).context(NO_THREAD)
             }
         }
     }

@@ -50,24 +50,27 @@ struct Work {
 }
 
 impl WriterThread {
+    /// Starts it. `open` gives the trace's file, in the thread: no disk may hold the tracer.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
     pub(crate) fn start(
-        writer: Writer<Output>,
+        open: impl FnOnce() -> anyhow::Result<Writer<Output>> + Send + 'static,
         receiver: Receiver,
         clock: Clock,
     ) -> io::Result<Self> {
-        let work = Work {
-            writer,
-            clock,
-            names: Names::default(),
-            renames: Vec::new(),
-            summary: Summary::default(),
-            last_sync: Time(0),
-            last_write: Time(0),
-            complained: false,
-        };
         let thread = std::thread::Builder::new()
             .name("tidrec-writer".into())
-            .spawn(move || work.run(&receiver))?;
+            .spawn(move || match open() {
+                Ok(writer) => Work::new(writer, clock).run(&receiver),
+                Err(error) => {
+                    say(format_args!("nothing is recorded: {error:#}"));
+                    Summary {
+                        problem: Some("there is no recording".into()),
+                        ..Summary::default()
+                    }
+                }
+            })?;
         Ok(WriterThread(thread))
     }
 
@@ -85,6 +88,19 @@ impl WriterThread {
 }
 
 impl Work {
+    fn new(writer: Writer<Output>, clock: Clock) -> Self {
+        Work {
+            writer,
+            clock,
+            names: Names::default(),
+            renames: Vec::new(),
+            summary: Summary::default(),
+            last_sync: Time(0),
+            last_write: Time(0),
+            complained: false,
+        }
+    }
+
     fn run(mut self, receiver: &Receiver) -> Summary {
         let mut batch = Vec::new();
         loop {

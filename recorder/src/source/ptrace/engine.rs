@@ -2,7 +2,8 @@
 //!
 //! What is done while a thread stands: its registers are read (and, for `clone3`, forty bytes of
 //! its memory), the tracker decides, the event goes into the queue in memory, the thread is
-//! resumed. No disk, no allocation that grows, no wall clock.
+//! resumed. No disk, no allocation that grows, no wall clock. (At an exec, which is rare, `/proc`
+//! says what the new program is called: later it might be the next one's name.)
 
 use std::collections::VecDeque;
 use std::time::Duration;
