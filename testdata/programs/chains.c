@@ -5,15 +5,20 @@
  *     chains CHAINS SECONDS [LINKS]
  *
  * Each chain ends after SECONDS, or after LINKS threads if LINKS is not 0, whichever is first.
+ * A link waits until the kernel has cleared away the one BEHIND places before it. Else a chain makes
+ * threads faster than a busy machine ends them, and takes every TID that there is.
  * Prints `ready <pid>` once all chains run, then `made` lines (to LOG if set), then
  *     links <threads made in all>
  */
 #define _GNU_SOURCE
 #include "say.h"
 
+#define BEHIND 4
+
 struct chain {
 	long links;
-	int creator; /* the TID that starts the next link */
+	int creator;        /* the TID that starts the next link */
+	int before[BEHIND]; /* the TIDs of the last links: number n at n % BEHIND */
 };
 
 static uint64_t deadline;
@@ -25,6 +30,10 @@ static void *link_of(void *arg) {
 	say_made("thread", chain->creator, self);
 	if (++chain->links == 1)
 		__atomic_add_fetch(&chains_running, 1, __ATOMIC_SEQ_CST);
+	int *oldest = &chain->before[chain->links % BEHIND];
+	while (*oldest && syscall(SYS_tgkill, getpid(), *oldest, 0) == 0)
+		sched_yield();
+	*oldest = self;
 	if (now_ns() < deadline && (!limit || chain->links < limit)) {
 		chain->creator = self;
 		start_thread(link_of, chain, 1);
