@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tidline::model::{Name, Tid};
 
 use crate::doorbell::Doorbell;
+use crate::thread;
 use crate::tracker::Choice;
 
 /// One fork that waits for an answer.
@@ -65,9 +66,9 @@ impl Asker {
     pub(crate) fn start(terminal: Terminal, doorbell: Doorbell) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let its = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("tidrec-ask".into())
-            .spawn(move || its.ask_on(terminal.read, terminal.write, &doorbell))?;
+        thread::start("tidrec-ask", move || {
+            its.ask_on(terminal.read, terminal.write, &doorbell);
+        })?;
         Ok(Asker { shared })
     }
 

@@ -20,6 +20,7 @@ use tidline::model::Time;
 
 use crate::clock::Clock;
 use crate::source::ptrace::sys::{self, Arrived, ThreadId};
+use crate::thread;
 
 /// Between two rings.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -59,10 +60,7 @@ impl Doorbell {
             rung: AtomicBool::default(),
         });
         let its = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("tidrec-signals".into())
-            .stack_size(64 << 10)
-            .spawn(move || its.watch(signals))?;
+        thread::start("tidrec-signals", move || its.watch(signals))?;
         Ok(Doorbell(shared))
     }
 

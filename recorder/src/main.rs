@@ -28,6 +28,8 @@ mod source;
 #[cfg(target_os = "linux")]
 mod stats;
 #[cfg(target_os = "linux")]
+mod thread;
+#[cfg(target_os = "linux")]
 mod tracker;
 
 use std::process::ExitCode;

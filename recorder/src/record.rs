@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,7 @@ use crate::ask::{Asker, Terminal};
 use crate::cli::{Cli, FollowFork, NewThreads};
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
-use crate::pipeline::queue::{Receiver, queue};
+use crate::pipeline::queue::queue;
 use crate::pipeline::{Output, Ready, Summary, WriterThread, shown};
 use crate::preflight;
 use crate::proc;
@@ -95,7 +96,7 @@ fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
         prepared.discard();
         bail!(problem);
     }
-    let mut recording = prepared.begin()?;
+    let mut recording = prepared.begin();
     if !cli.quiet {
         let (tasks, path) = (recording.engine.tracees(), &recording.path);
         let names: Vec<String> = pids.iter().map(|pid| describe(*pid)).collect();
@@ -140,7 +141,7 @@ fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
         prepared.discard();
         return Ok(cannot_run(&cli.command[0], &error));
     }
-    let mut recording = prepared.begin()?;
+    let mut recording = prepared.begin();
     let reason = recording.run(cli.duration);
     let end = recording.engine.launched_end();
     let doorbell = recording.doorbell.clone();
@@ -166,10 +167,10 @@ fn exit_code(end: Option<End>) -> u8 {
 struct Prepared {
     clock: Clock,
     engine: Engine,
-    receiver: Receiver,
+    /// It waits to be told to begin.
+    writer: WriterThread,
+    begin: mpsc::Sender<()>,
     doorbell: Doorbell,
-    header: Header,
-    output: Prospect,
     path: String,
     /// The file that was made for it.
     made: Option<PathBuf>,
@@ -209,40 +210,40 @@ impl Prepared {
             Prospect::New(Box::new(file))
         };
         let (sender, receiver) = queue();
+        let (begin, begins) = mpsc::channel();
+        let open = move || {
+            begins.recv().ok()?;
+            Some(match output {
+                Prospect::Old(ready) => write_header(ready, &header),
+                Prospect::New(file) => Ok(*file),
+            })
+        };
+        let writer = WriterThread::start(open, receiver, clock)
+            .inspect_err(|_| remove(made.as_deref()))
+            .context(NO_THREAD)?;
         let engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
         let path = shown(&path);
         Ok(Prepared {
             clock,
             engine,
-            receiver,
+            writer,
+            begin,
             doorbell,
-            header,
-            output,
             path,
             made,
         })
     }
 
     /// Begins to write. Events have gathered in the queue since the target was reached.
-    fn begin(mut self) -> Result<Recording> {
-        let (output, header) = (self.output, self.header);
-        let open = move || match output {
-            Prospect::Old(ready) => write_header(ready, &header),
-            Prospect::New(file) => Ok(*file),
-        };
-        match WriterThread::start(open, self.receiver, self.clock) {
-            Ok(writer) => Ok(Recording {
-                clock: self.clock,
-                engine: self.engine,
-                writer,
-                doorbell: self.doorbell,
-                path: self.path,
-            }),
-            Err(error) => {
-                self.engine.let_all_go();
-                remove(self.made.as_deref());
-                Err(error).context(NO_THREAD)
-            }
+    fn begin(self) -> Recording {
+        // The thread waits for this; if it had failed, its end would be told by `finish`.
+        let _ = self.begin.send(());
+        Recording {
+            clock: self.clock,
+            engine: self.engine,
+            writer: self.writer,
+            doorbell: self.doorbell,
+            path: self.path,
         }
     }
 

@@ -13,6 +13,7 @@ use super::queue::{End, Receiver, Woken};
 use crate::clock::Clock;
 use crate::proc;
 use crate::say::say;
+use crate::thread;
 
 /// Events are gathered so long before they are written. `kill -9` costs at most these.
 const GATHER: Duration = Duration::from_millis(100);
@@ -36,7 +37,7 @@ pub(crate) struct Summary {
 }
 
 /// The thread, from its start until the queue is closed.
-pub(crate) struct WriterThread(JoinHandle<Summary>);
+pub(crate) struct WriterThread(JoinHandle<Option<Summary>>);
 
 struct Work {
     writer: Writer<Output>,
@@ -50,28 +51,28 @@ struct Work {
 }
 
 impl WriterThread {
-    /// Starts it. `open` gives the trace's file, in the thread: no disk may hold the tracer.
+    /// Starts it. `open` gives the trace's file, in the thread: no disk may hold the tracer. It
+    /// gives `None` if there is to be no recording after all.
     ///
     /// # Errors
     /// If the thread cannot be started.
     pub(crate) fn start(
-        open: impl FnOnce() -> anyhow::Result<Writer<Output>> + Send + 'static,
+        open: impl FnOnce() -> Option<anyhow::Result<Writer<Output>>> + Send + 'static,
         receiver: Receiver,
         clock: Clock,
     ) -> io::Result<Self> {
-        let thread = std::thread::Builder::new()
-            .name("tidrec-writer".into())
-            .spawn(move || match open() {
-                Ok(writer) => Work::new(writer, clock).run(&receiver),
-                Err(error) => {
-                    say(format_args!("nothing is recorded: {error:#}"));
-                    Summary {
-                        problem: Some("there is no recording".into()),
-                        ..Summary::default()
-                    }
+        let work = move || match open() {
+            None => Summary::default(),
+            Some(Ok(writer)) => Work::new(writer, clock).run(&receiver),
+            Some(Err(error)) => {
+                say(format_args!("nothing is recorded: {error:#}"));
+                Summary {
+                    problem: Some("there is no recording".into()),
+                    ..Summary::default()
                 }
-            })?;
-        Ok(WriterThread(thread))
+            }
+        };
+        Ok(WriterThread(thread::start("tidrec-writer", work)?))
     }
 
     /// Whether everything that was queued is written.
@@ -81,9 +82,8 @@ impl WriterThread {
 
     /// Waits for it.
     pub(crate) fn join(self) -> io::Result<Summary> {
-        self.0
-            .join()
-            .map_err(|_| io::Error::other("the writer's thread failed"))
+        let summary = self.0.join().ok().flatten();
+        summary.ok_or_else(|| io::Error::other("the writer's thread failed"))
     }
 }
 

@@ -19,6 +19,7 @@ use tidline::model::Tid;
 
 use super::sys::{self, Take};
 use super::wait::{Change, Report};
+use crate::thread;
 
 /// A seize that takes longer than this is thought to wait for an exec, ms. It takes 3 us else.
 const PATIENCE_MS: u64 = 10;
@@ -26,7 +27,7 @@ const PATIENCE_MS: u64 = 10;
 /// The helper of one attach.
 pub(super) struct Reaper {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<()>>>,
 }
 
 #[derive(Default)]
@@ -42,10 +43,7 @@ impl Reaper {
     pub(super) fn start() -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let its = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("tidrec-reaper".into())
-            .stack_size(64 << 10)
-            .spawn(move || its.watch())?;
+        let thread = thread::start("tidrec-reaper", move || its.watch())?;
         Ok(Reaper {
             shared,
             thread: Some(thread),
