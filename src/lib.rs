@@ -16,7 +16,7 @@
 //! let task = Task::new(100, 100);
 //! writer.push(&Event {
 //!     time: Time(5),
-//!     body: EventBody::Existing { task, parent_pid: None, name: b"main".into(), pc: None },
+//!     body: EventBody::Existing { task, parent_pid: None, name: b"main".into(), pc: None, inner: None },
 //! });
 //! writer.push(&Event { time: Time(9), body: EventBody::Exit { task, end: End::Code(0) } });
 //! let file = writer.finish(Time(9), "target ended", &[])?;

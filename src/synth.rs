@@ -54,6 +54,7 @@ pub fn events(plan: Plan) -> Vec<Event> {
             parent_pid: None,
             name: b"server".into(),
             pc: Some(0x40_1000),
+            inner: None,
         },
     }];
     let mut live: Vec<Task> = Vec::new();
@@ -106,6 +107,7 @@ fn birth(time: u64, parent: Task, child: Task, process: bool) -> Event {
         child,
         flags,
         pc,
+        inner: None,
     });
     Event {
         time: Time(time),

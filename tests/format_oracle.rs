@@ -13,7 +13,7 @@ use tidline::model::{
 use tidline::synth::{self, Plan};
 
 mod format_files;
-use format_files::{Claim, boundaries, every_kind, file_of, header, hostile, parts, small};
+use format_files::{Claim, boundaries, every_shape, file_of, header, hostile, parts, small};
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format_reader.py");
 
@@ -72,8 +72,8 @@ fn compare(files: &[Vec<u8>]) {
 }
 
 #[test]
-fn both_read_every_kind_of_record() {
-    let events = every_kind();
+fn both_read_every_shape_of_record() {
+    let events = every_shape();
     let repeated: Vec<Event> = (0..40).flat_map(|_| events.clone()).collect();
     let synthetic = synth::events(Plan {
         events: 3000,
@@ -242,16 +242,18 @@ fn body_json(body: &EventBody) -> String {
             parent_pid,
             name,
             pc,
+            inner,
         } => format!(
-            "{},\"parent_pid\":{},\"pc\":{},\"name\":{}",
+            "{},\"parent_pid\":{},\"pc\":{},\"name\":{},\"inner\":{}",
             task_json(*task),
             optional(parent_pid.map(|pid| pid.0)),
             optional(*pc),
             name_json(name),
+            optional(*inner),
         ),
         EventBody::Birth(birth) => format!(
             "\"what\":\"{}\",\"parent_pid\":{},\"parent_tid\":{},\"pid\":{},\"tid\":{},\
-             \"pc\":{},\"flags\":{}",
+             \"pc\":{},\"flags\":{},\"inner\":{}",
             birth.what.as_str(),
             optional(birth.parent.map(|task| task.pid)),
             optional(birth.parent.map(|task| task.tid)),
@@ -259,6 +261,7 @@ fn body_json(body: &EventBody) -> String {
             birth.child.tid,
             optional(birth.pc),
             optional(birth.flags),
+            optional(birth.inner),
         ),
         EventBody::Exec {
             task,

@@ -86,6 +86,10 @@ class Bytes:
             raise Bad("neither true nor false")
         return value == 1
 
+    def last_u32(self):
+        """A last field that is there if there are bytes left."""
+        return self.u32() if self.left() else None
+
     def option(self, value):
         return value() if self.bool() else None
 
@@ -230,6 +234,7 @@ class Chunk:
             "pid": child if process else pid,
             "tid": child,
             **self.sites[site],
+            "inner": b.last_u32(),
         }
 
     def exec(self, b):
@@ -249,7 +254,8 @@ class Chunk:
             return {"pc": b.option(b.u64), "flags": b.option(b.u64)}
         if kind == EXISTING:
             task, parent, pc = self.task(b), b.option(b.u32), b.option(b.u64)
-            return {"kind": "existing", **task, "parent_pid": parent, "pc": pc, "name": b.hex()}
+            existing = {"kind": "existing", **task, "parent_pid": parent, "pc": pc}
+            return {**existing, "name": b.hex(), "inner": b.last_u32()}
         if kind == BIRTH:
             return self.birth(b)
         if kind == EXEC:

@@ -16,6 +16,7 @@ fn events() -> [Event; 3] {
         parent_pid: None,
         name: b"sh".into(),
         pc: None,
+        inner: None,
     };
     let birth = EventBody::Birth(Birth {
         via: Via::Clone,
@@ -24,6 +25,7 @@ fn events() -> [Event; 3] {
         child: thread,
         flags: Some(0x3d_0f00),
         pc: Some(0x40_1000),
+        inner: None,
     });
     let exit = EventBody::Exit {
         task: thread,

@@ -173,11 +173,12 @@ fn threads_that_were_there_and_where_they_stood() {
             parent_pid,
             ref name,
             pc,
+            inner,
         } = event.body
         else {
             panic!("{event:?}")
         };
-        assert_eq!(task.pid.0, pid);
+        assert_eq!((task.pid.0, inner), (pid, None));
         assert_eq!(name.as_bytes(), b"sleeper");
         let parent = task.is_leader().then(std::process::id);
         assert_eq!(parent_pid.map(|pid| pid.0), parent);

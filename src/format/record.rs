@@ -74,6 +74,7 @@ struct ExistingBody<'a> {
     parent_pid: Option<u32>,
     pc: Option<u64>,
     name: &'a [u8],
+    // And `inner`, a `u32`, if it has one.
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -87,6 +88,7 @@ struct BirthBody {
     child: i64,
     /// Index of the site in this chunk.
     site: u32,
+    // And `inner`, a `u32`, if the new task has one.
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -206,6 +208,7 @@ impl Encoder {
                 parent_pid,
                 name,
                 pc,
+                inner,
             } => {
                 let (tid, pid) = self.task(*task);
                 let parent_pid = parent_pid.map(|pid| pid.0);
@@ -217,6 +220,7 @@ impl Encoder {
                     pc: *pc,
                     name,
                 });
+                self.put_inner(*inner);
                 kind::EXISTING
             }
             EventBody::Birth(birth) => {
@@ -362,6 +366,7 @@ impl Encoder {
             child,
             site: index,
         });
+        self.put_inner(birth.inner);
         records
     }
 
@@ -370,6 +375,13 @@ impl Encoder {
             minus(&mut self.context.tid, task.tid.0),
             minus(&mut self.context.pid, task.pid.0),
         )
+    }
+
+    /// The optional field at a body's end.
+    fn put_inner(&mut self, inner: Option<Tid>) {
+        if let Some(inner) = inner {
+            self.put(&inner.0);
+        }
     }
 
     fn put<T: Encode>(&mut self, body: &T) {
@@ -450,17 +462,18 @@ impl<'a> Decoder<'a> {
                 return Ok(None);
             }
             kind::EXISTING => {
-                let body: ExistingBody<'_> = self.body(body)?;
+                let (body, inner): (ExistingBody<'_>, _) = self.body_with_inner(body)?;
                 EventBody::Existing {
                     task: self.task(body.tid, body.pid)?,
                     parent_pid: body.parent_pid.map(Pid),
                     name: body.name.into(),
                     pc: body.pc,
+                    inner,
                 }
             }
             kind::BIRTH => {
-                let body = self.body(body)?;
-                EventBody::Birth(self.birth(&body)?)
+                let (body, inner) = self.body_with_inner(body)?;
+                EventBody::Birth(self.birth(&body, inner)?)
             }
             kind::EXEC => {
                 let body: ExecBody<'_> = self.body(body)?;
@@ -563,7 +576,22 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
-    fn birth(&mut self, body: &BirthBody) -> Result<Birth, String> {
+    /// A body that may have one field more, of which files of the first writers know nothing.
+    fn body_with_inner<T: BorrowDecode<'a, ()>>(
+        &mut self,
+        body: &'a [u8],
+    ) -> Result<(T, Option<Tid>), String> {
+        let (value, used) = codec::decode(body)?;
+        let rest = &body[used..];
+        let inner = if rest.is_empty() {
+            None
+        } else {
+            Some(Tid(self.body(rest)?))
+        };
+        Ok((value, inner))
+    }
+
+    fn birth(&mut self, body: &BirthBody, inner: Option<Tid>) -> Result<Birth, String> {
         let context = &mut self.context;
         let orphan = body.bits & 8 != 0;
         let creator = if orphan {
@@ -594,6 +622,7 @@ impl<'a> Decoder<'a> {
             child: Task::new(if what == What::Process { child } else { pid }, child),
             flags: site.flags,
             pc: site.pc,
+            inner,
         })
     }
 

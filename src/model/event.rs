@@ -25,6 +25,8 @@ pub enum EventBody {
         name: Name,
         /// Its instruction pointer at the attach stop; `None` where it was never stopped.
         pc: Option<u64>,
+        /// Its TID as it knows itself, where it lives in a pid namespace below the recorder's.
+        inner: Option<Tid>,
     },
     /// A task came to be.
     Birth(Birth),
@@ -107,6 +109,9 @@ pub struct Birth {
     pub flags: Option<u64>,
     /// The creator's instruction pointer.
     pub pc: Option<u64>,
+    /// The new task's TID as it knows itself (`gettid(2)`), where it lives in a pid namespace
+    /// below the recorder's: the last number of `NSpid` in `/proc/TID/status` (Linux 4.1).
+    pub inner: Option<Tid>,
 }
 
 /// The kernel's word for a creation (`PTRACE_EVENT_CLONE`, `_FORK`, `_VFORK`).

@@ -17,6 +17,7 @@
 //!     child: thread,
 //!     flags: None,
 //!     pc: None,
+//!     inner: None,
 //! });
 //! let exit = EventBody::Exit { task: thread, end: End::Code(0) };
 //!

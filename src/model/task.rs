@@ -1,7 +1,7 @@
 //! A task of a trace: one thread's or process's life, however often its TID was used.
 
 use super::event::{DetachReason, End, What};
-use super::ids::{Name, Task, TaskId, Time};
+use super::ids::{Name, Task, TaskId, Tid, Time};
 
 /// One task of a trace.
 #[derive(Clone, Debug)]
@@ -11,6 +11,9 @@ pub struct TaskRecord {
     /// Its pid and TID. They hold for its whole life: a thread that execs ends, and its
     /// group's leader lives on.
     pub task: Task,
+    /// Its TID as it knows itself, where that is another: in a pid namespace below the
+    /// recorder's.
+    pub inner: Option<Tid>,
     /// Who made it, where that is known.
     pub parent: Option<TaskId>,
     /// How the trace came to know of it.

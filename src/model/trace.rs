@@ -238,10 +238,13 @@ impl TraceBuilder {
                 task,
                 parent_pid,
                 name,
+                inner,
                 ..
             } => {
                 let parent = parent_pid.and_then(|pid| self.live_id(Task::leader(pid)));
-                Some(self.add(*task, parent, Origin::Existing, time, name.clone()))
+                let id = self.add(*task, parent, Origin::Existing, time, name.clone());
+                self.tasks[id.0 as usize].inner = *inner;
+                Some(id)
             }
             EventBody::Birth(birth) => Some(self.birth(birth, time)),
             EventBody::Exec {
@@ -274,7 +277,9 @@ impl TraceBuilder {
         let name = parent
             .map(|id| self.tasks[id.0 as usize].name().clone())
             .unwrap_or_default();
-        self.add(birth.child, parent, Origin::Birth, time, name)
+        let id = self.add(birth.child, parent, Origin::Birth, time, name);
+        self.tasks[id.0 as usize].inner = birth.inner;
+        id
     }
 
     fn exec(&mut self, task: Task, former: Tid, exe: &Name, name: &Name, time: Time) -> TaskId {
@@ -332,6 +337,7 @@ impl TraceBuilder {
         self.tasks.push(TaskRecord {
             id,
             task,
+            inner: None,
             parent,
             origin,
             what: if task.is_leader() {

@@ -13,6 +13,24 @@ use tidline::model::{
 
 pub(crate) const CHUNK_HEADER: usize = 48;
 
+/// [`every_kind`], and births and existing tasks in a pid namespace. (The files in
+/// `testdata/corrupt` were made before there were any.)
+pub(crate) fn every_shape() -> Vec<Event> {
+    let mut events = every_kind();
+    let inside = events.iter().filter_map(|event| {
+        let mut event = event.clone();
+        match &mut event.body {
+            EventBody::Existing { task, inner, .. } => *inner = Some(Tid(task.tid.0 % 300)),
+            EventBody::Birth(birth) => birth.inner = Some(Tid(birth.child.tid.0 % 300)),
+            _ => return None,
+        }
+        Some(event)
+    });
+    let inside: Vec<Event> = inside.collect();
+    events.extend(inside);
+    events
+}
+
 /// An event of each kind, and of each shape that a kind has.
 pub(crate) fn every_kind() -> Vec<Event> {
     let (main, thread, child) = (Task::new(100, 100), Task::new(100, 101), Task::new(7, 7));
@@ -24,6 +42,7 @@ pub(crate) fn every_kind() -> Vec<Event> {
             child,
             flags,
             pc,
+            inner: None,
         })
     };
     let existing = |task, parent_pid, pc| EventBody::Existing {
@@ -31,6 +50,7 @@ pub(crate) fn every_kind() -> Vec<Event> {
         parent_pid,
         name: b"sh".into(),
         pc,
+        inner: None,
     };
     let exit = |task, end| EventBody::Exit { task, end };
     let signal = |number, core| End::Signal { number, core };

@@ -48,6 +48,7 @@ pub(crate) fn existing(ms: u64, task: Task, name: &[u8]) -> Event {
             parent_pid,
             name,
             pc,
+            inner: None,
         },
     )
 }
@@ -80,6 +81,7 @@ fn birth(
             child,
             flags,
             pc,
+            inner: None,
         }),
     )
 }

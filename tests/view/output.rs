@@ -1,6 +1,8 @@
 //! What each command prints, whole, in each format.
 
-use crate::made::{everything, header, with_losses};
+use tidline::model::{EventBody, Task, Tid};
+
+use crate::made::{everything, existing, header, process, thread, with_losses};
 use crate::support::{File, finished, prints, tidview};
 
 const END: u64 = 100_000_000;
@@ -188,32 +190,32 @@ fn timeline_json_is_the_same_objects_in_an_array() {
 fn timeline_csv_has_a_column_for_each_field() {
     assert_eq!(
         prints(&["timeline", &file().path(), "--format", "csv"]).replace("\r\n", "\n"),
-        r#"seq,time_ns,wall,kind,pid,tid,name,parent_pid,parent_tid,new_pid,new_tid,what,pc,flags,code,signal,core,former_tid,exe,count,reason,since_ns,detail,text
-0,0,2026-09-21T16:13:20.000000000+02:00,existing,100,100,server,,,,,,0x401000,,,,,,,,,,,
-1,0,2026-09-21T16:13:20.000000000+02:00,existing,100,101,gc,,,,,,,,,,,,,,,,,
-2,5000000,2026-09-21T16:13:20.005000000+02:00,clone,100,110,server,100,100,100,110,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,
-3,6000000,2026-09-21T16:13:20.006000000+02:00,rename,100,110,pool,,,,,,,,,,,,,,,,,
-4,10000000,2026-09-21T16:13:20.010000000+02:00,clone,100,120,pool,100,110,100,120,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,
-5,11000000,2026-09-21T16:13:20.011000000+02:00,rename,100,120,worker-0,,,,,,,,,,,,,,,,,
-6,20000000,2026-09-21T16:13:20.020000000+02:00,clone,100,121,pool,100,110,100,121,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,
-7,21000000,2026-09-21T16:13:20.021000000+02:00,rename,100,121,worker-1,,,,,,,,,,,,,,,,,
-8,30000000,2026-09-21T16:13:20.030000000+02:00,clone,100,122,pool,100,110,100,122,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,
-9,31000000,2026-09-21T16:13:20.031000000+02:00,rename,100,122,worker-2,,,,,,,,,,,,,,,,,
-10,40000000,2026-09-21T16:13:20.040000000+02:00,clone,100,123,pool,100,110,100,123,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,
-11,41000000,2026-09-21T16:13:20.041000000+02:00,rename,100,123,worker-3,,,,,,,,,,,,,,,,,
-12,45000000,2026-09-21T16:13:20.045000000+02:00,exit,100,120,worker-0,,,,,,,,0,,,,,,,,,
-13,46000000,2026-09-21T16:13:20.046000000+02:00,exit,100,121,worker-1,,,,,,,,0,,,,,,,,,
-14,50000000,2026-09-21T16:13:20.050000000+02:00,exit,100,122,worker-2,,,,,,,,,SIGSEGV,true,,,,,,,
-15,55000000,2026-09-21T16:13:20.055000000+02:00,fork,200,200,server,100,100,200,200,process,0x7f000010a3b1,0x1200011,,,,,,,,,,
-16,56000000,2026-09-21T16:13:20.056000000+02:00,exec,200,200,sh,,,,,,,,,,,200,/x/dash,,,,,
-17,60000000,2026-09-21T16:13:20.060000000+02:00,vfork,201,201,ls,,,201,201,process,,,,,,,,,,,,
-18,61000000,2026-09-21T16:13:20.061000000+02:00,exec,201,201,ls,,,,,,,,,,,209,/bin/ls,,,,,
-19,70000000,2026-09-21T16:13:20.070000000+02:00,exit,201,201,ls,,,,,,,,2,,,,,,,,,
-20,75000000,2026-09-21T16:13:20.075000000+02:00,exit,200,200,sh,,,,,,,,,,,,,,,,,
-21,80000000,2026-09-21T16:13:20.080000000+02:00,fork,300,300,server,100,100,300,300,process,0x7f000010a3b1,0x1200011,,,,,,,,,,
-22,81000000,2026-09-21T16:13:20.081000000+02:00,detach,300,300,server,,,,,,,,,,,,,,this side of the fork is not followed,,,
-23,90000000,2026-09-21T16:13:20.090000000+02:00,mark,,,,,,,,,,,,,,,,,,,,"deploy, ""v2"""
-24,95000000,2026-09-21T16:13:20.095000000+02:00,exit,100,101,gc,,,,,,,,0,,,,,,,,,
+        r#"seq,time_ns,wall,kind,pid,tid,name,parent_pid,parent_tid,new_pid,new_tid,what,pc,flags,code,signal,core,former_tid,exe,count,reason,since_ns,detail,text,inner_tid
+0,0,2026-09-21T16:13:20.000000000+02:00,existing,100,100,server,,,,,,0x401000,,,,,,,,,,,,
+1,0,2026-09-21T16:13:20.000000000+02:00,existing,100,101,gc,,,,,,,,,,,,,,,,,,
+2,5000000,2026-09-21T16:13:20.005000000+02:00,clone,100,110,server,100,100,100,110,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,,
+3,6000000,2026-09-21T16:13:20.006000000+02:00,rename,100,110,pool,,,,,,,,,,,,,,,,,,
+4,10000000,2026-09-21T16:13:20.010000000+02:00,clone,100,120,pool,100,110,100,120,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,,
+5,11000000,2026-09-21T16:13:20.011000000+02:00,rename,100,120,worker-0,,,,,,,,,,,,,,,,,,
+6,20000000,2026-09-21T16:13:20.020000000+02:00,clone,100,121,pool,100,110,100,121,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,,
+7,21000000,2026-09-21T16:13:20.021000000+02:00,rename,100,121,worker-1,,,,,,,,,,,,,,,,,,
+8,30000000,2026-09-21T16:13:20.030000000+02:00,clone,100,122,pool,100,110,100,122,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,,
+9,31000000,2026-09-21T16:13:20.031000000+02:00,rename,100,122,worker-2,,,,,,,,,,,,,,,,,,
+10,40000000,2026-09-21T16:13:20.040000000+02:00,clone,100,123,pool,100,110,100,123,thread,0x7f000010a3b1,0x3d0f00,,,,,,,,,,,
+11,41000000,2026-09-21T16:13:20.041000000+02:00,rename,100,123,worker-3,,,,,,,,,,,,,,,,,,
+12,45000000,2026-09-21T16:13:20.045000000+02:00,exit,100,120,worker-0,,,,,,,,0,,,,,,,,,,
+13,46000000,2026-09-21T16:13:20.046000000+02:00,exit,100,121,worker-1,,,,,,,,0,,,,,,,,,,
+14,50000000,2026-09-21T16:13:20.050000000+02:00,exit,100,122,worker-2,,,,,,,,,SIGSEGV,true,,,,,,,,
+15,55000000,2026-09-21T16:13:20.055000000+02:00,fork,200,200,server,100,100,200,200,process,0x7f000010a3b1,0x1200011,,,,,,,,,,,
+16,56000000,2026-09-21T16:13:20.056000000+02:00,exec,200,200,sh,,,,,,,,,,,200,/x/dash,,,,,,
+17,60000000,2026-09-21T16:13:20.060000000+02:00,vfork,201,201,ls,,,201,201,process,,,,,,,,,,,,,
+18,61000000,2026-09-21T16:13:20.061000000+02:00,exec,201,201,ls,,,,,,,,,,,209,/bin/ls,,,,,,
+19,70000000,2026-09-21T16:13:20.070000000+02:00,exit,201,201,ls,,,,,,,,2,,,,,,,,,,
+20,75000000,2026-09-21T16:13:20.075000000+02:00,exit,200,200,sh,,,,,,,,,,,,,,,,,,
+21,80000000,2026-09-21T16:13:20.080000000+02:00,fork,300,300,server,100,100,300,300,process,0x7f000010a3b1,0x1200011,,,,,,,,,,,
+22,81000000,2026-09-21T16:13:20.081000000+02:00,detach,300,300,server,,,,,,,,,,,,,,this side of the fork is not followed,,,,
+23,90000000,2026-09-21T16:13:20.090000000+02:00,mark,,,,,,,,,,,,,,,,,,,,"deploy, ""v2""",
+24,95000000,2026-09-21T16:13:20.095000000+02:00,exit,100,101,gc,,,,,,,,0,,,,,,,,,,
 "#
     );
 }
@@ -559,6 +561,42 @@ fn the_first_task_of_a_launched_command_was_not_there_before() {
 server[100]  process  +0.000000s  100 ms  alive
 "#
     );
+}
+
+#[test]
+fn tasks_in_a_container_are_shown_with_the_tids_they_know_themselves_by() {
+    let (docker, main, worker) = (Task::new(50, 50), Task::new(60, 60), Task::new(60, 61));
+    let mut events = vec![
+        existing(0, docker, b"runc"),
+        process(1, docker, main),
+        thread(2, main, worker),
+    ];
+    for (event, tid) in events[1..].iter_mut().zip([1, 7]) {
+        if let EventBody::Birth(birth) = &mut event.body {
+            birth.inner = Some(Tid(tid));
+        }
+    }
+    let file = File::trace(&header(), &events, END);
+    let shows = |args: &[&str], texts: &[&str]| {
+        let path = file.path();
+        let printed = prints(&[args, &[path.as_str()]].concat());
+        for text in texts {
+            assert!(printed.contains(text), "{text:?} is not in\n{printed}");
+        }
+    };
+    shows(
+        &["timeline"],
+        &[
+            "process by runc[50] (1 inside)",
+            "thread by runc[60] (7 inside)",
+        ],
+    );
+    shows(&["tree"], &["runc[60] (1 inside)", "runc[61] (7 inside)"]);
+    shows(&["threads"], &["TID  INSIDE", "61       7   60  runc"]);
+    shows(&["timeline", "--format", "ndjson"], &[r#""inner_tid":7"#]);
+    for view in ["tree", "threads"] {
+        shows(&[view, "--format", "json"], &[r#""inner_tid":7"#]);
+    }
 }
 
 #[test]

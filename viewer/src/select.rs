@@ -114,6 +114,7 @@ mod tests {
             child: Task::new(1, 3),
             flags: None,
             pc: None,
+            inner: None,
         }));
         let exec = event(EventBody::Exec {
             task: Task::new(1, 1),

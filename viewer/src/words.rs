@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tidline::model::{DetachReason, End, Ended, Name, Tid, What, signal_name};
+use tidline::model::{DetachReason, End, Ended, Name, TaskRecord, Tid, What, signal_name};
 use tidline::text;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -79,6 +79,12 @@ pub(crate) fn counted_what(number: usize, what: What) -> String {
 /// Who a task is, safe to print and not too long: `worker-3[1001]`.
 pub(crate) fn label(name: &Name, tid: Tid, width: usize) -> String {
     format!("{}[{tid}]", shown_name(name, width))
+}
+
+/// The TID by which a task knows itself, where that is another: in a container.
+pub(crate) fn inside(task: &TaskRecord) -> String {
+    let inner = task.inner.map(|inner| format!(" ({inner} inside)"));
+    inner.unwrap_or_default()
 }
 
 /// A name, safe to print and not too long; `?` for one that is not known.

@@ -166,6 +166,7 @@ mod tests {
             child: Task::new(1, child),
             flags: None,
             pc: None,
+            inner: None,
         });
         Event {
             time: Time(time),
@@ -196,6 +197,7 @@ mod tests {
             parent_pid: None,
             name: Name::default(),
             pc: None,
+            inner: None,
         };
         let mut first = [Event {
             time: Time(0),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidline::format::{Error, Writer};
 use tidline::model::{Event, EventBody, Time};
 
+use super::inner::InnerTids;
 use super::names::Names;
 use super::output::{Output, shown};
 use super::queue::{End, Receiver, Woken};
@@ -43,6 +44,7 @@ struct Work {
     writer: Writer<Output>,
     clock: Clock,
     names: Names,
+    inner: InnerTids,
     renames: Vec<Event>,
     summary: Summary,
     last_sync: Time,
@@ -93,6 +95,7 @@ impl Work {
             writer,
             clock,
             names: Names::default(),
+            inner: InnerTids::default(),
             renames: Vec::new(),
             summary: Summary::default(),
             last_sync: Time(0),
@@ -147,6 +150,7 @@ impl Work {
             while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
                 self.push_rename(&rename);
             }
+            self.inner.fill_in(&mut event);
             if self.names.follow(&mut event, &mut read) {
                 self.push(&event);
             }

@@ -1,6 +1,6 @@
 //! The text of `/proc` files to values: pure, from bytes, testable anywhere.
 
-use tidline::model::Pid;
+use tidline::model::{Pid, Tid};
 
 /// What we want of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(crate) struct Status {
     pub(crate) uids: [u32; 4],
     /// Effective capabilities.
     pub(crate) capabilities: u64,
+    /// Its TID as it knows itself, if it lives in a pid namespace below ours.
+    pub(crate) inner: Option<Tid>,
 }
 
 impl Status {
@@ -73,6 +75,15 @@ pub(super) fn status(bytes: &[u8]) -> Option<Status> {
             b"PPid" => status.parent = Pid(value.parse().ok()?),
             b"TracerPid" => status.tracer = Pid(value.parse().ok()?),
             b"CapEff" => status.capabilities = u64::from_str_radix(value, 16).ok()?,
+            // One number for each pid namespace, from that of the mounted `/proc` inwards.
+            b"NSpid" => {
+                let mut numbers = value.split_ascii_whitespace();
+                numbers.next()?;
+                status.inner = match numbers.next_back() {
+                    Some(inner) => Some(Tid(inner.parse().ok()?)),
+                    None => None,
+                };
+            }
             b"Uid" => {
                 let mut ids = value.split_ascii_whitespace().map(str::parse);
                 for id in &mut status.uids {
@@ -125,6 +136,17 @@ mod tests {
         assert_eq!(status.uids, [1000, 1001, 1002, 1003]);
         assert!(status.may_ptrace_others());
         assert_eq!(super::status(b"Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn the_tid_inside_is_that_of_the_innermost_namespace() {
+        let inner = |nspid: &str| {
+            let text = format!("Tgid:\t9\nNSpid:\t{nspid}\n");
+            super::status(text.as_bytes()).unwrap().inner
+        };
+        assert_eq!(inner("9"), None);
+        assert_eq!(inner("9\t1"), Some(Tid(1)));
+        assert_eq!(inner("9\t207\t1"), Some(Tid(1)));
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl Tracker {
                 },
                 flags,
                 pc: identity.pc,
+                inner: None,
             };
             self.born(now, birth, None, Some(early), out);
         }

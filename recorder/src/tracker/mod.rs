@@ -344,6 +344,7 @@ impl Tracker {
             child,
             flags,
             pc,
+            inner: None,
         };
         let early = self.early.remove(&child.tid);
         self.born(now, birth, Some(creator), early, out);
@@ -525,6 +526,7 @@ fn existing(now: Time, task: Task, parent_pid: Option<Pid>, pc: Option<u64>) -> 
         parent_pid,
         name: Name::default(),
         pc,
+        inner: None,
     };
     Event { time: now, body }
 }
@@ -537,6 +539,7 @@ fn existing_named(now: Time, task: Task, name: Name) -> Event {
             parent_pid: None,
             name,
             pc: None,
+            inner: None,
         },
     }
 }

@@ -96,6 +96,7 @@ fn thread_born(parent: Option<u32>, child: u32) -> EventBody {
         },
         flags: THREAD,
         pc: PC,
+        inner: None,
     })
 }
 
@@ -110,6 +111,7 @@ fn forked(parent: u32, child: u32) -> EventBody {
         child: Task::new(child, child),
         flags: Some(17),
         pc: PC,
+        inner: None,
     })
 }
 
@@ -168,6 +170,7 @@ fn an_attached_thread_is_told_at_its_first_stop_with_its_pc() {
         parent_pid: None,
         name: Name::default(),
         pc: PC,
+        inner: None,
     };
     assert_eq!(
         out.events,

@@ -12,14 +12,19 @@ fn name() -> impl Strategy<Value = Name> {
     proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Name::from(&bytes[..]))
 }
 
+fn inner() -> impl Strategy<Value = Option<Tid>> {
+    proptest::option::of(any::<u32>().prop_map(Tid))
+}
+
 fn birth() -> impl Strategy<Value = Birth> {
     let via = prop_oneof![Just(Via::Clone), Just(Via::Fork), Just(Via::Vfork)];
     let ids = (proptest::option::of(task()), task(), any::<bool>());
     let site = (
         proptest::option::of(any::<u64>()),
         proptest::option::of(any::<u64>()),
+        inner(),
     );
-    (via, ids, site).prop_map(|(via, (parent, child, process), (pc, flags))| {
+    (via, ids, site).prop_map(|(via, (parent, child, process), (pc, flags, inner))| {
         let (what, child) = match (process, parent) {
             (true, _) => (What::Process, Task::new(child.tid.0, child.tid.0)),
             (false, Some(parent)) => (What::Thread, Task::new(parent.pid.0, child.tid.0)),
@@ -32,6 +37,7 @@ fn birth() -> impl Strategy<Value = Birth> {
             child,
             flags,
             pc,
+            inner,
         }
     })
 }
@@ -50,13 +56,15 @@ fn body() -> impl Strategy<Value = EventBody> {
             task(),
             proptest::option::of(any::<u32>()),
             name(),
-            proptest::option::of(any::<u64>())
+            proptest::option::of(any::<u64>()),
+            inner()
         )
-            .prop_map(|(task, parent, name, pc)| EventBody::Existing {
+            .prop_map(|(task, parent, name, pc, inner)| EventBody::Existing {
                 task,
                 parent_pid: parent.map(Pid),
                 name,
-                pc
+                pc,
+                inner
             }),
         birth().prop_map(EventBody::Birth),
         (task(), any::<u32>(), name(), name()).prop_map(|(task, former, exe, name)| {

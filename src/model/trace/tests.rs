@@ -10,6 +10,7 @@ fn existing(pid: u32, tid: u32, name: &str) -> EventBody {
         parent_pid: None,
         name: name.into(),
         pc: None,
+        inner: None,
     }
 }
 
@@ -21,6 +22,7 @@ fn birth(parent: Option<Task>, child: Task) -> EventBody {
         child,
         flags: None,
         pc: None,
+        inner: None,
     })
 }
 
@@ -342,6 +344,7 @@ fn a_leaders_parent_is_found_by_its_pid() {
         parent_pid: Some(Pid(parent_pid)),
         name: "c".into(),
         pc: None,
+        inner: None,
     };
     let found = trace([existing(1, 1, "p"), existing(1, 2, "p"), child(1)]);
     assert_eq!(found.task(TaskId(2)).parent, Some(TaskId(0)));

@@ -12,7 +12,7 @@ use tidline::text;
 use crate::view::record::Record;
 
 /// The columns: the fields of the JSON objects.
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 25] = [
     "seq",
     "time_ns",
     "wall",
@@ -37,6 +37,7 @@ const COLUMNS: [&str; 24] = [
     "since_ns",
     "detail",
     "text",
+    "inner_tid",
 ];
 
 /// Writes the header.
@@ -84,6 +85,7 @@ pub(crate) fn record(out: &mut dyn Write, record: &Record<'_>) -> io::Result<()>
         number(record.since_ns),
         escaped(&record.detail),
         escaped(&record.text),
+        number(record.inner_tid),
     ];
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {

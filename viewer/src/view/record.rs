@@ -55,6 +55,8 @@ pub(crate) struct Record<'a> {
     pub(crate) detail: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) inner_tid: Option<u32>,
 }
 
 /// An event as the contract's object.
@@ -69,6 +71,7 @@ pub(crate) fn record<'a>(entry: &Entry<'a>, options: &Options) -> Record<'a> {
         pid: task.map(|task| task.pid.0),
         tid: task.map(|task| task.tid.0),
         name: entry.task.map(|task| lossy(task.name_at(event.time))),
+        inner_tid: entry.task.and_then(|task| task.inner).map(|inner| inner.0),
         ..Record::default()
     };
     fill(&mut record, &event.body);

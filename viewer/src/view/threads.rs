@@ -46,6 +46,8 @@ pub(crate) struct Thread {
     how: String,
     site: Option<String>,
     start_routine: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_tid: Option<u32>,
 }
 
 /// The tasks asked for, each process's together, in the order in which they appeared.
@@ -80,6 +82,7 @@ pub(crate) fn threads(trace: &Trace, which: Which, limit: usize) -> (Vec<Thread>
             how: words::how(task.how).into_owned(),
             site: None,
             start_routine: None,
+            inner_tid: task.inner.map(|inner| inner.0),
         }
     });
     (threads.collect(), left_out)
@@ -108,10 +111,19 @@ pub(crate) fn page<'a>(trace: &'a Trace, which: Which, options: &Options) -> Pag
     };
     if found > 0 {
         let (at, narrow) = (which.moment(trace), options.narrow());
-        let titles = [">TID", ">PID", "NAME", ">BORN", ">LIVED", "CREATOR", "END"];
+        let nested = tasks.iter().any(|task| task.inner.is_some());
+        let mut titles = vec![">TID", ">PID", "NAME", ">BORN", ">LIVED", "CREATOR", "END"];
+        if nested {
+            titles.insert(1, ">INSIDE");
+        }
         page.blocks
             .push(Block::Table(Table::new(&titles, tasks, move |task| {
-                row(trace, task, at, narrow)
+                let mut row = row(trace, task, at, narrow);
+                if nested {
+                    let inner = task.inner.map(|inner| inner.to_string());
+                    row.insert(1, Text::plain(inner.unwrap_or_default()));
+                }
+                row
             })));
     }
     page.foot.extend(hidden(left_out, "task"));

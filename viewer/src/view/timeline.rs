@@ -126,18 +126,19 @@ fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
         Some(pc) if !narrow => format!(" pc {pc:#x}"),
         _ => String::new(),
     };
+    let inside = entry.task.map_or(String::new(), words::inside);
     match &entry.event.body {
         EventBody::Existing { pc: at, .. } => {
             let words = match entry.task {
                 Some(task) if super::was_there_before(trace, task) => "was there before",
                 _ => "the first task",
             };
-            Text::plain(words).with(pc(*at), Style::Faint)
+            Text::plain(words).with(inside + &pc(*at), Style::Faint)
         }
         EventBody::Birth(birth) => {
             let creator = creator(trace, entry);
             Text::plain(format!("{} by {creator}", birth.what.as_str()))
-                .with(pc(birth.pc), Style::Faint)
+                .with(inside + &pc(birth.pc), Style::Faint)
         }
         EventBody::Exec {
             task,

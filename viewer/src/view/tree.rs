@@ -33,6 +33,8 @@ pub(crate) struct Node {
     born_ns: u64,
     ended_ns: Option<u64>,
     how: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_tid: Option<u32>,
 }
 
 /// A task as the contract's object.
@@ -46,6 +48,7 @@ pub(crate) fn node(trace: &Trace, id: TaskId) -> Node {
         born_ns: task.born.0,
         ended_ns: task.ended.map(|time| time.0),
         how: words::how(task.how).into_owned(),
+        inner_tid: task.inner.map(|inner| inner.0),
     }
 }
 
@@ -218,6 +221,7 @@ impl Walk<'_> {
             What::Thread => Style::Plain,
         };
         let mut who = lead.with(label(task.name(), task.task.tid, NAME_WIDTH), weight);
+        who = who.with(words::inside(task), Style::Faint);
         if let Some((_, exe)) = task.execs.last()
             && !is_named_after(task.name(), exe)
         {

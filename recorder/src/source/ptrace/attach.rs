@@ -104,6 +104,7 @@ impl Engine {
     /// If the helper thread cannot be started.
     pub(crate) fn attach(&mut self, pid: Pid, limit: Duration) -> std::io::Result<Attached> {
         let reaper = Reaper::start()?;
+        self.note_namespace(pid);
         let started = self.clock.now();
         let mut attach = Attach {
             pid,

@@ -5,10 +5,10 @@
 //! resumed. No disk, no allocation that grows, no wall clock. (At an exec, which is rare, `/proc`
 //! says what the new program is called: later it might be the next one's name.)
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use tidline::model::{End, Event, Pid, Task, Tid, Time, Via, What};
+use tidline::model::{End, Event, EventBody, Pid, Task, Tid, Time, Via, What};
 
 use super::sys::{self, Take};
 use super::tracee;
@@ -66,6 +66,8 @@ pub(crate) struct Engine {
     creators: VecDeque<Tid>,
     /// The last newborn: see [`Engine::serve_the_young`].
     young: Option<Tid>,
+    /// Thread groups that live in a pid namespace below ours.
+    nested: HashSet<Pid>,
     /// All tracees, in no order, for the fair share; some may have ended.
     roster: VecDeque<Tid>,
     last_scan: Time,
@@ -96,6 +98,7 @@ impl Engine {
             hot: VecDeque::new(),
             creators: VecDeque::new(),
             young: None,
+            nested: HashSet::new(),
             roster: VecDeque::new(),
             last_scan: Time(0),
             scan_owed: true,
@@ -328,6 +331,7 @@ impl Engine {
             self.launched_end = Some(end);
         }
         if let Stop::Ended { .. } = stop {
+            self.nested.remove(&Pid(tid.0));
             // What is to be read of a zombie is read now: afterwards it is gone.
             self.read_last_name(now, tid);
             let _ = sys::wait(Some(tid), Take::Reap);
@@ -347,10 +351,21 @@ impl Engine {
         let mut out = std::mem::take(&mut self.out);
         self.tracker.step(now, tid, stop, identity, &mut out);
         self.out = out;
-        // First the queue, then the thread: a tracer that sleeps again as soon as the thread runs
-        // leaves it the processor. It is faster so, by a fifth, than the other way round.
-        self.pass_on();
-        self.obey();
+        if self
+            .out
+            .events
+            .iter()
+            .any(|event| self.may_be_nested(event))
+        {
+            // The creator need not wait for what is to be read about its child.
+            self.obey();
+            self.pass_on();
+        } else {
+            // First the queue, then the thread: a tracer that sleeps again as soon as the thread
+            // runs leaves it the processor. It is faster so, by a fifth, than the other way round.
+            self.pass_on();
+            self.obey();
+        }
         let took_ns = self.clock.now().0.saturating_sub(now.0);
         self.stats.reports.add(took_ns);
         if newborn.is_some() {
@@ -488,6 +503,7 @@ impl Engine {
         if self.out.events.is_empty() {
             return;
         }
+        self.find_inner();
         for event in &self.out.events {
             if let Some(task) = newcomer(event) {
                 self.roster.push_back(task.tid);
@@ -498,6 +514,41 @@ impl Engine {
             self.roster.retain(|tid| tracker.knows(*tid));
         }
         self.queue.push(&mut self.out.events);
+    }
+
+    /// Whether the new task of a birth may know itself by another TID than we do. Threads are in
+    /// their process's namespace; a process may have been made in a new one (clone(2),
+    /// `CLONE_NEWPID`) or in the one that its creator chose for its children (setns(2)).
+    fn may_be_nested(&self, event: &Event) -> bool {
+        match &event.body {
+            EventBody::Birth(birth) => {
+                birth.what == What::Process || self.nested.contains(&birth.child.pid)
+            }
+            _ => false,
+        }
+    }
+
+    /// Finds the TIDs by which newborns know themselves. A newborn that has ended by now is still
+    /// there: nobody but us reaps it.
+    fn find_inner(&mut self) {
+        for index in 0..self.out.events.len() {
+            if !self.may_be_nested(&self.out.events[index]) {
+                continue;
+            }
+            if let EventBody::Birth(birth) = &mut self.out.events[index].body {
+                birth.inner = proc::status(birth.child.tid).and_then(|status| status.inner);
+                if birth.inner.is_some() && birth.what == What::Process {
+                    self.nested.insert(birth.child.pid);
+                }
+            }
+        }
+    }
+
+    /// Notes whether a process that is about to be attached lives in a pid namespace below ours.
+    pub(super) fn note_namespace(&mut self, pid: Pid) {
+        if proc::status(Tid(pid.0)).is_some_and(|status| status.inner.is_some()) {
+            self.nested.insert(pid);
+        }
     }
 
     fn ask(&mut self, creator: Tid, child: Tid) {
