@@ -320,6 +320,40 @@ fn body_json(body: &EventBody) -> String {
             since.0,
             name_json(reason)
         ),
+        EventBody::CreateFailed {
+            task,
+            call,
+            errno,
+            flags,
+            pc,
+        } => format!(
+            "{},\"errno\":{errno},\"flags\":{},\"pc\":{},\"call\":{}",
+            task_json(*task),
+            optional(*flags),
+            optional(*pc),
+            name_json(call),
+        ),
+        EventBody::SyscallEnter {
+            task,
+            name,
+            number,
+            args,
+        } => format!(
+            "{},\"number\":{number},\"name\":{},\"args\":[{}]",
+            task_json(*task),
+            name_json(name),
+            args.map(|arg| arg.to_string()).join(","),
+        ),
+        EventBody::SyscallExit {
+            task,
+            name,
+            number,
+            result,
+        } => format!(
+            "{},\"number\":{number},\"name\":{},\"result\":{result}",
+            task_json(*task),
+            name_json(name),
+        ),
         EventBody::Mark { text } => format!("\"text\":{}", name_json(text)),
     };
     format!("{kind},{rest}")

@@ -22,6 +22,7 @@ MAX_TIME = 2**64 - 1
 CHUNK_EVENTS, CHUNK_END = 1, 2
 SITE, COUNTER, END = 1, 64, 65
 EXISTING, BIRTH, EXEC, EXIT, RENAME, DETACH, GAP, LOST, MARK = range(16, 25)
+CREATE_FAILED, SYSCALL_ENTER, SYSCALL_EXIT = range(25, 28)
 
 
 class Bad(Exception):
@@ -271,6 +272,14 @@ class Chunk:
             return {"kind": "gap", **loss}
         if kind == LOST:
             return {"kind": "lost", "count": b.u64(), "since": b.u64(), "reason": b.hex()}
+        if kind == CREATE_FAILED:
+            body = {"tid": b.u32(), "pid": b.u32(), "errno": b.u16(), "flags": b.option(b.u64)}
+            return {"kind": "create-failed", **body, "pc": b.option(b.u64), "call": b.hex()}
+        if kind in (SYSCALL_ENTER, SYSCALL_EXIT):
+            call = {"tid": b.u32(), "pid": b.u32(), "number": b.u64(), "name": b.hex()}
+            if kind == SYSCALL_ENTER:
+                return {"kind": "syscall-enter", **call, "args": [b.u64() for _ in range(6)]}
+            return {"kind": "syscall-exit", **call, "result": b.i64()}
         if kind == MARK:
             return {"kind": "mark", "text": b.hex()}
         if kind == COUNTER:

@@ -26,6 +26,9 @@ pub(super) mod kind {
     pub(crate) const GAP: u8 = 22;
     pub(crate) const LOST: u8 = 23;
     pub(crate) const MARK: u8 = 24;
+    pub(crate) const CREATE_FAILED: u8 = 25;
+    pub(crate) const SYSCALL_ENTER: u8 = 26;
+    pub(crate) const SYSCALL_EXIT: u8 = 27;
     pub(crate) const COUNTER: u8 = 64;
     pub(crate) const END: u8 = 65;
 }
@@ -136,6 +139,35 @@ struct LostBody<'a> {
     count: u64,
     since: u64,
     reason: &'a [u8],
+}
+
+/// Ids as they are: a reader that does not know this kind must not miss a difference.
+#[derive(Encode, BorrowDecode)]
+struct CreateFailedBody<'a> {
+    tid: u32,
+    pid: u32,
+    errno: u16,
+    flags: Option<u64>,
+    pc: Option<u64>,
+    call: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct SyscallEnterBody<'a> {
+    tid: u32,
+    pid: u32,
+    number: u64,
+    name: &'a [u8],
+    args: (u64, u64, u64, u64, u64, u64),
+}
+
+#[derive(Encode, BorrowDecode)]
+struct SyscallExitBody<'a> {
+    tid: u32,
+    pid: u32,
+    number: u64,
+    name: &'a [u8],
+    result: i64,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -306,6 +338,54 @@ impl Encoder {
                     reason,
                 });
                 kind::LOST
+            }
+            EventBody::CreateFailed {
+                task,
+                call,
+                errno,
+                flags,
+                pc,
+            } => {
+                self.put(&CreateFailedBody {
+                    tid: task.tid.0,
+                    pid: task.pid.0,
+                    errno: *errno,
+                    flags: *flags,
+                    pc: *pc,
+                    call: cut(call.as_bytes()),
+                });
+                kind::CREATE_FAILED
+            }
+            EventBody::SyscallEnter {
+                task,
+                name,
+                number,
+                args,
+            } => {
+                let [a, b, c, d, e, f] = **args;
+                self.put(&SyscallEnterBody {
+                    tid: task.tid.0,
+                    pid: task.pid.0,
+                    number: *number,
+                    name: cut(name.as_bytes()),
+                    args: (a, b, c, d, e, f),
+                });
+                kind::SYSCALL_ENTER
+            }
+            EventBody::SyscallExit {
+                task,
+                name,
+                number,
+                result,
+            } => {
+                self.put(&SyscallExitBody {
+                    tid: task.tid.0,
+                    pid: task.pid.0,
+                    number: *number,
+                    name: cut(name.as_bytes()),
+                    result: *result,
+                });
+                kind::SYSCALL_EXIT
             }
             EventBody::Mark { text } => {
                 self.put(&MarkBody {
@@ -536,6 +616,35 @@ impl<'a> Decoder<'a> {
                     count,
                     since,
                     reason: body.reason.into(),
+                }
+            }
+            kind::CREATE_FAILED => {
+                let body: CreateFailedBody<'_> = self.body(body)?;
+                EventBody::CreateFailed {
+                    task: Task::new(body.pid, body.tid),
+                    call: body.call.into(),
+                    errno: body.errno,
+                    flags: body.flags,
+                    pc: body.pc,
+                }
+            }
+            kind::SYSCALL_ENTER => {
+                let body: SyscallEnterBody<'_> = self.body(body)?;
+                let (a, b, c, d, e, f) = body.args;
+                EventBody::SyscallEnter {
+                    task: Task::new(body.pid, body.tid),
+                    name: body.name.into(),
+                    number: body.number,
+                    args: Box::new([a, b, c, d, e, f]),
+                }
+            }
+            kind::SYSCALL_EXIT => {
+                let body: SyscallExitBody<'_> = self.body(body)?;
+                EventBody::SyscallExit {
+                    task: Task::new(body.pid, body.tid),
+                    name: body.name.into(),
+                    number: body.number,
+                    result: body.result,
                 }
             }
             kind::MARK => {

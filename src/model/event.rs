@@ -83,6 +83,41 @@ pub enum EventBody {
         /// Why, in words.
         reason: Name,
     },
+    /// A task tried to make another, and the kernel refused.
+    CreateFailed {
+        /// The task that called.
+        task: Task,
+        /// The system call: `clone`, `clone3`, `fork` or `vfork`.
+        call: Name,
+        /// Why: an error's number on the recording host ([`errno_name`](super::errno_name)).
+        errno: u16,
+        /// The clone flags, as in [`Birth::flags`].
+        flags: Option<u64>,
+        /// The caller's instruction pointer.
+        pc: Option<u64>,
+    },
+    /// A task entered a system call that was asked for.
+    SyscallEnter {
+        /// The task.
+        task: Task,
+        /// The call's name, such as `futex`.
+        name: Name,
+        /// Its number on the recording host's architecture.
+        number: u64,
+        /// Its six arguments, as the registers have them.
+        args: Box<[u64; 6]>,
+    },
+    /// A task came back from a system call that was asked for.
+    SyscallExit {
+        /// The task.
+        task: Task,
+        /// The call's name.
+        name: Name,
+        /// Its number.
+        number: u64,
+        /// What it returned: -1 to -4095 is an error's number, negated.
+        result: i64,
+    },
     /// A note that a person or a program put into the recording.
     Mark {
         /// The note.
@@ -235,6 +270,9 @@ impl EventBody {
             EventBody::Detach { .. } => "detach",
             EventBody::Gap { .. } => "gap",
             EventBody::Lost { .. } => "lost",
+            EventBody::CreateFailed { .. } => "create-failed",
+            EventBody::SyscallEnter { .. } => "syscall-enter",
+            EventBody::SyscallExit { .. } => "syscall-exit",
             EventBody::Mark { .. } => "mark",
         }
     }
@@ -247,7 +285,10 @@ impl EventBody {
             | EventBody::Exec { task, .. }
             | EventBody::Exit { task, .. }
             | EventBody::Rename { task, .. }
-            | EventBody::Detach { task, .. } => Some(task),
+            | EventBody::Detach { task, .. }
+            | EventBody::CreateFailed { task, .. }
+            | EventBody::SyscallEnter { task, .. }
+            | EventBody::SyscallExit { task, .. } => Some(task),
             EventBody::Birth(ref birth) => Some(birth.child),
             EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => None,
         }

@@ -42,12 +42,14 @@
 //! assert_eq!(trace.peak_alive(), 2);
 //! ```
 
+mod errno;
 mod event;
 mod ids;
 mod signal;
 mod task;
 mod trace;
 
+pub use errno::errno_name;
 pub use event::{Birth, DetachReason, End, Event, EventBody, GapReason, Via, What};
 pub use ids::{Name, Pid, Task, TaskId, Tid, Time};
 pub use signal::signal_name;

@@ -268,6 +268,9 @@ impl TraceBuilder {
                 self.close(id, time, Ended::Detached(*reason));
                 Some(id)
             }
+            EventBody::CreateFailed { task, .. }
+            | EventBody::SyscallEnter { task, .. }
+            | EventBody::SyscallExit { task, .. } => Some(self.live_or_inferred(*task, time)),
             EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => None,
         }
     }

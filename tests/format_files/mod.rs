@@ -8,7 +8,8 @@ use std::io::Cursor;
 
 use tidline::format::{Header, Writer, read_trace};
 use tidline::model::{
-    Birth, DetachReason, End, Event, EventBody, GapReason, Pid, Task, Tid, Time, Trace, Via, What,
+    Birth, DetachReason, End, Event, EventBody, GapReason, Name, Pid, Task, Tid, Time, Trace, Via,
+    What,
 };
 
 pub(crate) const CHUNK_HEADER: usize = 48;
@@ -28,6 +29,33 @@ pub(crate) fn every_shape() -> Vec<Event> {
     });
     let inside: Vec<Event> = inside.collect();
     events.extend(inside);
+    let task = Task::new(100, 101);
+    let (name, number) = (Name::from("futex"), 202);
+    let others = [
+        EventBody::CreateFailed {
+            task,
+            call: "clone3".into(),
+            errno: 11,
+            flags: Some(0x3d_0f00),
+            pc: Some(1),
+        },
+        EventBody::SyscallEnter {
+            task,
+            name: name.clone(),
+            number,
+            args: Box::new([0, 250, 251, u64::MAX, 1 << 32, 6]),
+        },
+        EventBody::SyscallExit {
+            task,
+            name,
+            number,
+            result: -11,
+        },
+    ];
+    events.extend(others.map(|body| Event {
+        time: Time(1 << 40),
+        body,
+    }));
     events
 }
 

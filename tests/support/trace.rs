@@ -244,6 +244,9 @@ pub(crate) fn check_prefix(trace: &Trace) -> Vec<Task> {
             }
             // Names are looked at beside: one may be told of a task that has just ended.
             EventBody::Rename { .. } | EventBody::Mark { .. } => {}
+            EventBody::CreateFailed { task, .. }
+            | EventBody::SyscallEnter { task, .. }
+            | EventBody::SyscallExit { task, .. } => lives(&alive, *task),
             EventBody::Gap { .. } | EventBody::Lost { .. } => panic!("{}", told()),
         }
     }

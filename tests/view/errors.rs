@@ -237,8 +237,8 @@ Options:
       --pid <N>          Only this process: events about its tasks, and births where one is the
                          creator
       --kind <KIND>      Only these kinds of event, separated by commas [possible values: existing,
-                         clone, fork, vfork, exec, exit, rename, create-failed, detach, gap, lost,
-                         mark]
+                         clone, fork, vfork, exec, exit, rename, create-failed, syscall-enter,
+                         syscall-exit, detach, gap, lost, mark]
       --lanes            Draw one bar per task against a time axis; alike tasks fold into one lane
       --width <N>        Columns that --lanes may use [default: the terminal's width, else 100]
   -h, --help             Print help

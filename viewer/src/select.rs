@@ -2,9 +2,8 @@
 
 use tidline::model::{Event, EventBody, TaskRecord, Trace};
 
-/// The kinds of event that the contract names. `create-failed` comes with recorders that see
-/// failures.
-pub(crate) const KINDS: [&str; 12] = [
+/// The kinds of event.
+pub(crate) const KINDS: [&str; 14] = [
     "existing",
     "clone",
     "fork",
@@ -13,6 +12,8 @@ pub(crate) const KINDS: [&str; 12] = [
     "exit",
     "rename",
     "create-failed",
+    "syscall-enter",
+    "syscall-exit",
     "detach",
     "gap",
     "lost",

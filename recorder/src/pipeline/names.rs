@@ -80,7 +80,12 @@ impl Names {
             EventBody::Exit { task, .. } | EventBody::Detach { task, .. } => {
                 self.known.remove(&task.tid);
             }
-            EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => {}
+            EventBody::CreateFailed { .. }
+            | EventBody::SyscallEnter { .. }
+            | EventBody::SyscallExit { .. }
+            | EventBody::Gap { .. }
+            | EventBody::Lost { .. }
+            | EventBody::Mark { .. } => {}
         }
         true
     }

@@ -96,6 +96,31 @@ fn body() -> impl Strategy<Value = EventBody> {
                 reason,
             }
         }),
+        (task(), any::<u16>(), name(), any::<Option<(u64, u64)>>()).prop_map(
+            |(task, errno, call, site)| EventBody::CreateFailed {
+                task,
+                call,
+                errno,
+                flags: site.map(|(flags, _)| flags),
+                pc: site.map(|(_, pc)| pc),
+            }
+        ),
+        (task(), any::<u64>(), name(), any::<[u64; 6]>()).prop_map(|(task, number, name, args)| {
+            EventBody::SyscallEnter {
+                task,
+                name,
+                number,
+                args: Box::new(args),
+            }
+        }),
+        (task(), any::<u64>(), name(), any::<i64>()).prop_map(|(task, number, name, result)| {
+            EventBody::SyscallExit {
+                task,
+                name,
+                number,
+                result,
+            }
+        }),
         name().prop_map(|text| EventBody::Mark { text }),
     ]
 }

@@ -12,7 +12,7 @@ use tidline::text;
 use crate::view::record::Record;
 
 /// The columns: the fields of the JSON objects.
-const COLUMNS: [&str; 25] = [
+const COLUMNS: [&str; 29] = [
     "seq",
     "time_ns",
     "wall",
@@ -38,6 +38,10 @@ const COLUMNS: [&str; 25] = [
     "detail",
     "text",
     "inner_tid",
+    "call",
+    "errno",
+    "args",
+    "result",
 ];
 
 /// Writes the header.
@@ -86,6 +90,13 @@ pub(crate) fn record(out: &mut dyn Write, record: &Record<'_>) -> io::Result<()>
         escaped(&record.detail),
         escaped(&record.text),
         number(record.inner_tid),
+        escaped(&record.call),
+        escaped(&record.errno),
+        record
+            .args
+            .as_ref()
+            .map_or("".into(), |args| args.join(" ").into()),
+        number(record.result),
     ];
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {

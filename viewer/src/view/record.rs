@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use tidline::model::{Birth, End, EventBody, Name, signal_name};
+use tidline::model::{Birth, End, EventBody, Name, errno_name, signal_name};
 
 use super::Options;
 use super::timeline::Entry;
@@ -57,6 +57,14 @@ pub(crate) struct Record<'a> {
     pub(crate) text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) inner_tid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) call: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) errno: Option<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) args: Option<[String; 6]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<i64>,
 }
 
 /// An event as the contract's object.
@@ -122,6 +130,27 @@ fn fill<'a>(record: &mut Record<'a>, body: &'a EventBody) {
             record.count = Some(*count);
             record.since_ns = Some(since.0);
         }
+        EventBody::CreateFailed {
+            call,
+            errno,
+            flags,
+            pc,
+            ..
+        } => {
+            record.call = Some(lossy(call));
+            record.errno = Some(errno_name(*errno));
+            record.flags = Some(flags.map(hex));
+            record.pc = Some(pc.map(hex));
+        }
+        EventBody::SyscallEnter { name, args, .. } => {
+            record.call = Some(lossy(name));
+            record.args = Some(args.map(hex));
+        }
+        EventBody::SyscallExit { name, result, .. } => {
+            record.call = Some(lossy(name));
+            record.result = Some(*result);
+            record.errno = error_of(*result).map(errno_name);
+        }
         EventBody::Mark { text } => record.text = Some(lossy(text)),
     }
 }
@@ -134,6 +163,11 @@ fn fill_birth(record: &mut Record<'_>, birth: &Birth) {
     record.what = Some(birth.what.as_str());
     record.pc = Some(birth.pc.map(hex));
     record.flags = Some(birth.flags.map(hex));
+}
+
+/// The error that a system call's result stands for (syscall(2)).
+pub(crate) fn error_of(result: i64) -> Option<u16> {
+    (-4095..0).contains(&result).then(|| (-result) as u16)
 }
 
 fn hex(number: u64) -> String {

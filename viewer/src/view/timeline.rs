@@ -1,8 +1,9 @@
 //! `timeline`: the events in order, one by one, so that a million take no more memory than one.
 
-use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace};
+use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace, errno_name};
 
 use super::Options;
+use super::record::error_of;
 use crate::page::{Style, Text};
 use crate::select::Selection;
 use crate::time;
@@ -173,6 +174,27 @@ fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
             since,
             reason,
         } => loss("not kept", *number, "event", *since, reason),
+        EventBody::CreateFailed {
+            call,
+            errno,
+            pc: at,
+            ..
+        } => {
+            let error = format!("{}: {}", words::shown_name(call, 40), errno_name(*errno));
+            Text::styled(error, Style::Bad).with(pc(*at), Style::Faint)
+        }
+        EventBody::SyscallEnter { name, args, .. } => {
+            let args = args.iter().map(|arg| format!("{arg:#x}"));
+            let args = args.collect::<Vec<_>>().join(", ");
+            Text::plain(words::shown_name(name, 40)).with(format!("({args})"), Style::Faint)
+        }
+        EventBody::SyscallExit { name, result, .. } => {
+            let call = Text::plain(format!("{} = {result}", words::shown_name(name, 40)));
+            match error_of(*result) {
+                Some(errno) => call.with(format!(" {}", errno_name(errno)), Style::Note),
+                None => call,
+            }
+        }
         EventBody::Mark { text } => Text::plain(words::shorten(&text.to_string(), 1_000)),
     }
 }
