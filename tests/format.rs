@@ -118,6 +118,7 @@ fn a_chunk_taken_out_is_missed_with_its_time_range() {
             None => Time(events[last - 1].time.0 + 10), // the END chunk
         };
         let damage = Damage {
+            segment: 0,
             offset: boundaries(&file)[gone - 1] as u64,
             bytes: 0,
             after,
@@ -154,6 +155,7 @@ fn chunks_of_two_traces_do_not_mix() {
     let other = file_of(&format_files::header(), &events[..20], 2);
     let cut_at = boundaries(&file)[3];
     let other_begins = |offset: usize, length: usize| Damage {
+        segment: 0,
         offset: offset as u64,
         bytes: (length - offset) as u64,
         after: Time(0),
@@ -166,6 +168,7 @@ fn chunks_of_two_traces_do_not_mix() {
         assert_eq!(trace.events(), &events[..count]);
         let damage = trace.integrity().damage.last().unwrap();
         let expected = Damage {
+            segment: 0,
             after: damage.after,
             ..other_begins(kept, joined.len())
         };
@@ -227,7 +230,7 @@ fn a_chunk_of_an_unknown_kind_is_passed_over_and_counted() {
     for (records, counted) in [(7, 7), (0, 1)] {
         let payload = b"whatever a later version keeps here";
         let unknown = Claim {
-            kind: 3,
+            kind: 9,
             number: 2,
             ..Claim::of(payload, records)
         };

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 use std::process::{Command, Stdio};
 
-use tidline::format::{Error, Header, read_trace};
+use tidline::format::{Error, Header, Segment, Sink, Writer, read_trace, scan};
 use tidline::model::{
-    DetachReason, End, Ending, Event, EventBody, GapReason, Name, Task, Time, Trace,
+    Anchor, Carried, Damage, DetachReason, End, Ended, Ending, Event, EventBody, GapReason, Name,
+    Origin, Task, Tid, Time, Trace,
 };
 use tidline::synth::{self, Plan};
 
@@ -53,7 +54,7 @@ fn compare(files: &[Vec<u8>]) {
     };
     for (index, (file, theirs)) in files.iter().zip(opinions).enumerate() {
         let ours = match read_trace(Cursor::new(file)) {
-            Ok(trace) => json(&trace),
+            Ok(trace) => json(file, &trace),
             Err(Error::Io { .. }) => panic!("reading from memory failed"),
             Err(_) => {
                 let unreadable = theirs.starts_with("{\"unreadable\"");
@@ -87,6 +88,56 @@ fn both_read_every_shape_of_record() {
         file_of(&Header::default(), &synthetic, 1000),
         file_of(&Header::default(), &[], 1),
     ]);
+}
+
+/// A file that begins with a checkpoint, in several parts if there are many tasks.
+fn carried_on(tasks: u32) -> Vec<u8> {
+    let carried = (0..tasks).map(|number| Carried {
+        task: Task::new(100, 100 + number),
+        inner: (number % 3 == 0).then_some(Tid(number)),
+        origin: [Origin::Existing, Origin::Birth, Origin::Inferred][number as usize % 3],
+        parent: (number > 0).then_some(number as usize / 2),
+        born: Time(u64::from(number) * 1_000),
+        name: "worker".into(),
+        exe: (number % 5 == 0).then(|| "/bin/sh".into()),
+        ended: match number % 7 {
+            0 => Some((Time(9), Ended::BecameLeader)),
+            1 => Some((Time(9), Ended::Exit(End::Code(3)))),
+            2 => Some((Time(9), Ended::Detached(DetachReason::FollowFork))),
+            _ => None,
+        },
+    });
+    let carried: Vec<Carried> = carried.collect();
+    let anchor = Anchor {
+        time: Time(1 << 33),
+        wall_ns: -5,
+        utc_offset_s: -3600,
+    };
+    let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
+    writer.checkpoint(&carried, anchor).unwrap();
+    for event in every_shape() {
+        writer.push(&event).unwrap();
+    }
+    let now = Time(1 << 41);
+    writer.finish(now, "ok", &[]).unwrap()
+}
+
+#[test]
+fn both_read_checkpoints() {
+    let files = [carried_on(0), carried_on(1), carried_on(40_000)];
+    assert!(boundaries(&files[2]).len() > 5, "several parts");
+    let small = carried_on(9);
+    let cut = (0..small.len()).map(|end| small[..end].to_vec());
+    let parts = parts(&files[2]);
+    let missing = [&parts[..2], &parts[3..]].concat().concat();
+    let twice = [&parts[..3], &parts[2..]].concat().concat();
+    let all: Vec<Vec<u8>> = files
+        .iter()
+        .cloned()
+        .chain(cut)
+        .chain([missing, twice])
+        .collect();
+    compare(&all);
 }
 
 #[test]
@@ -155,7 +206,7 @@ fn both_say_the_same_of_files_put_together_wrongly() {
 
 // The library's view, in the second reader's words.
 
-fn json(trace: &Trace) -> String {
+fn json(file: &[u8], trace: &Trace) -> String {
     let mut out = format!("{{\"header\":{}}}\n", header_json(trace.header()));
     for event in trace.events() {
         let _ = writeln!(
@@ -165,6 +216,11 @@ fn json(trace: &Trace) -> String {
             body_json(&event.body)
         );
     }
+    let file = Segment::open(Cursor::new(file)).expect("a trace");
+    let mut seen = Checkpoints::default();
+    scan(vec![file], &mut seen).expect("it can be read");
+    out += &seen.checkpoints;
+    let _ = writeln!(out, "{{\"anchors\":[{}]}}", seen.anchors.join(","));
     let counters = trace.counters().iter();
     let counters: Vec<String> = counters
         .map(|(name, value)| format!("[{name:?},{value}]"))
@@ -196,6 +252,69 @@ fn json(trace: &Trace) -> String {
         trace.end().0,
     );
     out
+}
+
+/// What only a sink hears of.
+#[derive(Default)]
+struct Checkpoints {
+    checkpoints: String,
+    anchors: Vec<String>,
+}
+
+impl Sink for Checkpoints {
+    fn checkpoint(&mut self, carried: &[Carried], time: Time) {
+        let carried: Vec<String> = carried.iter().map(carried_json).collect();
+        let _ = writeln!(
+            self.checkpoints,
+            "{{\"time\":{},\"carried\":[{}]}}",
+            time.0,
+            carried.join(",")
+        );
+    }
+    fn anchor(&mut self, anchor: Anchor) {
+        self.anchors.push(format!(
+            "{{\"time\":{},\"wall_ns\":{},\"utc_offset_s\":{}}}",
+            anchor.time.0, anchor.wall_ns, anchor.utc_offset_s
+        ));
+    }
+    fn event(&mut self, _: Event) {}
+    fn counter(&mut self, _: String, _: u64) {}
+    fn reached(&mut self, _: Time) {}
+    fn damaged(&mut self, _: &Damage) {}
+}
+
+fn carried_json(carried: &Carried) -> String {
+    let origin = match carried.origin {
+        Origin::Existing => "existing",
+        Origin::Birth => "birth",
+        Origin::Inferred => "inferred",
+    };
+    let how = |how| match how {
+        Ended::Exit(End::Code(code)) => u16::from(code),
+        Ended::Exit(End::Signal { number, core }) => {
+            u16::from(number) + if core { 512 } else { 256 }
+        }
+        Ended::Exit(End::Unknown) => 1024,
+        Ended::BecameLeader => 1025,
+        Ended::Alive | Ended::Missing => 1026,
+        Ended::Detached(DetachReason::NewThread) => 1281,
+        Ended::Detached(DetachReason::FollowFork) => 1282,
+        Ended::Detached(DetachReason::Other(number)) => 1280 + u16::from(number),
+    };
+    let ended = carried
+        .ended
+        .map(|(time, ended)| format!("[{},{}]", time.0, how(ended)));
+    format!(
+        "{{{},\"inner\":{},\"origin\":\"{origin}\",\"parent\":{},\"born\":{},\"name\":{},\"exe\":{},\
+         \"ended\":{}}}",
+        task_json(carried.task),
+        optional(carried.inner),
+        optional(carried.parent),
+        carried.born.0,
+        name_json(&carried.name),
+        optional(carried.exe.as_ref().map(name_json)),
+        optional(ended),
+    )
 }
 
 fn header_json(header: &Header) -> String {
@@ -303,6 +422,7 @@ fn body_json(body: &EventBody) -> String {
                 GapReason::AttachIncomplete => 1,
                 GapReason::Untraced => 2,
                 GapReason::TraceeLost => 3,
+                GapReason::Damaged => 4,
                 GapReason::Other(number) => *number,
             };
             let detail = name_json(detail);

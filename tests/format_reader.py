@@ -19,8 +19,8 @@ MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 16 << 20
 MAX_TIME = 2**64 - 1
 
-CHUNK_EVENTS, CHUNK_END = 1, 2
-SITE, COUNTER, END = 1, 64, 65
+CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT = 1, 2, 3
+SITE, PART, CARRIED, ANCHOR, COUNTER, END = 1, 2, 3, 4, 64, 65
 EXISTING, BIRTH, EXEC, EXIT, RENAME, DETACH, GAP, LOST, MARK = range(16, 25)
 CREATE_FAILED, SYSCALL_ENTER, SYSCALL_EXIT = range(25, 28)
 
@@ -295,6 +295,33 @@ def in_range(number):
     return number
 
 
+def records(payload):
+    chunk = Chunk()
+    while payload.left():
+        kind, since = payload.u8(), payload.u64()
+        body = Bytes(payload.take(payload.u32()))
+        chunk.time = min(chunk.time + since, MAX_TIME)
+        yield chunk, kind, body
+
+
+def read_anchor(b):
+    return {"wall_ns": b.i64(), "utc_offset_s": b.i32()}
+
+
+def read_carried(b):
+    return {
+        "tid": b.u32(),
+        "pid": b.u32(),
+        "inner": b.option(b.u32),
+        "origin": {0: "existing", 1: "birth"}.get(b.u8(), "inferred"),
+        "parent": b.option(b.u32),
+        "born": b.u64(),
+        "name": b.hex(),
+        "exe": b.option(b.hex),
+        "ended": b.option(lambda: [b.u64(), b.u16()]),
+    }
+
+
 # The file
 
 
@@ -304,6 +331,7 @@ class Reader:
         self.header, self.at = read_header(data)
         self.events, self.counters = [], {}
         self.damage, self.open = [], []  # open: the next readable chunk's time is not known yet
+        self.anchors, self.checkpoints, self.carried, self.next_part = [], [], [], 0
         self.unknown = self.longer = self.chunks = self.counted = 0
         self.end, self.now, self.next_number = None, 0, 0
         self.good, self.patience = self.at, 4 * len(data)
@@ -348,28 +376,66 @@ class Reader:
             damage["before"] = max(chunk["first"], damage["after"])
         self.damage, self.open = self.damage + self.open, []
         self.chunks += 1
-        if chunk["kind"] not in (CHUNK_EVENTS, CHUNK_END):
+        if chunk["kind"] not in (CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT):
             self.unknown += max(chunk["records"], 1)
             return
         try:
-            if self.read_records(Bytes(payload)) != chunk["records"]:
+            if chunk["kind"] == CHUNK_CHECKPOINT:
+                count = self.read_checkpoint(Bytes(payload), chunk["records"], chunk["last"])
+            else:
+                count = self.read_records(Bytes(payload))
+            if count != chunk["records"]:
                 raise Bad("another number of records")
         except Bad:
             self.open.append(self.damaged(start, chunk["end"] - start))
         self.now = max(self.now, chunk["last"])
 
     def read_records(self, payload):
-        chunk, count = Chunk(), 0
-        while payload.left():
-            kind, since = payload.u8(), payload.u64()
-            body = Bytes(payload.take(payload.u32()))
-            chunk.time = min(chunk.time + since, MAX_TIME)
-            count += 1
+        count = 0
+        for count, (chunk, kind, body) in enumerate(records(payload), 1):
             self.read_record(chunk, kind, body)
+        return count
+
+    def read_checkpoint(self, payload, expected, last):
+        before, self.carried = self.carried, []
+        next_part, self.next_part = self.next_part, 0
+        carried, count, end = list(before), 0, None
+        for count, (chunk, kind, body) in enumerate(records(payload), 1):
+            if kind == ANCHOR:
+                self.read_record(chunk, kind, body)
+            elif kind == CARRIED:
+                task = read_carried(body)
+                if task["parent"] is not None and task["parent"] >= len(carried):
+                    raise Bad("a parent that comes later")
+                self.longer += body.left() > 0
+                carried.append(task)
+            elif kind == PART:
+                part, end = body.u32(), body.bool()
+                self.longer += body.left() > 0
+                if part not in (0, next_part):
+                    raise Bad("a part without those before")
+                if part == 0 and next_part != 0:
+                    carried = carried[len(before) :]
+                next_part = part + 1
+            else:
+                self.unknown += 1
+        if count != expected:
+            raise Bad("another number of records")
+        if end is None:
+            raise Bad("a checkpoint that does not end")
+        if end:
+            self.now = max(self.now, last)
+            self.checkpoints.append({"time": self.now, "carried": carried})
+        else:
+            self.carried, self.next_part = carried, next_part
         return count
 
     def read_record(self, chunk, kind, body):
         fields = chunk.fields(kind, body)
+        if kind == ANCHOR:
+            self.anchors.append({"time": chunk.time, **read_anchor(body)})
+            self.longer += body.left() > 0
+            return
         if fields is None:
             self.unknown += 1
             self.counted += 16 <= kind < 64
@@ -430,6 +496,8 @@ class Reader:
     def lines(self):
         yield {"header": self.header}
         yield from self.events
+        yield from self.checkpoints
+        yield {"anchors": self.anchors}
         yield {"counters": [[name, value] for name, value in self.counters.items()]}
         for damage in self.damage:
             yield {"damage": damage}

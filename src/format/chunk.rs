@@ -17,6 +17,8 @@ pub(super) mod kind {
     pub(crate) const EVENTS: u8 = 1;
     /// The last chunk: counters and the end mark.
     pub(crate) const END: u8 = 2;
+    /// What lives, for a reader that has nothing before it.
+    pub(crate) const CHECKPOINT: u8 = 3;
 }
 
 /// How a payload is packed.

@@ -48,6 +48,19 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Files that were to be read as one trace are of different recordings, or one came twice.
+    #[error(
+        "not the files of one recording: recording {first:032x}, and file {segment} of recording \
+         {other:032x}"
+    )]
+    NotOneRecording {
+        /// The id of the first file's recording.
+        first: u128,
+        /// The id of the file's that does not fit.
+        other: u128,
+        /// That file's number in its recording.
+        segment: u32,
+    },
     /// A value cannot be encoded.
     #[error("{what} of {size} bytes is over the format's limit of {limit}")]
     TooLarge {

@@ -14,6 +14,7 @@ use super::header::{self, Header};
 const WINDOW: usize = 256 << 10;
 
 /// The file, as long as it was when it was opened.
+#[derive(Debug)]
 pub(super) struct Input<R> {
     file: R,
     len: u64,

@@ -29,6 +29,7 @@
 mod chunk;
 mod codec;
 mod error;
+mod extract;
 mod header;
 mod input;
 mod reader;
@@ -36,6 +37,7 @@ mod record;
 mod writer;
 
 pub use error::Error;
+pub use extract::{Extracted, Stretch, extract};
 pub use header::{Header, Target, VERSION};
-pub use reader::{looks_like_trace, read_trace};
+pub use reader::{Segment, Sink, looks_like_trace, read_segments, read_trace, scan};
 pub use writer::{MAX_BATCH_BYTES, Writer};

@@ -6,9 +6,10 @@ use std::io::{Read, Seek};
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
 use super::header;
+use super::header::Header;
 use super::input::{Found, Input};
 use super::record::{Decoder, Record};
-use crate::model::{Damage, Ending, Integrity, Trace, TraceBuilder};
+use crate::model::{Anchor, Carried, Damage, Ending, Event, Integrity, Time, Trace, TraceBuilder};
 
 /// How many bytes chunks may unpack to in all: this, and so many times the file's length. Real
 /// traces unpack to a few times their length; LZ4 could give 255 times it, and an event in memory
@@ -21,7 +22,54 @@ pub fn looks_like_trace(start: &[u8]) -> bool {
     start.starts_with(&header::MAGIC)
 }
 
-/// Reads a whole trace: the file as long as it is now.
+/// One file of a recording, opened; its header is read.
+#[derive(Debug)]
+pub struct Segment<R> {
+    input: Input<R>,
+    header: Header,
+    /// Where the first chunk begins.
+    behind: u64,
+}
+
+impl<R: Read + Seek> Segment<R> {
+    /// Opens it, as long as it is now.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no trace, or its header is damaged.
+    pub fn open(file: R) -> Result<Self, Error> {
+        let mut input = Input::new(file)?;
+        let (header, behind) = input.header()?;
+        Ok(Segment {
+            input,
+            header,
+            behind,
+        })
+    }
+
+    /// What the recorder wrote at its start.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+/// Takes what files hold, in order.
+pub trait Sink {
+    /// The next event.
+    fn event(&mut self, event: Event);
+    /// A checkpoint: what lived at a time.
+    fn checkpoint(&mut self, carried: &[Carried], time: Time);
+    /// What the wall clock said.
+    fn anchor(&mut self, anchor: Anchor);
+    /// Something that the recorder counted about itself.
+    fn counter(&mut self, name: String, value: u64);
+    /// Up to here the files vouch that no event is missing but for the damage.
+    fn reached(&mut self, time: Time);
+    /// A part that could not be read, before what follows is given.
+    fn damaged(&mut self, damage: &Damage);
+}
+
+/// Reads a whole trace that is one file: the file as long as it is now.
 ///
 /// Memory is bounded by what the file holds, never by what it claims. Chunks that unpack to far
 /// more than real ones do are left out, as damage, once they have unpacked to 32 MiB and to 32
@@ -31,17 +79,93 @@ pub fn looks_like_trace(start: &[u8]) -> bool {
 /// If the file cannot be read, is no trace, or its header is damaged. Anything wrong behind the
 /// header is in the trace's [`Integrity`].
 pub fn read_trace<R: Read + Seek>(file: R) -> Result<Trace, Error> {
-    let mut input = Input::new(file)?;
-    let (header, behind) = input.header()?;
-    let mut scan = Scan::new(TraceBuilder::new(header), behind, input.len());
-    while scan.step(&mut input)? {}
-    Ok(scan.finish(input.len()))
+    read_segments(vec![Segment::open(file)?])
 }
 
-/// The state of a scan over the chunks.
-struct Scan {
-    builder: TraceBuilder,
+/// Reads the files of one recording, in any order, as one trace; see [`read_trace`]. Files that
+/// are missing at the front were given up by the recorder, which has to stay within its disk: the
+/// trace begins where the first file does ([`Trace::begin`]). Others that are missing are damage.
+///
+/// # Errors
+/// If a file cannot be read, or they are not of one recording.
+pub fn read_segments<R: Read + Seek>(mut segments: Vec<Segment<R>>) -> Result<Trace, Error> {
+    segments.sort_by_key(|segment| segment.header.segment);
+    let first = segments.first().ok_or(Error::Empty)?;
+    let mut builder = TraceBuilder::new(first.header.clone());
+    let integrity = scan(segments, &mut builder)?;
+    Ok(builder.finish(integrity))
+}
+
+/// Gives what the files of one recording hold to a sink, in order, and says what is wrong with
+/// them: for traces that are larger than memory.
+///
+/// # Errors
+/// As [`read_segments`].
+pub fn scan<R: Read + Seek>(
+    mut segments: Vec<Segment<R>>,
+    sink: &mut impl Sink,
+) -> Result<Integrity, Error> {
+    segments.sort_by_key(|segment| segment.header.segment);
+    let mut whole = Integrity::new(Ending::CutShort);
+    let mut now = Time(0);
+    let mut open = Vec::new();
+    let count = segments.len();
+    let mut expected: Option<(u128, u32)> = None;
+    for (index, mut segment) in segments.into_iter().enumerate() {
+        let (id, number) = (segment.header.trace_id, segment.header.segment);
+        if let Some((expected_id, expected_number)) = expected {
+            if id != expected_id || number < expected_number {
+                return Err(Error::NotOneRecording {
+                    first: expected_id,
+                    other: id,
+                    segment: number,
+                });
+            }
+            if number > expected_number {
+                let missing = match number - expected_number {
+                    1 => "this file of the recording is missing".into(),
+                    more => format!(
+                        "this file of the recording and {} more are missing",
+                        more - 1
+                    ),
+                };
+                open.push(damage(expected_number, 0, 0, now, missing));
+            }
+        }
+        expected = Some((id, number.wrapping_add(1)));
+        let mut scan = Scan::new(sink, &segment, now, open);
+        while scan.step(&mut segment.input)? {}
+        let last = index + 1 == count;
+        (now, open) = scan.finish(segment.input.len(), last, &mut whole);
+    }
+    for damage in open {
+        sink.damaged(&damage);
+        whole.damage.push(damage);
+    }
+    Ok(whole)
+}
+
+fn damage(segment: u32, offset: u64, bytes: u64, after: Time, problem: String) -> Damage {
+    Damage {
+        segment,
+        offset,
+        bytes,
+        after,
+        before: None,
+        problem,
+    }
+}
+
+/// The state of a scan over the chunks of one file.
+struct Scan<'a, S> {
+    sink: &'a mut S,
     integrity: Integrity,
+    segment: u32,
+    /// The last moment known so far.
+    now: Time,
+    /// The parts of a checkpoint, as far as they have come.
+    carried: Vec<Carried>,
+    next_part: u32,
     /// Where the scan is.
     offset: u64,
     /// End of the last chunk whose place is certain; what follows is the tail.
@@ -57,20 +181,21 @@ struct Scan {
     open: Vec<Damage>,
 }
 
-impl Scan {
-    fn new(builder: TraceBuilder, offset: u64, file_bytes: u64) -> Self {
-        let integrity = Integrity {
-            ending: Ending::CutShort,
-            damage: Vec::new(),
-            unknown_records: 0,
-            longer_records: 0,
-            trailing_bytes: 0,
-            chunks: 0,
-            file_bytes: 0,
-        };
+impl<'a, S: Sink> Scan<'a, S> {
+    fn new<R: Read + Seek>(
+        sink: &'a mut S,
+        segment: &Segment<R>,
+        now: Time,
+        open: Vec<Damage>,
+    ) -> Self {
+        let (offset, file_bytes) = (segment.behind, segment.input.len());
         Scan {
-            builder,
-            integrity,
+            sink,
+            integrity: Integrity::new(Ending::CutShort),
+            segment: segment.header.segment,
+            now,
+            carried: Vec::new(),
+            next_part: 0,
             offset,
             good: offset,
             next_number: 0,
@@ -79,7 +204,7 @@ impl Scan {
             room: file_bytes
                 .saturating_mul(UNPACKED.1)
                 .saturating_add(UNPACKED.0),
-            open: Vec::new(),
+            open,
         }
     }
 
@@ -115,11 +240,11 @@ impl Scan {
         Ok(false)
     }
 
-    fn unpack<'a>(
+    fn unpack<'b>(
         &mut self,
         header: &ChunkHeader,
-        stored: &'a [u8],
-    ) -> Result<Cow<'a, [u8]>, String> {
+        stored: &'b [u8],
+    ) -> Result<Cow<'b, [u8]>, String> {
         match self.room.checked_sub(u64::from(header.raw_len)) {
             Some(room) => self.room = room,
             None => return Err("unpacks to more than a file of this length may".into()),
@@ -188,14 +313,8 @@ impl Scan {
     }
 
     fn damaged(&mut self, offset: u64, bytes: u64, problem: String) {
-        let after = self.builder.now();
-        self.open.push(Damage {
-            offset,
-            bytes,
-            after,
-            before: None,
-            problem,
-        });
+        self.open
+            .push(damage(self.segment, offset, bytes, self.now, problem));
     }
 
     fn note_missing_chunks(&mut self, header: &ChunkHeader, start: u64) {
@@ -212,66 +331,158 @@ impl Scan {
     fn chunk(&mut self, header: &ChunkHeader, payload: &[u8], start: u64) {
         for mut damage in self.open.drain(..) {
             damage.before = Some(header.first.max(damage.after));
+            self.sink.damaged(&damage);
             self.integrity.damage.push(damage);
         }
         self.integrity.chunks += 1;
-        if header.kind != chunk::kind::EVENTS && header.kind != chunk::kind::END {
+        let known = [
+            chunk::kind::EVENTS,
+            chunk::kind::END,
+            chunk::kind::CHECKPOINT,
+        ];
+        if !known.contains(&header.kind) {
             self.integrity.unknown_records += u64::from(header.records).max(1);
             return;
         }
-        let mut decoder = Decoder::new(payload);
-        if let Err(problem) = self.records(&mut decoder, header.records) {
+        let is_checkpoint = header.kind == chunk::kind::CHECKPOINT;
+        let mut decoder = Decoder::new(payload, is_checkpoint);
+        let read = if is_checkpoint {
+            self.checkpoint(&mut decoder, header)
+        } else {
+            self.records(&mut decoder, header.records)
+        };
+        if let Err(problem) = read {
             let bytes = HEADER_LEN as u64 + u64::from(header.stored_len);
             self.damaged(start, bytes, problem);
         }
         self.events += decoder.events;
         self.integrity.unknown_records += decoder.unknown;
         self.integrity.longer_records += decoder.longer;
-        self.builder.reached(header.last);
+        self.now = self.now.max(header.last);
+        self.sink.reached(self.now);
     }
 
     /// Takes a chunk's records, up to the first that does not decode.
     fn records(&mut self, decoder: &mut Decoder<'_>, expected: u32) -> Result<(), String> {
         while let Some(record) = decoder.next() {
             match record.map_err(|problem| format!("a record does not decode: {problem}"))? {
-                Record::Event(event) => self.builder.push(event),
-                Record::Counter { name, value } => self.builder.count(name, value),
+                Record::Event(mut event) => {
+                    event.time = event.time.max(self.now);
+                    self.now = event.time;
+                    self.sink.event(event);
+                }
+                Record::Counter { name, value } => self.sink.counter(name, value),
+                Record::Anchor(anchor) => self.sink.anchor(anchor),
+                // The decoder gives them of checkpoints only.
+                Record::Part { .. } | Record::Carried(_) => {}
                 Record::End { events, reason } => {
                     self.claimed_events = Some(events);
                     self.integrity.ending = Ending::Finished(reason);
                 }
             }
         }
-        if decoder.records == u64::from(expected) {
-            return Ok(());
-        }
-        let found = decoder.records;
-        Err(format!(
-            "a chunk of {expected} records that has {found} of them"
-        ))
+        has_all(decoder, expected)
     }
 
-    fn finish(mut self, file_bytes: u64) -> Trace {
-        self.integrity.damage.append(&mut self.open);
-        self.integrity.file_bytes = file_bytes;
-        self.integrity.trailing_bytes = file_bytes.saturating_sub(self.good);
+    /// Takes a chunk that is a checkpoint, or a part of one. It counts when all parts are there.
+    fn checkpoint(
+        &mut self,
+        decoder: &mut Decoder<'_>,
+        header: &ChunkHeader,
+    ) -> Result<(), String> {
+        let mut carried = std::mem::take(&mut self.carried);
+        let next = std::mem::take(&mut self.next_part);
+        let (before, mut end) = (carried.len(), None);
+        while let Some(record) = decoder.next() {
+            match record.map_err(|problem| format!("a record does not decode: {problem}"))? {
+                Record::Part { part, last } if part == next => end = Some((part, last)),
+                // The one before was not written to its end.
+                Record::Part { part: 0, last } => {
+                    carried.drain(..before);
+                    end = Some((0, last));
+                }
+                Record::Part { part, .. } => {
+                    return Err(format!("part {part} of a checkpoint without those before"));
+                }
+                Record::Carried(task) if task.parent.is_none_or(|place| place < carried.len()) => {
+                    carried.push(task);
+                }
+                Record::Carried(_) => {
+                    return Err("a record does not decode: a parent that comes later".into());
+                }
+                Record::Anchor(anchor) => self.sink.anchor(anchor),
+                // The decoder gives nothing else of a checkpoint.
+                _ => {}
+            }
+        }
+        has_all(decoder, header.records)?;
+        match end {
+            Some((_, true)) => {
+                self.now = self.now.max(header.last);
+                self.sink.checkpoint(&carried, self.now);
+            }
+            Some((part, false)) => (self.carried, self.next_part) = (carried, part + 1),
+            None => return Err("a checkpoint that does not end".into()),
+        }
+        Ok(())
+    }
+
+    /// Adds to what is wrong with the files before; how far they reach, and the damage that waits
+    /// for the next file.
+    fn finish(mut self, file_bytes: u64, last: bool, whole: &mut Integrity) -> (Time, Vec<Damage>) {
+        let trailing = file_bytes.saturating_sub(self.good);
+        let (good, now) = (self.good, self.now);
         if let Some(claimed) = self.claimed_events
             && claimed != self.events
             && self.integrity.damage.is_empty()
+            && self.open.is_empty()
         {
-            let after = self.builder.now();
-            let problem = format!(
-                "the end mark counts {claimed} events, the file has {}",
-                self.events
-            );
-            self.integrity.damage.push(Damage {
-                offset: self.good,
-                bytes: 0,
-                after,
-                before: None,
-                problem,
-            });
+            let found = self.events;
+            let problem = format!("the end mark counts {claimed} events, the file has {found}");
+            self.damaged(good, 0, problem);
         }
-        self.builder.finish(self.integrity)
+        if !last && self.integrity.ending == Ending::CutShort {
+            let problem = "this file was cut short, and the recording went on in another";
+            self.damaged(good, trailing, problem.into());
+        }
+        whole.ending = self.integrity.ending;
+        whole.damage.append(&mut self.integrity.damage);
+        whole.unknown_records += self.integrity.unknown_records;
+        whole.longer_records += self.integrity.longer_records;
+        whole.chunks += self.integrity.chunks;
+        whole.file_bytes += file_bytes;
+        whole.trailing_bytes = trailing;
+        whole.segments.push(self.segment);
+        (now, self.open)
     }
+}
+
+/// Whether a chunk had as many records as it claims.
+fn has_all(decoder: &Decoder<'_>, expected: u32) -> Result<(), String> {
+    let found = decoder.records;
+    if found == u64::from(expected) {
+        return Ok(());
+    }
+    Err(format!(
+        "a chunk of {expected} records that has {found} of them"
+    ))
+}
+
+impl Sink for TraceBuilder {
+    fn event(&mut self, event: Event) {
+        self.push(event);
+    }
+    fn checkpoint(&mut self, carried: &[Carried], time: Time) {
+        self.restore(carried, time);
+    }
+    fn anchor(&mut self, anchor: Anchor) {
+        TraceBuilder::anchor(self, anchor);
+    }
+    fn counter(&mut self, name: String, value: u64) {
+        self.count(name, value);
+    }
+    fn reached(&mut self, time: Time) {
+        TraceBuilder::reached(self, time);
+    }
+    fn damaged(&mut self, _: &Damage) {}
 }

@@ -8,13 +8,20 @@ use std::collections::HashMap;
 
 use super::codec::{self, BorrowDecode, Encode};
 use crate::model::{
-    Birth, DetachReason, End, Event, EventBody, GapReason, Pid, Task, Tid, Time, Via, What,
+    Anchor, Birth, Carried, DetachReason, End, Ended, Event, EventBody, GapReason, Origin, Pid,
+    Task, Tid, Time, Via, What,
 };
 
 /// Record kinds. A number is never given a second meaning.
 pub(super) mod kind {
     /// A creation site, numbered from 0 in order of appearance within its chunk.
     pub(crate) const SITE: u8 = 1;
+    /// Ends a part of a checkpoint.
+    pub(crate) const PART: u8 = 2;
+    /// A task that a checkpoint carries on.
+    pub(crate) const CARRIED: u8 = 3;
+    /// What the wall clock said.
+    pub(crate) const ANCHOR: u8 = 4;
     /// Kinds that the end mark counts as events, those of later versions included.
     pub(crate) const EVENTS: std::ops::Range<u8> = 16..64;
     pub(crate) const EXISTING: u8 = 16;
@@ -42,6 +49,13 @@ pub(super) enum Record {
         name: String,
         value: u64,
     },
+    /// A part of a checkpoint ends, and with the last one the checkpoint.
+    Part {
+        part: u32,
+        last: bool,
+    },
+    Carried(Carried),
+    Anchor(Anchor),
     /// The end mark: how many events the file holds, and why the recording ended.
     End {
         events: u64,
@@ -176,6 +190,33 @@ struct MarkBody<'a> {
 }
 
 #[derive(Encode, BorrowDecode)]
+struct PartBody {
+    part: u32,
+    last: bool,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct CarriedBody<'a> {
+    tid: u32,
+    pid: u32,
+    inner: Option<u32>,
+    /// 0 existing, 1 born in the recording, 2 inferred.
+    origin: u8,
+    parent: Option<u32>,
+    born: u64,
+    name: &'a [u8],
+    exe: Option<&'a [u8]>,
+    /// When and how, as in EXIT and with more numbers.
+    ended: Option<(u64, u16)>,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct AnchorBody {
+    wall_ns: i64,
+    utc_offset_s: i32,
+}
+
+#[derive(Encode, BorrowDecode)]
 struct CounterBody<'a> {
     name: &'a str,
     value: u64,
@@ -297,11 +338,7 @@ impl Encoder {
             }
             EventBody::Detach { task, reason } => {
                 let (tid, pid) = self.task(*task);
-                let reason = match *reason {
-                    DetachReason::NewThread => 1,
-                    DetachReason::FollowFork => 2,
-                    DetachReason::Other(number) => number,
-                };
+                let reason = detach_to_number(*reason);
                 self.put(&DetachBody { tid, pid, reason });
                 kind::DETACH
             }
@@ -315,6 +352,7 @@ impl Encoder {
                     GapReason::AttachIncomplete => 1,
                     GapReason::Untraced => 2,
                     GapReason::TraceeLost => 3,
+                    GapReason::Damaged => 4,
                     GapReason::Other(number) => number,
                 };
                 let detail = cut(detail.as_bytes());
@@ -396,6 +434,43 @@ impl Encoder {
         };
         self.frame(number, time, out);
         records
+    }
+
+    pub(super) fn part(&mut self, part: u32, last: bool, time: Time, out: &mut Vec<u8>) {
+        self.body.clear();
+        self.put(&PartBody { part, last });
+        self.frame(kind::PART, time, out);
+    }
+
+    pub(super) fn carried(&mut self, carried: &Carried, time: Time, out: &mut Vec<u8>) {
+        self.body.clear();
+        self.put(&CarriedBody {
+            tid: carried.task.tid.0,
+            pid: carried.task.pid.0,
+            inner: carried.inner.map(|inner| inner.0),
+            origin: match carried.origin {
+                Origin::Existing => 0,
+                Origin::Birth => 1,
+                Origin::Inferred => 2,
+            },
+            parent: carried.parent.map(|place| place as u32),
+            born: carried.born.0,
+            name: cut(carried.name.as_bytes()),
+            exe: carried.exe.as_ref().map(|exe| cut(exe.as_bytes())),
+            ended: carried
+                .ended
+                .map(|(time, how)| (time.0, ended_to_number(how))),
+        });
+        self.frame(kind::CARRIED, time, out);
+    }
+
+    pub(super) fn anchor(&mut self, anchor: &Anchor, out: &mut Vec<u8>) {
+        self.body.clear();
+        self.put(&AnchorBody {
+            wall_ns: anchor.wall_ns,
+            utc_offset_s: anchor.utc_offset_s,
+        });
+        self.frame(kind::ANCHOR, anchor.time, out);
     }
 
     pub(super) fn counter(&mut self, name: &str, value: u64, time: Time, out: &mut Vec<u8>) {
@@ -483,6 +558,8 @@ impl Encoder {
 #[derive(Debug)]
 pub(super) struct Decoder<'a> {
     rest: &'a [u8],
+    /// Whether it is a checkpoint's, which has kinds of its own.
+    is_checkpoint: bool,
     context: Context,
     sites: Vec<Site>,
     /// Records so far, of any kind.
@@ -496,9 +573,10 @@ pub(super) struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(payload: &'a [u8]) -> Self {
+    pub(super) fn new(payload: &'a [u8], is_checkpoint: bool) -> Self {
         Decoder {
             rest: payload,
+            is_checkpoint,
             context: Context::default(),
             sites: Vec::new(),
             records: 0,
@@ -535,6 +613,11 @@ impl<'a> Decoder<'a> {
         self.context.time = self.context.time.saturating_add(since);
         let time = Time(self.context.time);
 
+        let of_checkpoints = matches!(number, kind::PART | kind::CARRIED);
+        if self.is_checkpoint != of_checkpoints && number != kind::ANCHOR {
+            self.unknown += 1;
+            return Ok(None);
+        }
         let event = match number {
             kind::SITE => {
                 let site = self.body(body)?;
@@ -583,11 +666,7 @@ impl<'a> Decoder<'a> {
             }
             kind::DETACH => {
                 let body: DetachBody = self.body(body)?;
-                let reason = match body.reason {
-                    1 => DetachReason::NewThread,
-                    2 => DetachReason::FollowFork,
-                    other => DetachReason::Other(other),
-                };
+                let reason = number_to_detach(body.reason);
                 EventBody::Detach {
                     task: self.task(body.tid, body.pid)?,
                     reason,
@@ -599,6 +678,7 @@ impl<'a> Decoder<'a> {
                     1 => GapReason::AttachIncomplete,
                     2 => GapReason::Untraced,
                     3 => GapReason::TraceeLost,
+                    4 => GapReason::Damaged,
                     other => GapReason::Other(other),
                 };
                 let (count, since) = (body.count, Time(body.since));
@@ -652,6 +732,25 @@ impl<'a> Decoder<'a> {
                 EventBody::Mark {
                     text: body.text.into(),
                 }
+            }
+            kind::PART => {
+                let body: PartBody = self.body(body)?;
+                return Ok(Some(Record::Part {
+                    part: body.part,
+                    last: body.last,
+                }));
+            }
+            kind::CARRIED => {
+                let body: CarriedBody<'_> = self.body(body)?;
+                return Ok(Some(Record::Carried(carried(&body))));
+            }
+            kind::ANCHOR => {
+                let body: AnchorBody = self.body(body)?;
+                return Ok(Some(Record::Anchor(Anchor {
+                    time,
+                    wall_ns: body.wall_ns,
+                    utc_offset_s: body.utc_offset_s,
+                })));
             }
             kind::COUNTER => {
                 let body: CounterBody<'_> = self.body(body)?;
@@ -739,6 +838,63 @@ impl<'a> Decoder<'a> {
         let tid = plus(&mut self.context.tid, tid)?;
         let pid = plus(&mut self.context.pid, pid)?;
         Ok(Task::new(pid, tid))
+    }
+}
+
+fn carried(body: &CarriedBody<'_>) -> Carried {
+    let ended = |(time, number)| (Time(time), number_to_ended(number));
+    Carried {
+        task: Task::new(body.pid, body.tid),
+        inner: body.inner.map(Tid),
+        origin: match body.origin {
+            0 => Origin::Existing,
+            1 => Origin::Birth,
+            _ => Origin::Inferred,
+        },
+        parent: body.parent.map(|place| place as usize),
+        born: Time(body.born),
+        name: body.name.into(),
+        exe: body.exe.map(Into::into),
+        ended: body.ended.map(ended),
+    }
+}
+
+/// Beyond the numbers of [`end_to_number`].
+const BECAME_LEADER: u16 = 1025;
+const MISSING: u16 = 1026;
+const DETACHED: u16 = 1280;
+
+fn ended_to_number(how: Ended) -> u16 {
+    match how {
+        Ended::Exit(end) => end_to_number(end),
+        Ended::BecameLeader => BECAME_LEADER,
+        Ended::Alive | Ended::Missing => MISSING,
+        Ended::Detached(reason) => DETACHED + u16::from(detach_to_number(reason)),
+    }
+}
+
+fn number_to_ended(number: u16) -> Ended {
+    match number {
+        BECAME_LEADER => Ended::BecameLeader,
+        MISSING => Ended::Missing,
+        DETACHED.. => Ended::Detached(number_to_detach((number - DETACHED) as u8)),
+        _ => Ended::Exit(number_to_end(number)),
+    }
+}
+
+fn detach_to_number(reason: DetachReason) -> u8 {
+    match reason {
+        DetachReason::NewThread => 1,
+        DetachReason::FollowFork => 2,
+        DetachReason::Other(number) => number,
+    }
+}
+
+fn number_to_detach(number: u8) -> DetachReason {
+    match number {
+        1 => DetachReason::NewThread,
+        2 => DetachReason::FollowFork,
+        other => DetachReason::Other(other),
     }
 }
 

@@ -6,7 +6,7 @@ use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
 use super::header::Header;
 use super::record::Encoder;
-use crate::model::{Event, EventBody, Time};
+use crate::model::{Anchor, Carried, Event, EventBody, Time};
 
 /// A batch that has grown to this many bytes is written without waiting for a flush.
 pub const MAX_BATCH_BYTES: usize = 256 << 10;
@@ -96,6 +96,42 @@ impl<W: Write> Writer<W> {
         self.write_chunk(chunk::kind::EVENTS, now)
     }
 
+    /// Writes a checkpoint, behind the batch: what lives, and what the wall clock says now.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the batch before it. Whatever the checkpoint could have
+    /// explained stays unexplained; nothing else is lost by that.
+    pub fn checkpoint(&mut self, carried: &[Carried], anchor: Anchor) -> Result<(), Error> {
+        let now = anchor.time;
+        if self.batch.records > 0 {
+            self.flush(now)?;
+        }
+        let mut carried = carried.iter().peekable();
+        for part in 0u32.. {
+            let Batch {
+                encoder,
+                payload,
+                records,
+                ..
+            } = &mut self.batch;
+            encoder.anchor(&anchor, payload);
+            *records += 2;
+            while payload.len() < MAX_BATCH_BYTES
+                && let Some(task) = carried.next()
+            {
+                encoder.carried(task, now, payload);
+                *records += 1;
+            }
+            let last = carried.peek().is_none();
+            encoder.part(part, last, now, payload);
+            self.write_chunk(chunk::kind::CHECKPOINT, now)?;
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what is left, the recorder's counters and the end mark; gives `out` back.
     ///
     /// # Errors
@@ -163,7 +199,10 @@ impl<W: Write> Writer<W> {
         let mut batch = std::mem::take(&mut self.batch);
         let mut counted = batch.events;
         let first = batch.first.unwrap_or(now);
-        if let Some(loss) = self.lost.take() {
+        // A checkpoint is no place for events; a loss waits for the next chunk of those.
+        if kind != chunk::kind::CHECKPOINT
+            && let Some(loss) = self.lost.take()
+        {
             batch = batch.led_by(&loss, now);
             counted = batch.events;
             self.lost = Some(loss);
@@ -191,14 +230,24 @@ impl<W: Write> Writer<W> {
                 self.offset += bytes.len() as u64;
                 self.number += 1;
                 self.events += counted;
-                self.lost = None;
+                if kind != chunk::kind::CHECKPOINT {
+                    self.lost = None;
+                }
                 batch.reset();
                 self.batch = batch;
                 Ok(())
             }
             Err(source) => {
                 let (offset, reason) = (self.offset, format!("writing failed: {source}"));
-                let dropped = batch.events - u64::from(self.lost.is_some());
+                let led = kind != chunk::kind::CHECKPOINT && self.lost.is_some();
+                let dropped = batch.events - u64::from(led);
+                if kind == chunk::kind::CHECKPOINT {
+                    return Err(Error::Io {
+                        doing: "writing a checkpoint",
+                        offset,
+                        source,
+                    });
+                }
                 self.lose(dropped, first, &reason);
                 Err(Error::Io {
                     doing: "writing a chunk",
@@ -238,7 +287,7 @@ impl Batch {
             reason: loss.reason.as_str().into(),
         };
         out.push(&Event { time, body });
-        let mut decoder = super::record::Decoder::new(&self.payload);
+        let mut decoder = super::record::Decoder::new(&self.payload, false);
         while let Some(Ok(super::record::Record::Event(event))) = decoder.next() {
             out.push(&event);
         }

@@ -240,6 +240,8 @@ pub enum GapReason {
     Untraced,
     /// A task could no longer be traced while the recording went on.
     TraceeLost,
+    /// A part of the file that this one was made from could not be read.
+    Damaged,
     /// A reason that this version does not know, by its number in the file.
     Other(u8),
 }
@@ -252,6 +254,7 @@ impl GapReason {
             GapReason::AttachIncomplete => "attach incomplete",
             GapReason::Untraced => "untraced threads",
             GapReason::TraceeLost => "tracee lost",
+            GapReason::Damaged => "damaged file",
             GapReason::Other(_) => "unknown reason",
         }
     }

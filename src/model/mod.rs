@@ -25,15 +25,7 @@
 //! for (time, body) in [(10, birth()), (20, exit), (30, birth())] {
 //!     builder.push(Event { time: Time(time), body });
 //! }
-//! let trace = builder.finish(Integrity {
-//!     ending: Ending::CutShort,
-//!     damage: vec![],
-//!     unknown_records: 0,
-//!     longer_records: 0,
-//!     trailing_bytes: 0,
-//!     chunks: 0,
-//!     file_bytes: 0,
-//! });
+//! let trace = builder.finish(Integrity::new(Ending::CutShort));
 //!
 //! // TID 101 was two threads.
 //! let threads: Vec<_> = trace.tasks().iter().filter(|record| record.task == thread).collect();
@@ -45,6 +37,7 @@
 mod errno;
 mod event;
 mod ids;
+mod live;
 mod signal;
 mod task;
 mod trace;
@@ -52,6 +45,7 @@ mod trace;
 pub use errno::errno_name;
 pub use event::{Birth, DetachReason, End, Event, EventBody, GapReason, Via, What};
 pub use ids::{Name, Pid, Task, TaskId, Tid, Time};
+pub use live::{Carried, Live};
 pub use signal::signal_name;
 pub use task::{Ended, Origin, TaskRecord};
-pub use trace::{Damage, Ending, Integrity, Trace, TraceBuilder};
+pub use trace::{Anchor, Damage, Ending, Integrity, Trace, TraceBuilder};

@@ -1,10 +1,11 @@
 //! A whole trace: its events in order, and the tasks they tell of.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::event::{Birth, Event, EventBody, What};
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
+use super::live::Carried;
 use super::task::{Ended, Origin, TaskRecord};
 use crate::format::Header;
 
@@ -19,8 +20,21 @@ pub struct Trace {
     children: Vec<Vec<TaskId>>,
     peak_alive: usize,
     counters: Vec<(String, u64)>,
+    anchors: Vec<Anchor>,
     integrity: Integrity,
+    begin: Time,
     end: Time,
+}
+
+/// What the wall clock said at a moment of the trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The moment.
+    pub time: Time,
+    /// The wall clock then, ns since 1970-01-01 UTC.
+    pub wall_ns: i64,
+    /// The host's local time minus UTC then, seconds.
+    pub utc_offset_s: i32,
 }
 
 const NO_TASK: u32 = u32::MAX;
@@ -49,13 +63,34 @@ pub struct Integrity {
     pub trailing_bytes: u64,
     /// Chunks that were read.
     pub chunks: u64,
-    /// The file's length, bytes.
+    /// The length of the file, or of all of them, bytes.
     pub file_bytes: u64,
+    /// The numbers of the files that were read, in order. A recording that is one file is number 0.
+    pub segments: Vec<u32>,
+}
+
+impl Integrity {
+    /// Nothing wrong, nothing read.
+    #[must_use]
+    pub fn new(ending: Ending) -> Self {
+        Integrity {
+            ending,
+            damage: Vec::new(),
+            unknown_records: 0,
+            longer_records: 0,
+            trailing_bytes: 0,
+            chunks: 0,
+            file_bytes: 0,
+            segments: Vec::new(),
+        }
+    }
 }
 
 /// A part of a file that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
+    /// The number of the file that it is in, or that is missing.
+    pub segment: u32,
     /// Where it begins, bytes from the start of the file.
     pub offset: u64,
     /// How long it is.
@@ -135,6 +170,19 @@ impl Trace {
         matches!(self.integrity.ending, Ending::Finished(_)) && self.integrity.damage.is_empty()
     }
 
+    /// What the wall clock said, in order of time; the first is of the recording's start.
+    #[must_use]
+    pub fn anchors(&self) -> &[Anchor] {
+        &self.anchors
+    }
+
+    /// The first moment that the trace knows of by its events: 0, or where the first of the
+    /// files that are left begins. Of what was before, only what still lived then is known.
+    #[must_use]
+    pub fn begin(&self) -> Time {
+        self.begin
+    }
+
     /// The last moment that the trace knows of.
     #[must_use]
     pub fn end(&self) -> Time {
@@ -158,6 +206,8 @@ pub struct TraceBuilder {
     /// The tasks of each thread group since its last exec, ended ones too.
     members: HashMap<Pid, Vec<TaskId>>,
     peak_alive: usize,
+    anchors: Vec<Anchor>,
+    begin: Time,
     counters: Vec<(String, u64)>,
     /// Where in `counters` a name is.
     counter_places: HashMap<String, usize>,
@@ -168,8 +218,15 @@ impl TraceBuilder {
     /// An empty trace.
     #[must_use]
     pub fn new(header: Header) -> Self {
+        let anchor = Anchor {
+            time: Time(0),
+            wall_ns: header.start_wall_ns,
+            utc_offset_s: header.utc_offset_s,
+        };
         TraceBuilder {
             header,
+            anchors: vec![anchor],
+            begin: Time(0),
             events: Vec::new(),
             subjects: Vec::new(),
             tasks: Vec::new(),
@@ -203,6 +260,111 @@ impl TraceBuilder {
         }
     }
 
+    /// Takes up a checkpoint: what lived at a time. Where nothing was lost before it, it says
+    /// nothing new. Else what it does not have has ended unseen, and what is new was born unseen.
+    pub fn restore(&mut self, checkpoint: &[Carried], time: Time) {
+        if self.tasks.is_empty() && self.events.is_empty() {
+            self.begin = time;
+        }
+        let time = time.max(self.end);
+        self.end = time;
+        let mut ids: Vec<TaskId> = Vec::with_capacity(checkpoint.len());
+        let mut carried_on: HashSet<TaskId> = HashSet::new();
+        for carried in checkpoint {
+            let known = self.live.get(&carried.task.tid).copied().filter(|id| {
+                let record = &self.tasks[id.0 as usize];
+                record.task == carried.task && record.born == carried.born
+            });
+            let id = match (known, carried.ended) {
+                (Some(id), _) => id,
+                // A creator that has ended may be known, too; among thousands it is not worth a
+                // search, unless its child is new here.
+                (None, Some(_)) => {
+                    ids.push(TaskId(NO_TASK));
+                    continue;
+                }
+                (None, None) => {
+                    let parent = carried
+                        .parent
+                        .and_then(|place| self.carried_parent(checkpoint, place, &mut ids));
+                    self.carry(carried, parent)
+                }
+            };
+            self.catch_up(id, carried, time);
+            carried_on.insert(id);
+            ids.push(id);
+        }
+        let gone: Vec<TaskId> = self.live.values().copied().collect();
+        for id in gone {
+            if !carried_on.contains(&id) {
+                self.close(id, time, Ended::Missing);
+            }
+        }
+    }
+
+    /// The id of a task that an earlier place of a checkpoint carries.
+    fn carried_parent(
+        &mut self,
+        checkpoint: &[Carried],
+        place: usize,
+        ids: &mut [TaskId],
+    ) -> Option<TaskId> {
+        let (carried, id) = (checkpoint.get(place)?, *ids.get(place)?);
+        if id.0 != NO_TASK {
+            return Some(id);
+        }
+        let same = |record: &TaskRecord| record.task == carried.task && record.born == carried.born;
+        let known = self.tasks.iter().rev().find(|record| same(record));
+        let id = match known.map(|record| record.id) {
+            Some(id) => id,
+            None => self.carry(carried, None),
+        };
+        ids[place] = id;
+        Some(id)
+    }
+
+    fn carry(&mut self, carried: &Carried, parent: Option<TaskId>) -> TaskId {
+        let (task, name) = (carried.task, carried.name.clone());
+        let id = match carried.ended {
+            None => self.add(task, parent, carried.origin, carried.born, name),
+            // Its TID may be another's by now.
+            Some(_) => self.new_record(task, parent, carried.origin, carried.born, name),
+        };
+        let record = &mut self.tasks[id.0 as usize];
+        if let Some((time, how)) = carried.ended {
+            (record.ended, record.how) = (Some(time), how);
+        }
+        record.inner = carried.inner;
+        if let Some(exe) = &carried.exe {
+            record.execs.push((carried.born, exe.clone()));
+        }
+        id
+    }
+
+    /// What a checkpoint says of a known task, and events did not.
+    fn catch_up(&mut self, id: TaskId, carried: &Carried, time: Time) {
+        if self.tasks[id.0 as usize].name() != &carried.name {
+            self.rename(id, time, carried.name.clone());
+        }
+        let execs = &mut self.tasks[id.0 as usize].execs;
+        if let Some(exe) = &carried.exe
+            && execs.last().map(|(_, last)| last) != Some(exe)
+        {
+            execs.push((time, exe.clone()));
+        }
+    }
+
+    /// Notes what the wall clock said.
+    pub fn anchor(&mut self, anchor: Anchor) {
+        if self
+            .anchors
+            .last()
+            .is_some_and(|last| last.time <= anchor.time)
+        {
+            self.anchors.push(anchor);
+        }
+    }
+
     /// Notes that the recording was still going on at a time.
     pub fn reached(&mut self, time: Time) {
         self.end = self.end.max(time);
@@ -216,7 +378,11 @@ impl TraceBuilder {
 
     /// The finished trace.
     #[must_use]
-    pub fn finish(self, integrity: Integrity) -> Trace {
+    pub fn finish(mut self, integrity: Integrity) -> Trace {
+        // Its checkpoint is damaged.
+        if self.header.segment > 0 && self.begin == Time(0) {
+            self.begin = self.events.first().map_or(self.end, |event| event.time);
+        }
         Trace {
             header: self.header,
             events: self.events,
@@ -225,7 +391,9 @@ impl TraceBuilder {
             children: self.children,
             peak_alive: self.peak_alive,
             counters: self.counters,
+            anchors: self.anchors,
             integrity,
+            begin: self.begin,
             end: self.end,
         }
     }
@@ -336,6 +504,21 @@ impl TraceBuilder {
         if let Some(&former) = self.live.get(&task.tid) {
             self.close(former, time, Ended::Missing);
         }
+        let id = self.new_record(task, parent, origin, time, name);
+        self.live.insert(task.tid, id);
+        self.members.entry(task.pid).or_default().push(id);
+        self.peak_alive = self.peak_alive.max(self.live.len());
+        id
+    }
+
+    fn new_record(
+        &mut self,
+        task: Task,
+        parent: Option<TaskId>,
+        origin: Origin,
+        time: Time,
+        name: Name,
+    ) -> TaskId {
         let id = TaskId(u32::try_from(self.tasks.len()).unwrap_or(NO_TASK - 1));
         self.tasks.push(TaskRecord {
             id,
@@ -358,9 +541,6 @@ impl TraceBuilder {
         if let Some(parent) = parent {
             self.children[parent.0 as usize].push(id);
         }
-        self.live.insert(task.tid, id);
-        self.members.entry(task.pid).or_default().push(id);
-        self.peak_alive = self.peak_alive.max(self.live.len());
         id
     }
 

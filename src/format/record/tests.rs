@@ -138,7 +138,7 @@ proptest! {
         for event in &events {
             encoder.event(event, &mut out);
         }
-        let mut decoder = Decoder::new(&out);
+        let mut decoder = Decoder::new(&out, false);
         let mut back = Vec::new();
         while let Some(record) = decoder.next() {
             match record {
@@ -152,7 +152,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut decoder = Decoder::new(&bytes);
+        let mut decoder = Decoder::new(&bytes, false);
         while decoder.next().is_some() {}
     }
 }
@@ -181,7 +181,7 @@ fn unknown_kinds_and_longer_bodies_are_passed_over_and_counted() {
     encoder.body.extend([9, 9]);
     encoder.frame(kind::EXIT, Time(9), &mut out);
 
-    let mut decoder = Decoder::new(&out);
+    let mut decoder = Decoder::new(&out, false);
     assert_eq!(decoder.next(), Some(Ok(Record::Event(exit(7)))));
     let last = EventBody::Exit {
         task: Task::new(5, 9),

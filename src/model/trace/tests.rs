@@ -57,15 +57,7 @@ fn rename(pid: u32, tid: u32, name: &str) -> EventBody {
 const EXITED: Ended = Ended::Exit(End::Code(0));
 
 fn whole() -> Integrity {
-    Integrity {
-        ending: Ending::Finished("done".into()),
-        damage: Vec::new(),
-        unknown_records: 0,
-        longer_records: 0,
-        trailing_bytes: 0,
-        chunks: 0,
-        file_bytes: 0,
-    }
+    Integrity::new(Ending::Finished("done".into()))
 }
 
 /// The trace of events at 10, 20, 30 ns and so on.

@@ -1,0 +1,391 @@
+//! A sound file from what is readable of others: a stretch of a recording, or a mended one.
+
+use std::io::{Read, Seek, Write};
+
+use super::error::Error;
+use super::header::Header;
+use super::reader::{Segment, Sink, scan};
+use super::writer::Writer;
+use crate::model::{
+    Anchor, Carried, Damage, Ending, Event, EventBody, GapReason, Integrity, Live, Time,
+};
+
+/// What to take.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    /// Events before this are left out; what they leave alive is carried on by a checkpoint.
+    pub from: Time,
+    /// Events after this are left out.
+    pub to: Time,
+}
+
+impl Stretch {
+    /// All of it.
+    pub const WHOLE: Stretch = Stretch {
+        from: Time(0),
+        to: Time(u64::MAX),
+    };
+}
+
+/// What became of an extract.
+#[derive(Clone, Debug)]
+pub struct Extracted {
+    /// Events written, and gaps for damage among them.
+    pub events: u64,
+    /// What was wrong with the files that it was taken from.
+    pub integrity: Integrity,
+}
+
+/// Writes a stretch of a recording to `out`, as a file of its own with this header, and gives
+/// `out` back. Memory is bounded by what lives at a time, not by the length of the files.
+///
+/// Damage becomes gaps ([`GapReason::Damaged`]), so that what could not be read is told by
+/// the new file, too; and so does the want of an end, unless the stretch ends before it.
+///
+/// # Errors
+/// If the files cannot be read or are not of one recording, or `out` cannot be written.
+pub fn extract<R: Read + Seek, W: Write>(
+    segments: Vec<Segment<R>>,
+    stretch: Stretch,
+    header: &Header,
+    out: W,
+) -> Result<(W, Extracted), Error> {
+    let begins_later = segments
+        .iter()
+        .map(|segment| segment.header().segment)
+        .min()
+        .is_some_and(|first| first > 0);
+    let mut copy = Copy {
+        writer: Writer::start(out, header)?,
+        stretch,
+        live: Live::default(),
+        anchor: Anchor {
+            time: Time(0),
+            wall_ns: header.start_wall_ns,
+            utc_offset_s: header.utc_offset_s,
+        },
+        begun: false,
+        mended: false,
+        begins_later,
+        events: 0,
+        counters: Vec::new(),
+        now: Time(0),
+        failed: None,
+    };
+    let integrity = scan(segments, &mut copy)?;
+    copy.begin();
+    let whole = stretch.to >= copy.now;
+    let reason = match &integrity.ending {
+        Ending::Finished(reason) if whole => reason.clone(),
+        Ending::CutShort if whole => {
+            copy.gap(copy.now, "the recording was cut short here");
+            "the recording was cut short".into()
+        }
+        _ => "the stretch that was asked for ended".into(),
+    };
+    if let Some(error) = copy.failed {
+        return Err(error);
+    }
+    let end = copy.now.min(stretch.to).max(stretch.from);
+    let counters: Vec<(&str, u64)> = copy
+        .counters
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
+    let out = copy.writer.finish(end, &reason, &counters)?;
+    let events = copy.events;
+    Ok((out, Extracted { events, integrity }))
+}
+
+struct Copy<W> {
+    writer: Writer<W>,
+    stretch: Stretch,
+    /// What lives, until the stretch begins.
+    live: Live,
+    anchor: Anchor,
+    begun: bool,
+    /// Something was lost since the last checkpoint, so the next one has news.
+    mended: bool,
+    begins_later: bool,
+    events: u64,
+    counters: Vec<(String, u64)>,
+    now: Time,
+    failed: Option<Error>,
+}
+
+impl<W: Write> Copy<W> {
+    /// Writes the checkpoint that stands for all that was before.
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let live = std::mem::take(&mut self.live);
+        if self.begins_later || self.stretch.from > Time(0) {
+            // The wall clock, as it stood when the stretch began.
+            let time = self.stretch.from.max(live.now().min(self.stretch.to));
+            let since = time.0.saturating_sub(self.anchor.time.0);
+            let anchor = Anchor {
+                time,
+                wall_ns: self.anchor.wall_ns.saturating_add_unsigned(since),
+                ..self.anchor
+            };
+            self.checkpoint_now(&live.checkpoint(), anchor);
+        }
+    }
+
+    fn checkpoint_now(&mut self, carried: &[Carried], anchor: Anchor) {
+        let written = self.writer.checkpoint(carried, anchor);
+        self.note(written);
+    }
+
+    fn push(&mut self, event: &Event) {
+        self.begin();
+        let written = self.writer.push(event);
+        self.note(written);
+        self.events += 1;
+    }
+
+    fn gap(&mut self, since: Time, problem: &str) {
+        self.push(&Event {
+            time: self.now,
+            body: EventBody::Gap {
+                reason: GapReason::Damaged,
+                count: 0,
+                since,
+                detail: problem.into(),
+            },
+        });
+    }
+
+    fn note(&mut self, written: Result<(), Error>) {
+        if let Err(error) = written {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl<W: Write> Sink for Copy<W> {
+    fn event(&mut self, event: Event) {
+        self.now = self.now.max(event.time);
+        if event.time < self.stretch.from {
+            self.live.follow(&event);
+        } else if event.time <= self.stretch.to {
+            self.push(&event);
+        }
+    }
+
+    fn checkpoint(&mut self, carried: &[Carried], time: Time) {
+        self.now = self.now.max(time);
+        if !self.begun {
+            self.live = Live::restored(carried, time);
+        } else if std::mem::take(&mut self.mended) && time <= self.stretch.to {
+            let anchor = Anchor {
+                time,
+                ..self.anchor
+            };
+            self.checkpoint_now(carried, anchor);
+        }
+    }
+
+    fn anchor(&mut self, anchor: Anchor) {
+        self.anchor = anchor;
+    }
+
+    fn counter(&mut self, name: String, value: u64) {
+        match self.counters.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.counters.push((name, value)),
+        }
+    }
+
+    fn reached(&mut self, time: Time) {
+        self.now = self.now.max(time);
+    }
+
+    fn damaged(&mut self, damage: &Damage) {
+        self.mended = true;
+        let until = damage.before.unwrap_or(self.now);
+        if until >= self.stretch.from && damage.after <= self.stretch.to {
+            self.now = self.now.max(until.min(self.stretch.to));
+            self.gap(damage.after, &damage.problem);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::format::{read_segments, read_trace};
+    use crate::model::Trace;
+    use crate::synth;
+
+    const CHUNK: usize = 50;
+
+    /// A recording of so many files.
+    fn recording(events: &[Event], files: usize) -> Vec<Vec<u8>> {
+        let mut live = Live::default();
+        let each = events.len().div_ceil(files);
+        let parts = events.chunks(each).enumerate();
+        parts
+            .map(|(number, part)| {
+                let header = Header {
+                    segment: number as u32,
+                    ..synth::header()
+                };
+                let mut writer = Writer::start(Vec::new(), &header).unwrap();
+                if number > 0 {
+                    let anchor = Anchor {
+                        time: part[0].time,
+                        wall_ns: header.start_wall_ns + part[0].time.0 as i64,
+                        utc_offset_s: 3600,
+                    };
+                    writer.checkpoint(&live.checkpoint(), anchor).unwrap();
+                }
+                for chunk in part.chunks(CHUNK) {
+                    for event in chunk {
+                        writer.push(event).unwrap();
+                        live.follow(event);
+                    }
+                    writer.flush(chunk[chunk.len() - 1].time).unwrap();
+                }
+                let now = part[part.len() - 1].time;
+                writer
+                    .finish(now, "done", &[("stops", number as u64)])
+                    .unwrap()
+            })
+            .collect()
+    }
+
+    fn opened(files: &[Vec<u8>]) -> Vec<Segment<Cursor<&[u8]>>> {
+        // In any order.
+        let backwards = files.iter().rev();
+        backwards
+            .map(|file| Segment::open(Cursor::new(&file[..])).unwrap())
+            .collect()
+    }
+
+    fn synthetic(events: usize) -> Vec<Event> {
+        let mut all = synth::events(synth::Plan {
+            events,
+            width: 30,
+            seed: 5,
+        });
+        all.truncate(events);
+        all
+    }
+
+    fn tasks(trace: &Trace) -> Vec<String> {
+        let tasks = trace.tasks().iter().map(|task| {
+            let parent = task.parent.map(|parent| trace.task(parent).task);
+            let (task, born, ended, name) = (task.task, task.born, task.ended, task.name());
+            format!("{task:?} {born:?} {ended:?} {name:?} {parent:?}")
+        });
+        let mut tasks: Vec<String> = tasks.collect();
+        tasks.sort();
+        tasks
+    }
+
+    #[test]
+    fn several_files_are_one_trace() {
+        let events = synthetic(2_000);
+        let whole = read_trace(Cursor::new(&recording(&events, 1)[0])).unwrap();
+        let files = recording(&events, 7);
+        let trace = read_segments(opened(&files)).unwrap();
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
+        assert_eq!(trace.integrity().segments, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(trace.events(), whole.events());
+        assert_eq!(tasks(&trace), tasks(&whole));
+        assert_eq!(trace.counters(), [("stops".to_string(), 6)]);
+        assert_eq!(trace.anchors().len(), 7);
+    }
+
+    #[test]
+    fn a_file_that_was_given_up_leaves_what_lived() {
+        let events = synthetic(2_000);
+        let whole = read_trace(Cursor::new(&recording(&events, 1)[0])).unwrap();
+        let files = recording(&events, 4);
+        let trace = read_segments(opened(&files[2..])).unwrap();
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
+        let begin = events[1_000].time;
+        assert_eq!(trace.begin(), begin);
+        assert_eq!(trace.events(), &whole.events()[1_000..]);
+        // Those that ended before are gone, and nothing else is.
+        let later = |trace: &Trace| {
+            let ended = |line: &String| {
+                let ended = line
+                    .split("Some(Time(")
+                    .nth(1)
+                    .and_then(|rest| rest.split(')').next()?.parse::<u64>().ok());
+                ended.is_none_or(|ended| ended >= begin.0)
+            };
+            tasks(trace).into_iter().filter(ended).collect::<Vec<_>>()
+        };
+        assert_eq!(tasks(&trace), later(&whole));
+    }
+
+    #[test]
+    fn a_missing_file_in_the_middle_is_damage_and_the_next_checkpoint_mends_what_it_can() {
+        let events = synthetic(2_000);
+        let files = recording(&events, 4);
+        let some = [files[0].clone(), files[1].clone(), files[3].clone()];
+        let trace = read_segments(opened(&some)).unwrap();
+        assert_eq!(trace.integrity().damage.len(), 1, "{:?}", trace.integrity());
+        let damage = &trace.integrity().damage[0];
+        assert_eq!((damage.segment, damage.after), (2, events[999].time));
+        assert_eq!(damage.before, Some(events[1_500].time));
+        let whole = read_segments(opened(&files)).unwrap();
+        let alive = |trace: &Trace| -> Vec<_> {
+            let alive = trace.tasks().iter().filter(|task| task.ended.is_none());
+            alive.map(|task| (task.task, task.born)).collect()
+        };
+        assert_eq!(alive(&trace), alive(&whole));
+        assert!(read_segments(opened(&[files[0].clone(), files[0].clone()])).is_err());
+    }
+
+    #[test]
+    fn a_stretch_is_a_trace_of_its_own() {
+        let events = synthetic(2_000);
+        let files = recording(&events, 3);
+        let (from, to) = (events[700].time, events[1_200].time);
+        let header = synth::header();
+        let stretch = Stretch { from, to };
+        let (out, extracted) = extract(opened(&files), stretch, &header, Vec::new()).unwrap();
+        let trace = read_trace(Cursor::new(&out)).unwrap();
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
+        assert_eq!(trace.events(), &events[700..=1_200]);
+        assert_eq!(extracted.events, 501);
+        let mut live = Live::default();
+        events[..=1_200].iter().for_each(|event| live.follow(event));
+        let alive = trace.tasks().iter().filter(|task| task.ended.is_none());
+        assert_eq!(alive.count(), live.len());
+        assert_eq!(trace.anchors().last().map(|anchor| anchor.time), Some(from));
+    }
+
+    #[test]
+    fn a_damaged_file_becomes_a_sound_one_that_says_what_is_missing() {
+        let events = synthetic(1_000);
+        let mut file = recording(&events, 1).remove(0);
+        let middle = file.len() / 2;
+        file[middle] ^= 1;
+        file.truncate(file.len() - 3);
+        let damaged = read_trace(Cursor::new(&file)).unwrap();
+        assert_eq!(damaged.integrity().damage.len(), 1);
+        let segments = vec![Segment::open(Cursor::new(&file)).unwrap()];
+        let (out, extracted) =
+            extract(segments, Stretch::WHOLE, damaged.header(), Vec::new()).unwrap();
+        let mended = read_trace(Cursor::new(&out)).unwrap();
+        assert!(mended.is_complete(), "{:?}", mended.integrity());
+        assert_eq!(extracted.integrity.damage, damaged.integrity().damage);
+        let is_gap = |event: &&Event| matches!(event.body, EventBody::Gap { .. });
+        assert_eq!(mended.events().iter().filter(is_gap).count(), 2);
+        let kept: Vec<Event> = mended
+            .events()
+            .iter()
+            .filter(|event| !is_gap(event))
+            .cloned()
+            .collect();
+        assert_eq!(kept, damaged.events());
+    }
+}

@@ -1,0 +1,458 @@
+//! What is alive at one moment: a trace's past, in as few words as what follows it needs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::event::{Birth, Event, EventBody};
+use super::ids::{Name, Pid, Task, Tid, Time};
+use super::task::{Ended, Origin};
+
+/// A task as a checkpoint carries it on, from a past that need not be at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Its pid and TID.
+    pub task: Task,
+    /// Its TID as it knows itself; see [`Birth::inner`].
+    pub inner: Option<Tid>,
+    /// How the trace came to know of it.
+    pub origin: Origin,
+    /// Who made it: the place of an earlier task in the same checkpoint.
+    pub parent: Option<usize>,
+    /// When it was made, or first seen.
+    pub born: Time,
+    /// Its last name.
+    pub name: Name,
+    /// The last executable that it became by exec.
+    pub exe: Option<Name>,
+    /// When and how it ended, for one that is carried on only because a child of it lives.
+    pub ended: Option<(Time, Ended)>,
+}
+
+/// Follows events, and knows at any moment who lives, and who made them.
+///
+/// It reads contradictory events as [`TraceBuilder`](super::TraceBuilder) does. Its memory grows
+/// with the number of tasks that live, not with that of events: of those that ended it keeps the
+/// creators of those that live, and not the creators' creators.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    now: Time,
+    next: u64,
+    /// By serial number, so in order of birth.
+    tasks: BTreeMap<u64, Entry>,
+    alive: HashMap<Tid, u64>,
+    groups: HashMap<Pid, HashSet<Tid>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    task: Task,
+    inner: Option<Tid>,
+    origin: Origin,
+    parent: Option<u64>,
+    born: Time,
+    name: Name,
+    exe: Option<Name>,
+    ended: Option<(Time, Ended)>,
+    /// How many of its children live.
+    children: u32,
+}
+
+impl Live {
+    /// How many tasks live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.alive.len()
+    }
+
+    /// Whether none lives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.alive.is_empty()
+    }
+
+    /// The latest time of an event so far.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The name of a live task.
+    #[must_use]
+    pub fn name(&self, tid: Tid) -> Option<&Name> {
+        let serial = self.alive.get(&tid)?;
+        Some(&self.tasks.get(serial)?.name)
+    }
+
+    /// The state that a checkpoint carries.
+    #[must_use]
+    pub fn restored(checkpoint: &[Carried], now: Time) -> Self {
+        let mut live = Live {
+            now,
+            ..Live::default()
+        };
+        for carried in checkpoint {
+            // Places become serial numbers.
+            let (serial, parent) = (live.next, carried.parent.map(|place| place as u64));
+            live.next += 1;
+            if carried.ended.is_none() {
+                live.enter(carried.task, serial);
+                if let Some(parent) = parent.and_then(|parent| live.tasks.get_mut(&parent)) {
+                    parent.children += 1;
+                }
+            }
+            let entry = Entry {
+                task: carried.task,
+                inner: carried.inner,
+                origin: carried.origin,
+                parent,
+                born: carried.born,
+                name: carried.name.clone(),
+                exe: carried.exe.clone(),
+                ended: carried.ended,
+                children: 0,
+            };
+            live.tasks.insert(serial, entry);
+        }
+        live
+    }
+
+    /// Who lives, and their creators, in order of birth.
+    #[must_use]
+    pub fn checkpoint(&self) -> Vec<Carried> {
+        let places: HashMap<u64, usize> = self
+            .tasks
+            .keys()
+            .enumerate()
+            .map(|(place, serial)| (*serial, place))
+            .collect();
+        let carried = self.tasks.values().map(|entry| Carried {
+            task: entry.task,
+            inner: entry.inner,
+            origin: entry.origin,
+            parent: entry.parent.and_then(|parent| places.get(&parent)).copied(),
+            born: entry.born,
+            name: entry.name.clone(),
+            exe: entry.exe.clone(),
+            ended: entry.ended,
+        });
+        carried.collect()
+    }
+
+    /// Follows the next event.
+    pub fn follow(&mut self, event: &Event) {
+        self.now = self.now.max(event.time);
+        match &event.body {
+            EventBody::Existing {
+                task,
+                parent_pid,
+                name,
+                inner,
+                ..
+            } => {
+                let parent = parent_pid.and_then(|pid| self.serial(Task::leader(pid)));
+                let serial = self.insert(*task, parent, Origin::Existing, self.now, name.clone());
+                self.set_inner(serial, *inner);
+            }
+            EventBody::Birth(birth) => self.birth(birth),
+            EventBody::Exec {
+                task,
+                former_tid,
+                exe,
+                name,
+            } => self.exec(*task, *former_tid, exe, name),
+            EventBody::Exit { task, end } => self.end(*task, Ended::Exit(*end)),
+            EventBody::Detach { task, reason } => self.end(*task, Ended::Detached(*reason)),
+            EventBody::Rename { task, name } => {
+                let serial = self.serial_or_inferred(*task);
+                if let Some(entry) = self.tasks.get_mut(&serial) {
+                    entry.name = name.clone();
+                }
+            }
+            EventBody::CreateFailed { task, .. }
+            | EventBody::SyscallEnter { task, .. }
+            | EventBody::SyscallExit { task, .. } => {
+                self.serial_or_inferred(*task);
+            }
+            EventBody::Gap { .. } | EventBody::Lost { .. } | EventBody::Mark { .. } => {}
+        }
+    }
+
+    fn birth(&mut self, birth: &Birth) {
+        let parent = birth.parent.map(|task| self.serial_or_inferred(task));
+        let name = parent.and_then(|serial| self.tasks.get(&serial));
+        let name = name.map(|entry| entry.name.clone()).unwrap_or_default();
+        let serial = self.insert(birth.child, parent, Origin::Birth, self.now, name);
+        self.set_inner(serial, birth.inner);
+    }
+
+    fn exec(&mut self, task: Task, former: Tid, exe: &Name, name: &Name) {
+        let caller = Task {
+            tid: former,
+            ..task
+        };
+        let caller = self.serial(caller).filter(|_| former != task.tid);
+        // The leader may have ended; the caller's end must not take away who made the new one.
+        let leader = self.serial(task).unwrap_or_else(|| {
+            self.insert(task, caller, Origin::Inferred, self.now, Name::default())
+        });
+        if let Some(serial) = caller {
+            self.close(serial, self.now, Ended::BecameLeader);
+        }
+        let others = self.groups.get(&task.pid).cloned().unwrap_or_default();
+        for tid in others {
+            let other = Task { tid, ..task };
+            if tid != task.tid
+                && let Some(serial) = self.serial(other)
+            {
+                self.close(serial, self.now, Ended::Missing);
+            }
+        }
+        if let Some(entry) = self.tasks.get_mut(&leader) {
+            if !name.is_empty() {
+                entry.name = name.clone();
+            }
+            entry.exe = Some(exe.clone());
+        }
+    }
+
+    fn end(&mut self, task: Task, how: Ended) {
+        let serial = self.serial_or_inferred(task);
+        self.close(serial, self.now, how);
+    }
+
+    fn set_inner(&mut self, serial: u64, inner: Option<Tid>) {
+        if let Some(entry) = self.tasks.get_mut(&serial) {
+            entry.inner = inner;
+        }
+    }
+
+    fn serial(&self, task: Task) -> Option<u64> {
+        let serial = *self.alive.get(&task.tid)?;
+        (self.tasks.get(&serial)?.task == task).then_some(serial)
+    }
+
+    fn serial_or_inferred(&mut self, task: Task) -> u64 {
+        self.serial(task)
+            .unwrap_or_else(|| self.insert(task, None, Origin::Inferred, self.now, Name::default()))
+    }
+
+    fn insert(
+        &mut self,
+        task: Task,
+        parent: Option<u64>,
+        origin: Origin,
+        born: Time,
+        name: Name,
+    ) -> u64 {
+        let serial = self.next;
+        self.next += 1;
+        if let Some(parent) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
+            parent.children += 1;
+        }
+        // It may be the creator, which its child needs: so only now.
+        if let Some(&former) = self.alive.get(&task.tid) {
+            self.close(former, born, Ended::Missing);
+        }
+        self.tasks.insert(
+            serial,
+            Entry {
+                task,
+                inner: None,
+                origin,
+                parent,
+                born,
+                name,
+                exe: None,
+                ended: None,
+                children: 0,
+            },
+        );
+        self.enter(task, serial);
+        serial
+    }
+
+    fn enter(&mut self, task: Task, serial: u64) {
+        self.alive.insert(task.tid, serial);
+        self.groups.entry(task.pid).or_default().insert(task.tid);
+    }
+
+    fn close(&mut self, serial: u64, time: Time, how: Ended) {
+        let Some(entry) = self.tasks.get_mut(&serial) else {
+            return;
+        };
+        entry.ended = Some((time, how));
+        let (task, parent, children) = (entry.task, entry.parent, entry.children);
+        if self.alive.get(&task.tid) == Some(&serial) {
+            self.alive.remove(&task.tid);
+            if let Some(group) = self.groups.get_mut(&task.pid) {
+                group.remove(&task.tid);
+                if group.is_empty() {
+                    self.groups.remove(&task.pid);
+                }
+            }
+        }
+        if children == 0 {
+            self.tasks.remove(&serial);
+        }
+        if let Some(number) = parent
+            && let Some(parent) = self.tasks.get_mut(&number)
+        {
+            parent.children = parent.children.saturating_sub(1);
+            if parent.children == 0 && parent.ended.is_some() {
+                self.tasks.remove(&number);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{End, Ending, Integrity, Trace, TraceBuilder};
+    use proptest::prelude::*;
+
+    /// The live tasks of a trace, with all that a checkpoint carries of them.
+    fn alive(trace: &Trace) -> Vec<impl Ord + std::fmt::Debug + use<>> {
+        let live = trace.tasks().iter().filter(|task| task.ended.is_none());
+        let mut live: Vec<_> = live
+            .map(|task| {
+                let parent = task.parent.map(|parent| trace.task(parent));
+                let parent = parent.map(|parent| (parent.task, parent.born));
+                let name = task.name().clone();
+                (task.task, task.born, task.origin, name, task.inner, parent)
+            })
+            .collect();
+        live.sort();
+        live
+    }
+
+    fn built(checkpoint: Option<(&[Carried], Time)>, events: &[Event]) -> Trace {
+        let mut builder = TraceBuilder::new(crate::format::Header::default());
+        if let Some((checkpoint, now)) = checkpoint {
+            builder.restore(checkpoint, now);
+        }
+        for event in events {
+            builder.push(event.clone());
+        }
+        builder.finish(Integrity::new(Ending::CutShort))
+    }
+
+    /// Few ids, so that they meet again and contradict each other.
+    fn event() -> impl Strategy<Value = EventBody> {
+        let task = || (1..4u32, 0..3u32).prop_map(|(pid, more)| Task::new(pid, pid + 10 * more));
+        let name = || (0..4u8).prop_map(|letter| Name::from(&[b'a' + letter][..]));
+        let inner = || proptest::option::of((1..9u32).prop_map(Tid));
+        prop_oneof![
+            (task(), proptest::option::of(1..4u32), name(), inner()).prop_map(
+                |(task, parent, name, inner)| EventBody::Existing {
+                    task,
+                    parent_pid: parent.map(Pid),
+                    name,
+                    pc: None,
+                    inner,
+                }
+            ),
+            (proptest::option::of(task()), task(), inner()).prop_map(|(parent, child, inner)| {
+                EventBody::Birth(Birth {
+                    via: crate::model::Via::Clone,
+                    what: crate::model::What::Thread,
+                    parent,
+                    child,
+                    flags: None,
+                    pc: None,
+                    inner,
+                })
+            }),
+            (1..4u32, 0..3u32, name(), name()).prop_map(|(pid, more, exe, name)| {
+                EventBody::Exec {
+                    task: Task::leader(Pid(pid)),
+                    former_tid: Tid(pid + 10 * more),
+                    exe,
+                    name,
+                }
+            }),
+            task().prop_map(|task| EventBody::Exit {
+                task,
+                end: End::Code(0)
+            }),
+            (task(), name()).prop_map(|(task, name)| EventBody::Rename { task, name }),
+        ]
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        proptest::collection::vec(event(), 1..60).prop_map(|bodies| {
+            let timed = (1..).map(Time).zip(bodies);
+            timed.map(|(time, body)| Event { time, body }).collect()
+        })
+    }
+
+    proptest! {
+        /// A trace that begins with a checkpoint ends with the same tasks as the whole one.
+        #[test]
+        fn a_checkpoint_carries_all_that_follows_needs(events in events(), at in 0..60usize) {
+            let at = at.min(events.len());
+            let whole = built(None, &events);
+            let mut live = Live::default();
+            for event in &events[..at] {
+                live.follow(event);
+            }
+            let checkpoint = live.checkpoint();
+            let part = built(Some((&checkpoint, live.now())), &events[at..]);
+            prop_assert_eq!(alive(&part), alive(&whole));
+            // And one that was carried on carries on the same.
+            let mut restored = Live::restored(&checkpoint, live.now());
+            prop_assert_eq!(restored.checkpoint(), checkpoint.clone());
+            for event in &events[at..] {
+                live.follow(event);
+                restored.follow(event);
+            }
+            prop_assert_eq!(restored.checkpoint(), live.checkpoint());
+            // Seen twice, in the events and in the checkpoint, nothing changes.
+            let mut builder = TraceBuilder::new(crate::format::Header::default());
+            for event in &events[..at] {
+                builder.push(event.clone());
+            }
+            builder.restore(&checkpoint, events.get(at.wrapping_sub(1)).map_or(Time(0), |event| event.time));
+            for event in &events[at..] {
+                builder.push(event.clone());
+            }
+            let twice = builder.finish(Integrity::new(Ending::CutShort));
+            prop_assert_eq!(twice.tasks().len(), whole.tasks().len());
+            prop_assert_eq!(alive(&twice), alive(&whole));
+        }
+    }
+
+    #[test]
+    fn of_the_dead_only_the_creators_of_the_living_are_kept() {
+        let chain = |number: u32| {
+            let (parent, child) = (Task::new(1, number), Task::new(1, number + 1));
+            let birth = EventBody::Birth(Birth {
+                via: super::super::Via::Clone,
+                what: super::super::What::Thread,
+                parent: Some(parent),
+                child,
+                flags: None,
+                pc: None,
+                inner: None,
+            });
+            let exit = EventBody::Exit {
+                task: parent,
+                end: End::Code(0),
+            };
+            [birth, exit].map(|body| Event {
+                time: Time(u64::from(number)),
+                body,
+            })
+        };
+        let mut live = Live::default();
+        for event in (1..1000).flat_map(chain) {
+            live.follow(&event);
+        }
+        assert_eq!(live.len(), 1);
+        let carried = live.checkpoint();
+        assert_eq!(carried.len(), 2);
+        assert_eq!(carried[1].task, Task::new(1, 1000));
+        assert_eq!(carried[1].parent, Some(0));
+        let exit = Ended::Exit(End::Code(0));
+        assert_eq!(carried[0].ended, Some((Time(999), exit)));
+    }
+}
