@@ -16,7 +16,7 @@ use crate::proc;
 /// If the kernel does not say what machine this is.
 pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<Header> {
     let machine = nix::sys::utsname::uname().context("uname")?;
-    let options = vec![
+    let mut options = vec![
         (
             "new-threads".to_string(),
             cli.new_threads.as_str().to_string(),
@@ -26,8 +26,9 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
             cli.follow_fork.as_str().to_string(),
         ),
     ];
+    options.extend(cli.keep.told());
     Ok(Header {
-        trace_id: random_id(clock),
+        trace_id: random_id(),
         segment: 0,
         host: machine.nodename().to_string_lossy().into_owned(),
         kernel: machine.release().to_string_lossy().into_owned(),
@@ -45,10 +46,11 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
 }
 
 /// The kernel's random uuid; should it not be there, time and pid tell recordings apart.
-fn random_id(clock: Clock) -> u128 {
+pub(crate) fn random_id() -> u128 {
     let text = proc::kernel_setting("random/uuid").replace('-', "");
-    u128::from_str_radix(&text, 16)
-        .unwrap_or((clock.start_wall_ns as u128) << 32 | u128::from(std::process::id()))
+    u128::from_str_radix(&text, 16).unwrap_or_else(|_| {
+        (Clock::start().start_wall_ns as u128) << 32 | u128::from(std::process::id())
+    })
 }
 
 /// `tidline-<name>-<pid>-<yyyymmdd-hhmmss>.tid`; the name is the target's, so only plain

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::keep::Keep;
 
 /// Record the births and deaths of threads and processes into a trace file.
 ///
@@ -13,8 +15,11 @@ use clap::{Parser, ValueEnum};
 /// SIGTERM, --duration, or when the target ends. Show the file with tidview.
 #[derive(Debug, Parser)]
 #[command(name = "tidrec", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 #[command(
-    override_usage = "tidrec [OPTIONS] -p PID [-p PID]...\n       tidrec [OPTIONS] -- CMD [ARG]..."
+    override_usage = "tidrec [OPTIONS] -p PID [-p PID]...\n       tidrec [OPTIONS] -- CMD [ARG]...\n       \
+    tidrec ctl PID mark TEXT | snapshot | status | stop"
 )]
 pub(crate) struct Cli {
     /// Write the trace to FILE [default: tidline-NAME-PID-YYYYMMDD-HHMMSS.tid]
@@ -53,6 +58,40 @@ pub(crate) struct Cli {
     /// The command to launch, with its arguments
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+
+    #[command(flatten)]
+    pub(crate) keep: Keep,
+
+    #[command(subcommand)]
+    pub(crate) other: Option<Other>,
+}
+
+/// What is no recording.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Other {
+    /// Talk to a tidrec that is recording
+    Ctl {
+        /// The pid of that tidrec
+        pid: u32,
+        #[command(subcommand)]
+        request: Request,
+    },
+}
+
+/// What a recording tidrec can be asked.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Request {
+    /// Put a note into the recording
+    Mark {
+        /// The note
+        text: String,
+    },
+    /// Write what was recorded lately into a file of its own
+    Snapshot,
+    /// Say how the recording goes
+    Status,
+    /// End the recording, and leave the target running
+    Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -105,7 +144,7 @@ Examples:
   tidview timeline build.tid             look at it";
 
 /// A number with `ms`, `s`, `m`, `h` or `d`; a bare number is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time: write 500ms, 30s, 1.5m or 2h");
     let unit_at = text
         .find(|c: char| c.is_ascii_alphabetic())

@@ -2,7 +2,7 @@
 
 use chrono::Local;
 use nix::time::{ClockId, clock_gettime};
-use tidline::model::Time;
+use tidline::model::{Anchor, Time};
 
 /// Maps the host's monotonic clock to the trace's time.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,19 @@ impl Clock {
             start_monotonic_ns: before + (after - before) / 2,
             start_wall_ns: wall.timestamp_nanos_opt().unwrap_or(0),
             utc_offset_s: wall.offset().local_minus_utc(),
+        }
+    }
+
+    /// How the clocks stand now: the wall clock may have been set, or the host suspended.
+    pub(crate) fn anchor(&self) -> Anchor {
+        let now = Clock::start();
+        Anchor {
+            time: Time(
+                now.start_monotonic_ns
+                    .saturating_sub(self.start_monotonic_ns),
+            ),
+            wall_ns: now.start_wall_ns,
+            utc_offset_s: now.utc_offset_s,
         }
     }
 

@@ -19,6 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 use tidline::model::Time;
 
 use crate::clock::Clock;
+use crate::pipeline::queue::Desk;
 use crate::source::ptrace::sys::{self, Arrived, ThreadId};
 use crate::thread;
 
@@ -32,6 +33,7 @@ pub(crate) struct Doorbell(Arc<Shared>);
 struct Shared {
     clock: Clock,
     tracer: ThreadId,
+    desk: Desk,
     state: Mutex<State>,
     /// Whether there is anything for the tracer to come for: what it looks at in between.
     rung: AtomicBool,
@@ -40,6 +42,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     arrived: VecDeque<Arrived>,
+    /// Why the recording is to end, if somebody asked for that.
+    stop: Option<String>,
     alarm: Option<Time>,
     /// The thread that rings, to be told of a new alarm.
     ringer: Option<ThreadId>,
@@ -50,12 +54,13 @@ impl Doorbell {
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub(crate) fn start(signals: SigSet, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn start(signals: SigSet, clock: Clock, desk: Desk) -> io::Result<Self> {
         sys::make_ring_harmless();
         let tracer = sys::this_thread();
         let shared = Arc::new(Shared {
             clock,
             tracer,
+            desk,
             state: Mutex::default(),
             rung: AtomicBool::default(),
         });
@@ -67,6 +72,17 @@ impl Doorbell {
     /// A signal that arrived.
     pub(crate) fn take(&self) -> Option<Arrived> {
         self.0.lock().arrived.pop_front()
+    }
+
+    /// Asks for the end of the recording: why.
+    pub(crate) fn ask_to_stop(&self, why: String) {
+        self.0.lock().stop.get_or_insert(why);
+        self.ring();
+    }
+
+    /// Why the recording is to end, if somebody asked for that.
+    pub(crate) fn stop_asked(&self) -> Option<String> {
+        self.0.lock().stop.clone()
     }
 
     /// Rings at a time, unless it is replaced before. `None`: not at all.
@@ -98,6 +114,10 @@ impl Doorbell {
 
 /// Makes the ringing thread look at its state again. It is one of those that it waits for.
 const ALARM_CHANGED: Signal = Signal::SIGALRM;
+/// Asks for a snapshot.
+pub(crate) const SNAPSHOT: Signal = Signal::SIGUSR1;
+/// Puts a note into the recording.
+pub(crate) const MARK: Signal = Signal::SIGUSR2;
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -106,12 +126,22 @@ impl Shared {
 
     fn watch(&self, mut signals: SigSet) {
         signals.add(ALARM_CHANGED);
+        signals.add(SNAPSHOT);
+        signals.add(MARK);
         self.lock().ringer = Some(sys::this_thread());
         loop {
             let arrived = sys::take_signal(&signals, self.time_to_sleep());
+            let number = arrived.as_ref().map_or(0, |arrived| arrived.number);
+            if number == SNAPSHOT as i32 {
+                self.desk.snapshot("SIGUSR1".into());
+            } else if number == MARK as i32 {
+                self.desk.mark(b"SIGUSR2", || self.clock.now());
+            }
             let mut state = self.lock();
             if let Some(arrived) = arrived
-                && arrived.number != ALARM_CHANGED as i32
+                && ![ALARM_CHANGED, SNAPSHOT, MARK]
+                    .map(|signal| signal as i32)
+                    .contains(&number)
             {
                 state.arrived.push_back(arrived);
                 self.rung.store(true, Ordering::SeqCst);

@@ -11,7 +11,11 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod clock;
 #[cfg(target_os = "linux")]
+mod control;
+#[cfg(target_os = "linux")]
 mod doorbell;
+#[cfg(target_os = "linux")]
+mod keep;
 #[cfg(target_os = "linux")]
 mod pipeline;
 #[cfg(target_os = "linux")]

@@ -12,11 +12,14 @@ use tidline::model::{End, Pid, Tid, Time};
 
 use crate::about;
 use crate::ask::{Asker, Terminal};
-use crate::cli::{Cli, FollowFork, NewThreads};
+use crate::cli::{Cli, FollowFork, NewThreads, Other};
 use crate::clock::Clock;
+use crate::control::{self, Control, Recorder};
 use crate::doorbell::Doorbell;
-use crate::pipeline::queue::queue;
-use crate::pipeline::{Output, Ready, Summary, WriterThread, shown};
+use crate::keep::Compress;
+use crate::pipeline::folder::ReadyFolder;
+use crate::pipeline::queue::{Desk, queue};
+use crate::pipeline::{Opened, Output, Ready, Setup, Summary, WriterThread, shown};
 use crate::preflight;
 use crate::proc;
 use crate::say::say;
@@ -43,6 +46,10 @@ const INCOMPLETE: u8 = 3;
 /// # Errors
 /// If nothing could be recorded.
 pub(crate) fn record(cli: &Cli) -> Result<u8> {
+    if let Some(Other::Ctl { pid, request }) = &cli.other {
+        control::ask(*pid, request)?;
+        return Ok(FINISHED);
+    }
     let terminal = match cli.follow_fork {
         FollowFork::Ask => Some(Terminal::open().context(
             "--follow-fork ask needs a terminal to ask at, and there is none: choose parent, \
@@ -170,18 +177,58 @@ struct Prepared {
     /// It waits to be told to begin.
     writer: WriterThread,
     begin: mpsc::Sender<()>,
+    desk: Desk,
     doorbell: Doorbell,
     path: String,
-    /// The file that was made for it.
-    made: Option<PathBuf>,
+    /// The file that was made for it, or the file and its folder.
+    made: Vec<PathBuf>,
 }
 
 /// An output before anything is recorded.
 enum Prospect {
-    /// An old file, untouched until there is something to put in its place.
-    Old(Ready),
+    /// An old recording, untouched until there is something to put in its place.
+    Old(Box<dyn FnOnce() -> Result<Opened> + Send>),
     /// A new file, or a stream: that it can be written was tried.
-    New(Box<Writer<Output>>),
+    New(Box<Opened>),
+}
+
+impl Prospect {
+    fn open(cli: &Cli, path: &Path, header: &Header) -> Result<(Self, Vec<PathBuf>)> {
+        let (header, compress) = (header.clone(), cli.keep.compress);
+        let (keeps_old, made, begin): (_, _, Box<dyn FnOnce() -> Result<Opened> + Send>) =
+            match cli.keep.limits()? {
+                Some(limits) => {
+                    let ready = ReadyFolder::open(path, cli.force)?;
+                    let (keeps_old, made) = (ready.holds_something(), ready.made());
+                    let begin = move || {
+                        let (folder, writer) = ready.begin(header, limits, compress)?;
+                        Ok(Opened {
+                            writer,
+                            folder: Some(folder),
+                        })
+                    };
+                    (keeps_old, made, Box::new(begin))
+                }
+                None => {
+                    let ready = Ready::open(path, cli.force)?;
+                    let (keeps_old, made) = (ready.holds_something(), ready.made());
+                    let begin = move || {
+                        let mut writer = write_header(ready, &header)?;
+                        writer.pack(compress == Compress::Lz4);
+                        Ok(Opened {
+                            writer,
+                            folder: None,
+                        })
+                    };
+                    (keeps_old, made.into_iter().collect(), Box::new(begin))
+                }
+            };
+        if keeps_old {
+            return Ok((Prospect::Old(begin), made));
+        }
+        let opened = begin().inspect_err(|_| remove(&made))?;
+        Ok((Prospect::New(Box::new(opened)), made))
+    }
 }
 
 impl Prepared {
@@ -198,28 +245,28 @@ impl Prepared {
             None => about::default_name(name, targets[0].pid),
         };
         let header = about::header(cli, clock, targets)?;
-        let doorbell = Doorbell::start(signals.waited, clock).context(NO_THREAD)?;
+        let (sender, receiver) = queue();
+        let desk = sender.desk();
+        let doorbell = Doorbell::start(signals.waited, clock, desk.clone()).context(NO_THREAD)?;
         let asker = terminal.map(|terminal| Asker::start(terminal, doorbell.clone()));
         let asker = asker.transpose().context(NO_THREAD)?;
-        let ready = Ready::open(&path, cli.force)?;
-        let made = ready.made();
-        let output = if ready.holds_something() {
-            Prospect::Old(ready)
-        } else {
-            let file = write_header(ready, &header).inspect_err(|_| remove(made.as_deref()))?;
-            Prospect::New(Box::new(file))
+        let (output, made) = Prospect::open(cli, &path, &header)?;
+        let setup = Setup {
+            clock,
+            doorbell: doorbell.clone(),
+            keep: cli.keep.clone(),
+            header,
         };
-        let (sender, receiver) = queue();
         let (begin, begins) = mpsc::channel();
         let open = move || {
             begins.recv().ok()?;
             Some(match output {
-                Prospect::Old(ready) => write_header(ready, &header),
-                Prospect::New(file) => Ok(*file),
+                Prospect::Old(begin) => begin(),
+                Prospect::New(opened) => Ok(*opened),
             })
         };
-        let writer = WriterThread::start(open, receiver, clock)
-            .inspect_err(|_| remove(made.as_deref()))
+        let writer = WriterThread::start(open, receiver, setup)
+            .inspect_err(|_| remove(&made))
             .context(NO_THREAD)?;
         let engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
         let path = shown(&path);
@@ -228,6 +275,7 @@ impl Prepared {
             engine,
             writer,
             begin,
+            desk,
             doorbell,
             path,
             made,
@@ -238,7 +286,15 @@ impl Prepared {
     fn begin(self) -> Recording {
         // The thread waits for this; if it had failed, its end would be told by `finish`.
         let _ = self.begin.send(());
+        let path = self.path.clone();
+        let control = Control::start(Recorder {
+            clock: self.clock,
+            doorbell: self.doorbell.clone(),
+            desk: self.desk,
+            status: Box::new(move || format!("recording into {path}\n")),
+        });
         Recording {
+            _control: control,
             clock: self.clock,
             engine: self.engine,
             writer: self.writer,
@@ -250,7 +306,7 @@ impl Prepared {
     /// Ends without a recording.
     fn discard(mut self) {
         self.engine.let_all_go();
-        remove(self.made.as_deref());
+        remove(&self.made);
     }
 }
 
@@ -262,9 +318,14 @@ fn write_header(ready: Ready, header: &Header) -> Result<Writer<Output>> {
         .with_context(|| format!("cannot write {path}"))
 }
 
-fn remove(file: Option<&Path>) {
-    if let Some(file) = file {
-        let _ = std::fs::remove_file(file);
+/// Removes what was made: files, and then the folder that they were in.
+fn remove(made: &[PathBuf]) {
+    for path in made {
+        let _ = if path.is_dir() {
+            std::fs::remove_dir(path)
+        } else {
+            std::fs::remove_file(path)
+        };
     }
 }
 
@@ -275,6 +336,8 @@ struct Recording {
     writer: WriterThread,
     doorbell: Doorbell,
     path: String,
+    /// Removes its socket at the end.
+    _control: Option<Control>,
 }
 
 impl Recording {
@@ -292,10 +355,12 @@ impl Recording {
             writer,
             doorbell,
             path,
+            _control,
         } = self;
         let reason = match reason {
             Reason::TargetEnded => "the target ended".to_string(),
             Reason::Duration => "the duration was over".to_string(),
+            Reason::Asked => doorbell.stop_asked().unwrap_or_default(),
             Reason::Signal(number) => {
                 format!("tidrec got {}", tidline::model::signal_name(number as u8))
             }

@@ -3,6 +3,7 @@
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
+use crate::doorbell;
 use crate::source::ptrace::sys;
 
 /// The signals that the recording takes from a queue of its own instead of being interrupted.
@@ -28,6 +29,8 @@ impl Signals {
         let mut blocked = waited;
         blocked.add(Signal::SIGCHLD);
         blocked.add(Signal::SIGALRM);
+        blocked.add(doorbell::SNAPSHOT);
+        blocked.add(doorbell::MARK);
         let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         // A background process that writes to its terminal, and a file over `ulimit -f`, get an
         // error instead of a signal that stops or ends us.

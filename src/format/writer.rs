@@ -28,6 +28,7 @@ pub struct Writer<W> {
     batch: Batch,
     lost: Option<Loss>,
     lost_total: u64,
+    packs: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +71,7 @@ impl<W: Write> Writer<W> {
             batch: Batch::default(),
             lost: None,
             lost_total: 0,
+            packs: true,
         })
     }
 
@@ -164,6 +166,23 @@ impl<W: Write> Writer<W> {
         self.batch.events
     }
 
+    /// Events written, in all.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether there is a loss that the file does not tell of yet.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Whether chunks are packed where that pays; they are unless this says otherwise.
+    pub fn pack(&mut self, yes: bool) {
+        self.packs = yes;
+    }
+
     /// Events that could not be written, in all.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -207,7 +226,11 @@ impl<W: Write> Writer<W> {
             counted = batch.events;
             self.lost = Some(loss);
         }
-        let (codec, packed) = chunk::pack(&batch.payload);
+        let (codec, packed) = if self.packs {
+            chunk::pack(&batch.payload)
+        } else {
+            (chunk::codec::RAW, None)
+        };
         let payload = packed.as_deref().unwrap_or(&batch.payload);
         let header = ChunkHeader {
             kind,

@@ -1,10 +1,13 @@
 //! From the tracer's thread to the file: everything that may be slow happens behind the queue.
 
+pub(crate) mod folder;
 mod inner;
 mod names;
 mod output;
 pub(crate) mod queue;
+mod snapshot;
+pub(crate) mod trigger;
 mod writer;
 
 pub(crate) use output::{Output, Ready, shown};
-pub(crate) use writer::{Summary, WriterThread};
+pub(crate) use writer::{Opened, Setup, Summary, WriterThread};

@@ -156,6 +156,40 @@ impl Ready {
 }
 
 impl Output {
+    /// Makes a new file, for its owner only.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Output {
+            file,
+            path: path.into(),
+            kind: Kind::File {
+                good: 0,
+                cut: false,
+            },
+            _lock: None,
+        })
+    }
+
+    /// It was renamed, by us.
+    pub(super) fn set_path(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
+    /// The file's length, bytes.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Whether it can be read again, as a pipe cannot.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File { .. })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

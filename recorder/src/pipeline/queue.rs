@@ -25,6 +25,8 @@ struct State {
     lost: u64,
     lost_since: Time,
     high_water: usize,
+    /// Reasons for snapshots that were asked for.
+    snapshots: Vec<String>,
     closed: bool,
     end: Option<End>,
 }
@@ -40,6 +42,10 @@ pub(crate) struct End {
 
 /// The tracer's end.
 pub(crate) struct Sender(Arc<Shared>);
+
+/// The end of others who have something to say, from any thread.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Shared>);
 
 /// The writer's end.
 pub(crate) struct Receiver(Arc<Shared>);
@@ -64,26 +70,61 @@ impl Shared {
     }
 }
 
+impl State {
+    /// Whether nothing waits for the writer.
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.lost == 0 && self.snapshots.is_empty()
+    }
+
+    /// Adds an event, or counts it as lost.
+    fn add(&mut self, event: Event) {
+        // Once something is lost, what follows is lost too, until the writer has been here:
+        // so the loss is one stretch of time, and its record stands where it happened.
+        if self.lost == 0 && self.events.len() < CAPACITY {
+            self.events.push(event);
+            return;
+        }
+        if self.lost == 0 {
+            self.lost_since = event.time;
+        }
+        // The tracer passes on names without knowing whether they are news.
+        if !matches!(event.body, EventBody::Rename { .. }) {
+            self.lost += 1;
+        }
+    }
+}
+
+impl Desk {
+    /// Puts a note into the recording. `now` gives the time, in order with the other events.
+    pub(crate) fn mark(&self, text: &[u8], now: impl FnOnce() -> Time) {
+        let mut state = self.0.lock();
+        let (text, time) = (Name::from(text), now());
+        let body = EventBody::Mark { text };
+        state.add(Event { time, body });
+        drop(state);
+        self.0.filled.notify_one();
+    }
+
+    /// Asks for a snapshot.
+    pub(crate) fn snapshot(&self, reason: String) {
+        self.0.lock().snapshots.push(reason);
+        self.0.filled.notify_one();
+    }
+}
+
 impl Sender {
+    /// An end for others.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk(Arc::clone(&self.0))
+    }
+
     /// Moves all events into the queue, or counts those that do not fit. Never waits.
     pub(crate) fn push(&self, events: &mut Vec<Event>) {
         let mut state = self.0.lock();
-        let was_empty = state.events.is_empty() && state.lost == 0;
+        let was_empty = state.is_empty();
         let before = state.events.len();
         for event in events.drain(..) {
-            // Once something is lost, what follows is lost too, until the writer has been here:
-            // so the loss is one stretch of time, and its record stands where it happened.
-            if state.lost > 0 || state.events.len() >= CAPACITY {
-                if state.lost == 0 {
-                    state.lost_since = event.time;
-                }
-                // The tracer passes on names without knowing whether they are news.
-                if !matches!(event.body, EventBody::Rename { .. }) {
-                    state.lost += 1;
-                }
-            } else {
-                state.events.push(event);
-            }
+            state.add(event);
         }
         let length = state.events.len();
         state.high_water = state.high_water.max(length);
@@ -114,7 +155,7 @@ impl Drop for Sender {
 impl Receiver {
     /// Waits until there are events, or `limit` has passed (`None`: for ever).
     pub(crate) fn wait_for_some(&self, limit: Option<Duration>) -> Woken {
-        self.wait(limit, |state| state.events.is_empty() && state.lost == 0)
+        self.wait(limit, State::is_empty)
     }
 
     /// Waits until there are many events, or `limit` has passed.
@@ -147,6 +188,11 @@ impl Receiver {
         } else {
             Woken::Open
         }
+    }
+
+    /// Takes the reasons for snapshots that were asked for.
+    pub(crate) fn take_snapshots(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().snapshots)
     }
 
     /// What the trace is to end with.

@@ -4,14 +4,19 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidline::format::{Error, Writer};
-use tidline::model::{Event, EventBody, Time};
+use tidline::format::{Error, Header, Writer};
+use tidline::model::{Event, EventBody, Live, Time};
 
+use super::folder::{self, Folder};
 use super::inner::InnerTids;
 use super::names::Names;
 use super::output::{Output, shown};
 use super::queue::{End, Receiver, Woken};
+use super::snapshot::Snapshots;
+use super::trigger::Triggers;
 use crate::clock::Clock;
+use crate::doorbell::Doorbell;
+use crate::keep::{Keep, OnFull};
 use crate::proc;
 use crate::say::say;
 use crate::thread;
@@ -20,6 +25,8 @@ use crate::thread;
 const GATHER: Duration = Duration::from_millis(100);
 /// What was written reaches the disk itself so often, ns.
 const SYNC_EVERY_NS: u64 = 5_000_000_000;
+/// An event that is older than this, ns, has come through the queue.
+const ON_ITS_WAY_NS: u64 = 50_000_000;
 /// While nothing happens, a chunk without events says so often that nothing did, ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
 
@@ -40,9 +47,34 @@ pub(crate) struct Summary {
 /// The thread, from its start until the queue is closed.
 pub(crate) struct WriterThread(JoinHandle<Option<Summary>>);
 
+/// What the thread writes to.
+pub(crate) struct Opened {
+    pub(crate) writer: Writer<Output>,
+    /// If the recording is several files.
+    pub(crate) folder: Option<Folder>,
+}
+
+/// What the thread works with.
+pub(crate) struct Setup {
+    pub(crate) clock: Clock,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) keep: Keep,
+    /// Of the recording, for its snapshots.
+    pub(crate) header: Header,
+}
+
 struct Work {
     writer: Writer<Output>,
+    folder: Option<Folder>,
     clock: Clock,
+    doorbell: Doorbell,
+    header: Header,
+    on_full: OnFull,
+    live: Live,
+    triggers: Triggers,
+    snapshots: Snapshots,
+    /// Events that could not be written to files that are finished.
+    lost_before: u64,
     names: Names,
     inner: InnerTids,
     renames: Vec<Event>,
@@ -59,13 +91,13 @@ impl WriterThread {
     /// # Errors
     /// If the thread cannot be started.
     pub(crate) fn start(
-        open: impl FnOnce() -> Option<anyhow::Result<Writer<Output>>> + Send + 'static,
+        open: impl FnOnce() -> Option<anyhow::Result<Opened>> + Send + 'static,
         receiver: Receiver,
-        clock: Clock,
+        setup: Setup,
     ) -> io::Result<Self> {
         let work = move || match open() {
             None => Summary::default(),
-            Some(Ok(writer)) => Work::new(writer, clock).run(&receiver),
+            Some(Ok(opened)) => Work::new(opened, setup).run(&receiver),
             Some(Err(error)) => {
                 say(format_args!("nothing is recorded: {error:#}"));
                 Summary {
@@ -90,10 +122,19 @@ impl WriterThread {
 }
 
 impl Work {
-    fn new(writer: Writer<Output>, clock: Clock) -> Self {
+    fn new(opened: Opened, setup: Setup) -> Self {
+        let keep = &setup.keep;
         Work {
-            writer,
-            clock,
+            writer: opened.writer,
+            folder: opened.folder,
+            clock: setup.clock,
+            doorbell: setup.doorbell,
+            header: setup.header,
+            on_full: keep.on_full,
+            live: Live::default(),
+            triggers: Triggers::new(&keep.triggers, keep.trigger_pause),
+            snapshots: Snapshots::new(keep),
+            lost_before: 0,
             names: Names::default(),
             inner: InnerTids::default(),
             renames: Vec::new(),
@@ -115,9 +156,14 @@ impl Work {
             let now = self.clock.now();
             receiver.take(&mut batch, now);
             self.write(&mut batch, now);
+            for reason in receiver.take_snapshots() {
+                self.snapshot(self.clock.now(), reason);
+            }
+            self.tend_snapshots(false);
             if woken == Woken::Closed {
                 // The queue was closed before it was emptied: this was the last batch.
                 self.write(&mut Vec::new(), self.clock.now());
+                self.tend_snapshots(true);
                 return match receiver.end() {
                     Some(end) => self.finish(&end),
                     None => self.summary,
@@ -132,10 +178,10 @@ impl Work {
             return GATHER;
         }
         let heartbeat = Time(self.last_write.0 + HEARTBEAT_NS);
-        let next = self
-            .names
-            .next()
-            .map_or(heartbeat, |due| due.min(heartbeat));
+        let next = [self.names.next(), self.snapshots.next()]
+            .into_iter()
+            .flatten()
+            .fold(heartbeat, Time::min);
         // Names that are due at different moments are looked at together.
         Duration::from_nanos(next.0.saturating_sub(now.0)).max(GATHER)
     }
@@ -190,12 +236,60 @@ impl Work {
         }
         let result = self.writer.push(event);
         self.note(result);
+        self.live.follow(event);
+        if let Some(reason) = self.triggers.follow(event, self.live.len()) {
+            self.snapshot(event.time, reason);
+        }
+    }
+
+    /// A snapshot is wanted of what was around a time. The recording says so, too.
+    fn snapshot(&mut self, at: Time, reason: String) {
+        if !self.writer.get_mut().is_file() {
+            self.snapshots.ask(at, reason);
+            self.snapshots
+                .refuse("the recording is not a file, and cannot be read back");
+            return;
+        }
+        let text = format!("snapshot: {reason}").as_str().into();
+        let mark = Event {
+            time: at,
+            body: EventBody::Mark { text },
+        };
+        self.summary.events += 1;
+        let result = self.writer.push(&mark);
+        self.note(result);
+        self.snapshots.ask(at, reason);
+    }
+
+    /// Begins the snapshot that is due, if there is one.
+    fn tend_snapshots(&mut self, ending: bool) {
+        // At the end there may be one that is being written, and one that waits for it.
+        while self.snapshots.is_due(self.clock.now(), ending) {
+            let max = self.folder.as_ref().and_then(Folder::max_bytes);
+            if max.is_some_and(|max| self.snapshots.bytes() > max / 2) {
+                self.snapshots
+                    .refuse("those that were taken fill half of --max-disk; move them elsewhere");
+                continue;
+            }
+            // What came before this moment is in the file.
+            let vouched = Time(self.clock.now().0.saturating_sub(ON_ITS_WAY_NS));
+            let result = self.writer.flush(vouched);
+            self.note(result);
+            let output = self.writer.get_mut().path().to_owned();
+            let (files, output) = match &self.folder {
+                Some(folder) => (
+                    folder.files_since(self.snapshots.begins()),
+                    folder.path().to_owned(),
+                ),
+                None => (vec![output.clone()], output),
+            };
+            self.snapshots.begin(&files, &self.header, &output, vouched);
+        }
     }
 
     /// Writes what was pushed. `taken` is when the queue was emptied: an event that is older may
     /// still be on its way into it, by some microseconds.
     fn flush(&mut self, taken: Time) {
-        const ON_ITS_WAY_NS: u64 = 50_000_000;
         let quiet = self.writer.pending() == 0;
         if quiet && taken.0 < self.last_write.0 + HEARTBEAT_NS {
             return;
@@ -208,9 +302,27 @@ impl Work {
         };
         let result = self.writer.flush(Time(vouched));
         self.note(result);
+        self.rotate(taken);
         if taken.0 >= self.last_sync.0 + SYNC_EVERY_NS {
             self.last_sync = taken;
             let _ = self.writer.get_mut().sync();
+        }
+    }
+
+    /// Begins the next file when it is time to, and gives up the oldest.
+    fn rotate(&mut self, now: Time) {
+        let Some(folder) = &mut self.folder else {
+            return;
+        };
+        folder.evict(&self.writer, self.snapshots.bytes(), now);
+        if !folder.is_due(&self.writer, now) {
+            return;
+        }
+        let carried = self.live.checkpoint();
+        let rotated = folder.rotate(&mut self.writer, &carried, self.clock.anchor());
+        match rotated {
+            Ok(lost) => self.lost_before += lost,
+            Err(error) => self.note(Err(error)),
         }
     }
 
@@ -218,6 +330,15 @@ impl Work {
     /// the file tells how much is missing.
     fn note(&mut self, result: Result<(), Error>) {
         let Err(error) = result else { return };
+        // A flight recorder has something to give up.
+        if folder::is_full(&error) && self.folder.as_mut().is_some_and(Folder::evict_one) {
+            return;
+        }
+        if self.on_full == OnFull::Stop {
+            let path = shown(self.writer.get_mut().path());
+            self.doorbell
+                .ask_to_stop(format!("{path} cannot be written"));
+        }
         if std::mem::replace(&mut self.complained, true) {
             return;
         }
@@ -238,12 +359,14 @@ impl Work {
     fn finish(mut self, end: &End) -> Summary {
         let mut summary = self.summary;
         let problem = self.writer.get_mut().problem();
-        let lost = self.writer.lost();
+        let lost = self.writer.lost() + self.lost_before;
         summary.events = summary.events.saturating_sub(lost);
         summary.lost += lost;
-        let result = self
-            .writer
-            .finish(self.clock.now(), &end.reason, &end.counters);
+        let mut counters = end.counters.clone();
+        if self.snapshots.written() > 0 {
+            counters.push(("snapshots", self.snapshots.written()));
+        }
+        let result = self.writer.finish(self.clock.now(), &end.reason, &counters);
         let written = match result {
             Ok(output) => output
                 .sync()

@@ -49,6 +49,8 @@ pub(crate) enum Reason {
     TargetEnded,
     Signal(i32),
     Duration,
+    /// Somebody asked for it: [`Doorbell::stop_asked`] says why.
+    Asked,
 }
 
 pub(crate) struct Engine {
@@ -150,6 +152,10 @@ impl Engine {
                 {
                     self.let_all_go();
                     return reason;
+                }
+                if self.doorbell.stop_asked().is_some() {
+                    self.let_all_go();
+                    return Reason::Asked;
                 }
                 while let Some(arrived) = self.doorbell.take() {
                     let reason = Reason::Signal(arrived.number);

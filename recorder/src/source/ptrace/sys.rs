@@ -183,6 +183,12 @@ pub(crate) fn take_signal(set: &SigSet, limit: Duration) -> Option<Arrived> {
     })
 }
 
+/// Lets other threads go first (setpriority(2), which on Linux is about one thread).
+pub(crate) fn be_nice() {
+    // SAFETY: no memory is involved; 0 is the calling thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
 /// Ignores a signal; whether that is new.
 pub(crate) fn ignore(signal: Signal) -> bool {
     // SAFETY: no handler of ours is installed or replaced.

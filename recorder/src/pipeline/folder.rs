@@ -1,0 +1,325 @@
+//! A recording in a folder: file after file, each of which opens alone, and the oldest given up.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use tidline::format::{Error, Header, MAX_BATCH_BYTES, Writer};
+use tidline::model::{Anchor, Carried, Time};
+
+use super::output::{Output, shown};
+use crate::keep::{Compress, Limits};
+
+/// What a file that is not the last one ends with.
+const GOES_ON: &str = "the recording goes on in the next file";
+/// After a file could not be begun the next try waits so long, ns.
+const TRY_AGAIN_NS: u64 = 1_000_000_000;
+/// A file's name until the one before it is finished.
+const NEXT: &str = "next.tid.part";
+
+/// The folder, and what is in it.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    header: Header,
+    limits: Limits,
+    compress: Compress,
+    /// The number of the file that is being written.
+    number: u32,
+    /// When that was begun.
+    begun: Time,
+    not_before: Time,
+    kept: VecDeque<Kept>,
+    kept_bytes: u64,
+    /// Held as long as the recording goes on.
+    _lock: Option<Flock<File>>,
+}
+
+/// A finished file.
+#[derive(Debug)]
+struct Kept {
+    number: u32,
+    bytes: u64,
+    last: Time,
+}
+
+/// A folder that can be written, and was not touched yet.
+#[derive(Debug)]
+pub(crate) struct ReadyFolder {
+    path: PathBuf,
+    lock: Option<Flock<File>>,
+    created: bool,
+    /// Files of an earlier recording.
+    old: Vec<PathBuf>,
+}
+
+impl ReadyFolder {
+    /// Makes the folder, or finds it empty, or with a recording that may be overwritten.
+    ///
+    /// # Errors
+    /// If it holds something that is to be kept, if another tidrec writes it, or if it cannot be
+    /// written.
+    pub(crate) fn open(path: &Path, force: bool) -> Result<Self> {
+        let shown = shown(path);
+        let mut old = Vec::new();
+        let created = match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => bail!(
+                "{shown} is no folder, and this recording is several files: choose another name \
+                 with -o"
+            ),
+            Ok(_) => {
+                old = files_of_ours(path).with_context(|| format!("cannot read {shown}"))?;
+                if !old.is_empty() && !force {
+                    bail!(
+                        "{shown} holds a recording, which is kept: choose another name with -o, or \
+                         overwrite it with --force"
+                    );
+                }
+                false
+            }
+            Err(_) => {
+                let mut builder = fs::DirBuilder::new();
+                let made = builder.mode(0o700).create(path);
+                made.with_context(|| format!("cannot make the folder {shown}"))?;
+                true
+            }
+        };
+        let folder = File::open(path).with_context(|| format!("cannot open {shown}"))?;
+        let lock = match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Some(lock),
+            Err((_, Errno::EWOULDBLOCK)) => bail!("{shown} is being written by another tidrec"),
+            Err(_) => None, // A file system without locks.
+        };
+        Ok(ReadyFolder {
+            path: path.into(),
+            lock,
+            created,
+            old,
+        })
+    }
+
+    /// Whether there is something in it that beginning would destroy.
+    pub(crate) fn holds_something(&self) -> bool {
+        !self.old.is_empty()
+    }
+
+    /// What to remove if nothing is recorded: the first file, and the folder if it was made.
+    pub(crate) fn made(&self) -> Vec<PathBuf> {
+        if self.holds_something() {
+            return Vec::new();
+        }
+        let mut made = vec![self.path.join(file_name(0))];
+        made.extend(self.created.then(|| self.path.clone()));
+        made
+    }
+
+    /// Removes the earlier recording, and begins the first file of this one.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub(crate) fn begin(
+        self,
+        header: Header,
+        limits: Limits,
+        compress: Compress,
+    ) -> Result<(Folder, Writer<Output>)> {
+        for path in &self.old {
+            fs::remove_file(path).with_context(|| format!("cannot remove {}", shown(path)))?;
+        }
+        let folder = Folder {
+            path: self.path,
+            header,
+            limits,
+            compress,
+            number: 0,
+            begun: Time(0),
+            not_before: Time(0),
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            _lock: self.lock,
+        };
+        let path = folder.path.join(file_name(0));
+        let writer = folder
+            .start(&path, 0)
+            .with_context(|| format!("cannot write {}", shown(&path)))?;
+        Ok((folder, writer))
+    }
+}
+
+impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The files that have something of a time or later, the oldest first.
+    pub(super) fn files_since(&self, time: Time) -> Vec<PathBuf> {
+        let later = self.kept.iter().filter(|kept| kept.last >= time);
+        let numbers = later.map(|kept| kept.number);
+        let numbers = numbers.chain([self.number]);
+        let path = |number| self.path.join(file_name(number));
+        numbers.map(path).collect()
+    }
+
+    /// Gives up the oldest files that are over the limits. `others` are bytes beside them that
+    /// count, too.
+    pub(super) fn evict(&mut self, writer: &Writer<Output>, others: u64, now: Time) {
+        while let Some(oldest) = self.kept.front() {
+            let bytes = self.kept_bytes + writer.offset() + others;
+            let room = self.limits.max_bytes.unwrap_or(u64::MAX);
+            // The next batch is not to reach the limit.
+            let full = bytes.saturating_add(2 * MAX_BATCH_BYTES as u64) > room;
+            let old = self
+                .limits
+                .keep_ns
+                .is_some_and(|keep| oldest.last.0.saturating_add(keep) < now.0);
+            if !full && !old {
+                return;
+            }
+            self.evict_one();
+        }
+    }
+
+    /// Gives up the oldest file; whether there was one.
+    pub(super) fn evict_one(&mut self) -> bool {
+        let Some(oldest) = self.kept.pop_front() else {
+            return false;
+        };
+        self.kept_bytes -= oldest.bytes;
+        // Somebody else may have removed it.
+        let _ = fs::remove_file(self.path.join(file_name(oldest.number)));
+        true
+    }
+
+    /// How many bytes all files may have.
+    pub(super) fn max_bytes(&self) -> Option<u64> {
+        self.limits.max_bytes
+    }
+
+    /// Whether it is time for the next file.
+    pub(super) fn is_due(&self, writer: &Writer<Output>, now: Time) -> bool {
+        let full = writer.offset() >= self.limits.segment_bytes;
+        let old = now.0.saturating_sub(self.begun.0) >= self.limits.segment_ns;
+        (full || old) && writer.events() > 0 && !writer.is_behind() && now >= self.not_before
+    }
+
+    /// Begins the next file, and finishes the one before: the other way round a full disk would
+    /// leave nothing to go on with. How many events could not be written, of the one before.
+    ///
+    /// # Errors
+    /// If the next file cannot be begun; the recording goes on in the one before.
+    pub(super) fn rotate(
+        &mut self,
+        writer: &mut Writer<Output>,
+        carried: &[Carried],
+        anchor: Anchor,
+    ) -> Result<u64, Error> {
+        let (now, number) = (anchor.time, self.number + 1);
+        let part = self.path.join(NEXT);
+        // One that an earlier try left.
+        let _ = fs::remove_file(&part);
+        let next = self.start(&part, number).and_then(|mut next| {
+            next.checkpoint(carried, anchor)?;
+            Ok(next)
+        });
+        let next = match next {
+            Ok(next) => next,
+            Err(error) => {
+                let _ = fs::remove_file(&part);
+                self.not_before = Time(now.0.saturating_add(TRY_AGAIN_NS));
+                return Err(error);
+            }
+        };
+        let before = std::mem::replace(writer, next);
+        let (lost, offset) = (before.lost(), before.offset());
+        // Its events are written. Should its end mark not be, a reader says so.
+        let bytes = match before.finish(now, GOES_ON, &[]) {
+            Ok(output) => {
+                let _ = output.sync();
+                output.len().unwrap_or(offset)
+            }
+            Err(_) => offset,
+        };
+        self.kept.push_back(Kept {
+            number: self.number,
+            bytes,
+            last: now,
+        });
+        self.kept_bytes += bytes;
+        let path = self.path.join(file_name(number));
+        let renamed = fs::rename(&part, &path);
+        writer.get_mut().set_path(path);
+        let _ = File::open(&self.path).and_then(|folder| folder.sync_all());
+        (self.number, self.begun) = (number, now);
+        match renamed {
+            Ok(()) => Ok(lost),
+            Err(source) => Err(Error::Io {
+                doing: "naming the next file",
+                offset: 0,
+                source,
+            }),
+        }
+    }
+
+    fn start(&self, path: &Path, number: u32) -> Result<Writer<Output>, Error> {
+        let output = Output::create(path).map_err(|source| Error::Io {
+            doing: "beginning the next file",
+            offset: 0,
+            source,
+        })?;
+        let header = Header {
+            segment: number,
+            ..self.header.clone()
+        };
+        let mut writer = Writer::start(output, &header)?;
+        writer.pack(self.compress == Compress::Lz4);
+        Ok(writer)
+    }
+}
+
+fn file_name(number: u32) -> String {
+    format!("{number:06}.tid")
+}
+
+/// The files of a recording in a folder.
+///
+/// # Errors
+/// If there is something else in it, or it cannot be read.
+fn files_of_ours(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !is_file_of_ours(&path) {
+            bail!(
+                "{} is in it: a recording of several files needs a folder of its own",
+                shown(&path)
+            );
+        }
+        files.push(path);
+    }
+    Ok(files)
+}
+
+fn is_file_of_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| {
+        let number = name.strip_suffix(".tid");
+        let plain = |number: &str| number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
+        name == NEXT || number.is_some_and(plain)
+    })
+}
+
+/// Whether a disk is full, or a quota.
+pub(super) fn is_full(error: &Error) -> bool {
+    let Error::Io { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

@@ -1,0 +1,282 @@
+//! Snapshots: the stretch around a trigger, in a file of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+use tidline::format::{Header, Segment, Stretch, extract};
+use tidline::model::Time;
+
+use super::output::shown;
+use crate::keep::Keep;
+use crate::say::say;
+use crate::source::ptrace::sys;
+use crate::{about, thread};
+
+/// Reasons that one snapshot names.
+const MOST_REASONS: usize = 4;
+
+/// The snapshots of a recording: those that are asked for, and the one that is being written.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    before_ns: u64,
+    after_ns: u64,
+    on_trigger: Option<String>,
+    pending: Option<Pending>,
+    running: Option<JoinHandle<Option<Option<u64>>>>,
+    /// Bytes of those that are written.
+    bytes: u64,
+    written: u64,
+}
+
+/// One that was asked for, and waits for what comes after.
+#[derive(Debug)]
+struct Pending {
+    at: Time,
+    due: Time,
+    reasons: Vec<String>,
+}
+
+/// All that the writing thread needs.
+struct Job {
+    files: Vec<File>,
+    header: Header,
+    stretch: Stretch,
+    /// What the snapshots' names begin with.
+    stem: PathBuf,
+    reason: String,
+    on_trigger: Option<String>,
+}
+
+impl Snapshots {
+    pub(super) fn new(keep: &Keep) -> Self {
+        let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Snapshots {
+            before_ns: keep.before.map_or(u64::MAX, ns),
+            after_ns: ns(keep.after),
+            on_trigger: keep.on_trigger.clone(),
+            pending: None,
+            running: None,
+            bytes: 0,
+            written: 0,
+        }
+    }
+
+    /// Bytes of all that were written.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Notes that one is wanted. What comes while another waits is in that one.
+    pub(super) fn ask(&mut self, at: Time, reason: String) {
+        let pending = self.pending.get_or_insert_with(|| Pending {
+            at,
+            due: Time(at.0.saturating_add(self.after_ns)),
+            reasons: Vec::new(),
+        });
+        if pending.reasons.len() < MOST_REASONS {
+            pending.reasons.push(reason);
+        }
+    }
+
+    /// When there is something to do.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.pending.as_ref().map(|pending| pending.due)
+    }
+
+    /// Whether one is to be begun now. At the end of the recording none waits longer.
+    pub(super) fn is_due(&mut self, now: Time, ending: bool) -> bool {
+        self.collect(ending);
+        let due = self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.due <= now || ending);
+        due && self.running.is_none()
+    }
+
+    /// From when on the files are needed.
+    pub(super) fn begins(&self) -> Time {
+        let at = self.pending.as_ref().map_or(Time(0), |pending| pending.at);
+        Time(at.0.saturating_sub(self.before_ns))
+    }
+
+    /// Begins to write the one that is due, from these files, which vouch for all before `vouched`.
+    /// They are opened here: the oldest may be gone soon.
+    pub(super) fn begin(
+        &mut self,
+        files: &[PathBuf],
+        header: &Header,
+        output: &Path,
+        vouched: Time,
+    ) {
+        let from = self.begins();
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        let reason = pending.reasons.join("; ");
+        let mut header = Header {
+            trace_id: about::random_id(),
+            segment: 0,
+            ..header.clone()
+        };
+        header.options.push(("snapshot".into(), reason.clone()));
+        let job = Job {
+            files: files
+                .iter()
+                .filter_map(|path| File::open(path).ok())
+                .collect(),
+            header,
+            stretch: Stretch {
+                from,
+                to: Time(pending.due.0.min(vouched.0.saturating_sub(1))),
+            },
+            stem: output.with_extension(""),
+            reason,
+            on_trigger: self.on_trigger.clone(),
+        };
+        match thread::start("tidrec-snapshot", move || job.run()) {
+            Ok(running) => self.running = Some(running),
+            Err(error) => say(format_args!("no snapshot could be written: {error}")),
+        }
+    }
+
+    /// Says why there is none.
+    pub(super) fn refuse(&mut self, why: &str) {
+        if let Some(pending) = self.pending.take() {
+            say(format_args!(
+                "no snapshot ({}): {why}",
+                pending.reasons.join("; ")
+            ));
+        }
+    }
+
+    fn collect(&mut self, wait: bool) {
+        if let Some(running) = self
+            .running
+            .take_if(|running| wait || running.is_finished())
+            && let Ok(Some(Some(bytes))) = running.join()
+        {
+            self.bytes += bytes;
+            self.written += 1;
+        }
+    }
+}
+
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        self.collect(true);
+    }
+}
+
+impl Job {
+    /// Writes the snapshot, says so, and runs what is to be run; how long the file is.
+    fn run(self) -> Option<u64> {
+        // The recording comes first.
+        sys::be_nice();
+        let (reason, on_trigger) = (self.reason.clone(), self.on_trigger.clone());
+        match self.write() {
+            Ok((path, events, bytes)) => {
+                say(format_args!(
+                    "snapshot {} ({events} events; {reason})",
+                    shown(&path)
+                ));
+                if let Some(command) = on_trigger {
+                    run(&command, &path, &reason);
+                }
+                Some(bytes)
+            }
+            Err(error) => {
+                say(format_args!(
+                    "no snapshot could be written ({reason}): {error:#}"
+                ));
+                None
+            }
+        }
+    }
+
+    fn write(self) -> Result<(PathBuf, u64, u64)> {
+        let segments: Result<Vec<_>, _> = self
+            .files
+            .into_iter()
+            .map(|file| Segment::open(BufReader::new(file)))
+            .collect();
+        let segments = segments.context("cannot read the recording")?;
+        let (path, file) = new_file(&self.stem)?;
+        let part = Part(&path);
+        let out = BufWriter::with_capacity(1 << 20, file);
+        let (mut out, extracted) = extract(segments, self.stretch, &self.header, out)
+            .with_context(|| format!("cannot write {}", shown(&path)))?;
+        out.flush()?;
+        let file = out.get_ref();
+        file.sync_all()?;
+        let bytes = file.metadata()?.len();
+        part.keep();
+        Ok((path, extracted.events, bytes))
+    }
+}
+
+/// A file that is removed unless it is whole.
+struct Part<'a>(&'a Path);
+
+impl Part<'_> {
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+/// A new file `STEM-snapshot-DATE-TIME.tid`, with a number where there is one of that second.
+fn new_file(stem: &Path) -> Result<(PathBuf, File)> {
+    let now = chrono::Local::now().format("%Y%m%d-%H%M%S");
+    for number in 1..1_000 {
+        let more = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
+        let mut name = stem.as_os_str().to_owned();
+        name.push(format!("-snapshot-{now}{more}.tid"));
+        let path = PathBuf::from(name);
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot write {}", shown(&path)));
+            }
+        }
+    }
+    anyhow::bail!("a thousand snapshots in one second")
+}
+
+/// Runs a command of the user's by sh, with the path behind it, and waits for it.
+fn run(command: &str, path: &Path, reason: &str) {
+    let line = format!("{command} \"$@\"");
+    let ran = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(line)
+        .arg("tidrec")
+        .arg(path)
+        .env("TIDREC_TRIGGER", reason)
+        .stdin(Stdio::null())
+        .status();
+    match ran {
+        Ok(status) if status.success() => {}
+        Ok(status) => say(format_args!("--on-trigger: {status}")),
+        Err(error) => say(format_args!("--on-trigger cannot be run: {error}")),
+    }
+}
