@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use support::{Child, TempDir, need, program, send, thread_states, tracer_of};
+use support::{Child, SmallDisk, TempDir, need, program, send, thread_states, tracer_of};
 use tidline::model::{EventBody, GapReason, Trace};
 use trace::{SOON, attach, may_trace, open, ready, tidrec, try_open, wait_until};
 
@@ -111,33 +111,6 @@ fn what_somebody_does_to_the_file_meanwhile_is_told() {
     }
 }
 
-/// A folder with room for so many KiB, until it is dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn new(kib: u32) -> Result<Self, String> {
-        let dir = TempDir::new();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
-            .arg(dir.path())
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => Ok(SmallDisk(dir)),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-            Err(error) => Err(format!("mount: {error}")),
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.0.path())
-            .status();
-    }
-}
-
 #[test]
 fn what_a_full_disk_cost_is_counted_everywhere() {
     if !may_trace() {
@@ -146,7 +119,7 @@ fn what_a_full_disk_cost_is_counted_everywhere() {
     let Some(disk) = need(SmallDisk::new(64)) else {
         return;
     };
-    let (file, ballast) = (disk.0.join("t"), disk.0.join("ballast"));
+    let (file, ballast) = (disk.path().join("t"), disk.path().join("ballast"));
     let mut target = Child::run(program("chains"), ["4", "3"]);
     let mut recorder = attach(&file, &[ready(&mut target)], &[]);
     // Fill the disk until a chunk does not fit, then make room again.
@@ -181,7 +154,7 @@ fn an_old_file_on_a_full_disk_costs_the_command_nothing() {
         return;
     };
     // It holds nothing, so emptying it makes no room for a header.
-    let (file, ballast) = (disk.0.join("t"), disk.0.join("ballast"));
+    let (file, ballast) = (disk.path().join("t"), disk.path().join("ballast"));
     std::fs::write(&file, "").expect("an old file");
     let mut filler = std::fs::File::create(&ballast).expect("a ballast");
     while filler.write_all(&[0; 512]).is_ok() {}

@@ -8,6 +8,7 @@
 #![allow(unused_imports)]
 
 mod child;
+mod disk;
 mod made;
 mod perf;
 mod proc;
@@ -15,6 +16,7 @@ mod program;
 mod temp;
 
 pub(crate) use child::{Child, send};
+pub(crate) use disk::SmallDisk;
 pub(crate) use made::{Case, Made, cases, made};
 pub(crate) use perf::{
     CLONE_THREAD, Fork, PerfOracle, check_losses, descendants, descendants_of_existing,

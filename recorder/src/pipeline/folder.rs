@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -34,18 +34,49 @@ pub(crate) struct Folder {
     /// When that was begun.
     begun: Time,
     not_before: Time,
-    kept: VecDeque<Kept>,
-    kept_bytes: u64,
+    shelf: Arc<Shelf>,
     /// Held as long as the recording goes on.
     _lock: Option<Flock<File>>,
 }
 
-/// A finished file.
+/// The finished files, the oldest first. The one that is being written has them at hand, too, to
+/// make room for itself on a full disk.
 #[derive(Debug)]
+pub(super) struct Shelf {
+    folder: PathBuf,
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+/// A finished file.
+#[derive(Clone, Copy, Debug)]
 struct Kept {
     number: u32,
     bytes: u64,
     last: Time,
+}
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn oldest(&self) -> Option<Kept> {
+        self.lock().front().copied()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.lock().iter().map(|kept| kept.bytes).sum()
+    }
+
+    /// Gives up the oldest file; whether there was one.
+    pub(super) fn evict_one(&self) -> bool {
+        let Some(oldest) = self.lock().pop_front() else {
+            return false;
+        };
+        // Somebody else may have removed it.
+        let _ = fs::remove_file(self.folder.join(file_name(oldest.number)));
+        true
+    }
 }
 
 /// A folder that can be written, and was not touched yet.
@@ -131,6 +162,10 @@ impl ReadyFolder {
         for path in &self.old {
             fs::remove_file(path).with_context(|| format!("cannot remove {}", shown(path)))?;
         }
+        let shelf = Arc::new(Shelf {
+            folder: self.path.clone(),
+            kept: Mutex::default(),
+        });
         let folder = Folder {
             path: self.path,
             header,
@@ -139,8 +174,7 @@ impl ReadyFolder {
             number: 0,
             begun: Time(0),
             not_before: Time(0),
-            kept: VecDeque::new(),
-            kept_bytes: 0,
+            shelf,
             _lock: self.lock,
         };
         let path = folder.path.join(file_name(0));
@@ -158,18 +192,18 @@ impl Folder {
 
     /// The files that have something of a time or later, the oldest first.
     pub(super) fn files_since(&self, time: Time) -> Vec<PathBuf> {
-        let later = self.kept.iter().filter(|kept| kept.last >= time);
-        let numbers = later.map(|kept| kept.number);
-        let numbers = numbers.chain([self.number]);
+        let kept = self.shelf.lock();
+        let later = kept.iter().filter(|kept| kept.last >= time);
+        let numbers = later.map(|kept| kept.number).chain([self.number]);
         let path = |number| self.path.join(file_name(number));
         numbers.map(path).collect()
     }
 
     /// Gives up the oldest files that are over the limits. `others` are bytes beside them that
     /// count, too.
-    pub(super) fn evict(&mut self, writer: &Writer<Output>, others: u64, now: Time) {
-        while let Some(oldest) = self.kept.front() {
-            let bytes = self.kept_bytes + writer.offset() + others;
+    pub(super) fn evict(&self, writer: &Writer<Output>, others: u64, now: Time) {
+        while let Some(oldest) = self.shelf.oldest() {
+            let bytes = self.shelf.bytes() + writer.offset() + others;
             let room = self.limits.max_bytes.unwrap_or(u64::MAX);
             // The next batch is not to reach the limit.
             let full = bytes.saturating_add(2 * MAX_BATCH_BYTES as u64) > room;
@@ -180,19 +214,8 @@ impl Folder {
             if !full && !old {
                 return;
             }
-            self.evict_one();
+            self.shelf.evict_one();
         }
-    }
-
-    /// Gives up the oldest file; whether there was one.
-    pub(super) fn evict_one(&mut self) -> bool {
-        let Some(oldest) = self.kept.pop_front() else {
-            return false;
-        };
-        self.kept_bytes -= oldest.bytes;
-        // Somebody else may have removed it.
-        let _ = fs::remove_file(self.path.join(file_name(oldest.number)));
-        true
     }
 
     /// How many bytes all files may have.
@@ -244,12 +267,11 @@ impl Folder {
             }
             Err(_) => offset,
         };
-        self.kept.push_back(Kept {
+        self.shelf.lock().push_back(Kept {
             number: self.number,
             bytes,
             last: now,
         });
-        self.kept_bytes += bytes;
         let path = self.path.join(file_name(number));
         let renamed = fs::rename(&part, &path);
         writer.get_mut().set_path(path);
@@ -266,7 +288,7 @@ impl Folder {
     }
 
     fn start(&self, path: &Path, number: u32) -> Result<Writer<Output>, Error> {
-        let output = Output::create(path).map_err(|source| Error::Io {
+        let output = Output::create(path, Arc::clone(&self.shelf)).map_err(|source| Error::Io {
             doing: "beginning the next file",
             offset: 0,
             source,
@@ -311,15 +333,4 @@ fn is_file_of_ours(path: &Path) -> bool {
         let plain = |number: &str| number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
         name == NEXT || number.is_some_and(plain)
     })
-}
-
-/// Whether a disk is full, or a quota.
-pub(super) fn is_full(error: &Error) -> bool {
-    let Error::Io { source, .. } = error else {
-        return false;
-    };
-    matches!(
-        source.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }

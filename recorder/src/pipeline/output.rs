@@ -4,10 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
+
+use super::folder::Shelf;
 
 /// A trace's file. After a write that failed half-way it stands where the last whole one ended.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct Output {
     file: File,
     path: PathBuf,
     kind: Kind,
+    /// What may be given up for it.
+    shelf: Option<Arc<Shelf>>,
     /// Held as long as the file is written.
     _lock: Option<Flock<File>>,
 }
@@ -135,6 +140,7 @@ impl Ready {
                 file,
                 path,
                 kind: Kind::Stream,
+                shelf: None,
                 _lock: lock,
             });
         }
@@ -150,14 +156,15 @@ impl Ready {
                 good: 0,
                 cut: false,
             },
+            shelf: None,
             _lock: lock,
         })
     }
 }
 
 impl Output {
-    /// Makes a new file, for its owner only.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
+    /// Makes a new file, for its owner only; on a full disk those on the shelf make room.
+    pub(super) fn create(path: &Path, shelf: Arc<Shelf>) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options
             .write(true)
@@ -171,6 +178,7 @@ impl Output {
                 good: 0,
                 cut: false,
             },
+            shelf: Some(shelf),
             _lock: None,
         })
     }
@@ -237,20 +245,28 @@ impl Write for Output {
     /// All or nothing.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.notice_a_cut()?;
-        match self.file.write_all(bytes) {
-            Ok(()) => {
+        loop {
+            let Err(error) = self.file.write_all(bytes) else {
                 if let Kind::File { good, .. } = &mut self.kind {
                     *good += bytes.len() as u64;
                 }
-                Ok(bytes.len())
+                return Ok(bytes.len());
+            };
+            if let Kind::File { good, .. } = self.kind {
+                self.file
+                    .set_len(good)
+                    .and_then(|()| self.file.seek(SeekFrom::Start(good)))?;
             }
-            Err(error) => {
-                if let Kind::File { good, .. } = self.kind {
-                    self.file
-                        .set_len(good)
-                        .and_then(|()| self.file.seek(SeekFrom::Start(good)))?;
-                }
-                Err(error)
+            let full = matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            );
+            let room = self
+                .shelf
+                .as_ref()
+                .is_some_and(|shelf| full && shelf.evict_one());
+            if !room {
+                return Err(error);
             }
         }
     }

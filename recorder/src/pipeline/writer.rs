@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidline::format::{Error, Header, Writer};
 use tidline::model::{Event, EventBody, Live, Time};
 
-use super::folder::{self, Folder};
+use super::folder::Folder;
 use super::inner::InnerTids;
 use super::names::Names;
 use super::output::{Output, shown};
@@ -330,10 +330,6 @@ impl Work {
     /// the file tells how much is missing.
     fn note(&mut self, result: Result<(), Error>) {
         let Err(error) = result else { return };
-        // A flight recorder has something to give up.
-        if folder::is_full(&error) && self.folder.as_mut().is_some_and(Folder::evict_one) {
-            return;
-        }
         if self.on_full == OnFull::Stop {
             let path = shown(self.writer.get_mut().path());
             self.doorbell

@@ -1,0 +1,405 @@
+//! Recordings that go on for long: several files, limits, the flight recorder, and talking to it.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+#[path = "support/trace.rs"]
+mod trace;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use support::{Child, Made, SmallDisk, TempDir, made, need, program};
+use tidline::format::{Segment, read_segments};
+use tidline::model::{EventBody, Time, Trace};
+use trace::{
+    SOON, attach, birth_events, births, check, differences, existing, may_trace, open, ready,
+    tidrec, wait_until,
+};
+
+/// The files in a folder, by name.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("read a folder");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn read(files: &[PathBuf]) -> Trace {
+    let segments = files
+        .iter()
+        .map(|path| Segment::open(File::open(path).expect("a file")).expect("a trace"));
+    read_segments(segments.collect()).expect("one recording")
+}
+
+fn bytes(files: &[PathBuf]) -> u64 {
+    let lengths = files
+        .iter()
+        .filter_map(|path| Some(path.metadata().ok()?.len()));
+    lengths.sum()
+}
+
+/// The snapshots beside a recording.
+fn snapshots(folder: &Path) -> Vec<PathBuf> {
+    let mut files = files(folder);
+    files.retain(|path| path.to_string_lossy().contains("-snapshot-"));
+    files
+}
+
+fn marks(trace: &Trace) -> Vec<String> {
+    let text = |body: &EventBody| match body {
+        EventBody::Mark { text } => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        _ => None,
+    };
+    trace
+        .events()
+        .iter()
+        .filter_map(|event| text(&event.body))
+        .collect()
+}
+
+/// Records chains, which end by themselves, with a log of what was made.
+fn record_chains(folder: &Path, options: &[&str], links: &str) -> (Trace, Vec<PathBuf>, String) {
+    let (output, log) = (folder.join("rec.tid"), folder.join("log"));
+    let mut command = tidrec();
+    command
+        .arg("-o")
+        .arg(&output)
+        .args(options)
+        .env("LOG", &log);
+    command
+        .arg("--")
+        .arg(program("chains"))
+        .args(["8", "60", links]);
+    let mut recorder = Child::spawn(&mut command);
+    recorder.expect_exit(0, 2 * SOON);
+    let files = files(&output);
+    (
+        read(&files),
+        files,
+        std::fs::read_to_string(log).expect("the log"),
+    )
+}
+
+#[test]
+fn nothing_is_lost_between_files() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (trace, files, log) = record_chains(dir.path(), &["--segment-size", "64K"], "4000");
+    assert!(files.len() > 3, "{files:?}");
+    assert!(trace.is_complete(), "{:?}", trace.integrity());
+    let numbers: Vec<u32> = (0..files.len() as u32).collect();
+    assert_eq!(trace.integrity().segments, numbers);
+    assert_eq!(check(&trace), []);
+    assert_eq!(births(&trace), made(&log));
+}
+
+/// From here on each task has its beginning in the files, or in the checkpoint before them.
+fn assert_end_of_log(trace: &Trace, log: &str) {
+    let logged: Vec<Made> = log.lines().filter_map(parse).collect();
+    let births: Vec<Made> = birth_events(trace)
+        .map(|birth| {
+            let parent = birth.parent.expect("a creator").tid.0;
+            Made::new("thread", parent, birth.child.tid.0)
+        })
+        .collect();
+    // What is there is the end of what was made: sorted, since lines of threads that run at the
+    // same time come in any order; a few around the cut are in one and not in the other.
+    let (mut tail, mut kept) = (logged[logged.len() - births.len()..].to_vec(), births);
+    tail.sort();
+    kept.sort();
+    let (missing, added) = differences(&tail, &kept);
+    assert!(
+        missing.len() <= 16 && added.len() <= 16,
+        "{missing:?} {added:?}"
+    );
+}
+
+fn parse(line: &str) -> Option<Made> {
+    made(line).pop()
+}
+
+#[test]
+fn the_oldest_files_go_and_each_that_is_left_opens_alone() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let options = [
+        "--segment-size",
+        "64K",
+        "--max-disk",
+        "1M",
+        "--compress",
+        "none",
+    ];
+    let (trace, files, log) = record_chains(dir.path(), &options, "20000");
+    assert!(bytes(&files) <= 1 << 20, "{files:?}");
+    let first = trace.integrity().segments[0];
+    assert!(first > 0, "nothing went: {files:?}");
+    assert!(trace.is_complete(), "{:?}", trace.integrity());
+    assert!(trace.begin() > Time(0));
+    assert_end_of_log(&trace, &log);
+    for file in &files {
+        let one = read(std::slice::from_ref(file));
+        assert!(one.is_complete(), "{file:?}: {:?}", one.integrity());
+        // What it tells of is explained by it; of those that had ended, the creators of the
+        // living are there, and not the creators' creators.
+        let lived = one
+            .tasks()
+            .iter()
+            .filter(|task| task.ended.is_none_or(|end| end > one.begin()));
+        for task in lived {
+            assert_ne!(
+                task.origin,
+                tidline::model::Origin::Inferred,
+                "{file:?}: {task:?}"
+            );
+            assert!(!task.name().is_empty());
+            assert!(
+                task.task.is_leader() || task.parent.is_some(),
+                "{file:?}: {task:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_flight_recorder_keeps_the_last_seconds_and_a_trigger_has_them_written_out() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (output, seen) = (dir.join("rec.tid"), dir.join("seen"));
+    let mut command = tidrec();
+    command.arg("-o").arg(&output);
+    command.args(["--ring", "2s", "--before", "500ms", "--after", "200ms"]);
+    command.args(["--trigger", "exit-signal", "--trigger", "live-threads>1000"]);
+    let then = format!("cp -t {}", seen.display());
+    std::fs::create_dir(&seen).expect("a folder");
+    command.args(["--on-trigger", &then]);
+    // Three seconds of processes; then one is killed.
+    let script = "end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do (:); done; \
+                  sleep 60 & echo killed $!; kill -9 $!; wait; sleep 1";
+    command.args(["--", "sh", "-c", script]);
+    let mut recorder = Child::spawn(&mut command);
+    let killed = recorder.wait_line("killed ", SOON);
+    let killed: u32 = killed["killed ".len()..].parse().expect("a pid");
+    recorder.expect_exit(0, SOON);
+
+    let kept = read(&files(&output));
+    assert!(kept.is_complete(), "{:?}", kept.integrity());
+    assert!(kept.begin() > Time(0), "nothing was given up");
+    assert!(kept.end().0 - kept.begin().0 < 3_500_000_000);
+    let snapshots = snapshots(dir.path());
+    assert_eq!(snapshots.len(), 1, "{snapshots:?}\n{}", recorder.stderr());
+    let snapshot = open(&snapshots[0]);
+    assert!(snapshot.is_complete(), "{:?}", snapshot.integrity());
+    assert_eq!(
+        marks(&snapshot),
+        [format!("snapshot: exit-signal: SIGKILL ended {killed}")]
+    );
+    let first = snapshot.events().first().expect("an event").time;
+    let last = snapshot.events().last().expect("an event").time;
+    assert!(last.0 - first.0 <= 700_000_000);
+    // The same events as in the recording, and nothing between them is missing.
+    let all = kept.events();
+    let at = all
+        .iter()
+        .position(|event| event == &snapshot.events()[0])
+        .expect("the first");
+    assert_eq!(snapshot.events(), &all[at..at + snapshot.events().len()]);
+    // Who lived when it begins is known by name, with the creator.
+    let shell = snapshot
+        .tasks()
+        .iter()
+        .find(|task| task.name().as_bytes() == b"sh");
+    assert!(shell.is_some(), "{:?}", snapshot.tasks());
+    // The command got the path.
+    assert_eq!(files(&seen).len(), 1);
+}
+
+#[test]
+fn signals_and_ctl_mark_and_snap_and_stop() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("rec.tid");
+    let mut target = Child::run(program("pair"), [""; 0]);
+    let mut recorder = attach(&file, &[ready(&mut target)], &["--after", "50ms"]);
+    let ctl = |words: &[&str]| {
+        let mut command = tidrec();
+        command
+            .arg("ctl")
+            .arg(recorder.pid().to_string())
+            .args(words);
+        let output = command.output().expect("tidrec ctl");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("words")
+    };
+    ctl(&["mark", "deploy\n\x1b[31m v2"]);
+    assert!(ctl(&["status"]).contains("rec.tid"));
+    ctl(&["snapshot"]);
+    wait_until("a snapshot", SOON, || snapshots(dir.path()).len() == 1);
+    let pid = recorder.pid();
+    support::send("USR2", &[pid]);
+    support::send("USR1", &[pid]);
+    recorder.wait_stderr("SIGUSR1", SOON);
+    let mut command = tidrec();
+    command.arg("ctl").arg(pid.to_string()).arg("stop");
+    assert!(command.status().expect("tidrec ctl").success());
+    recorder.expect_exit(0, SOON);
+    assert!(
+        recorder.stderr().contains("tidrec ctl stop"),
+        "{}",
+        recorder.stderr()
+    );
+    let trace = open(&file);
+    let expected = [
+        "deploy\n\x1b[31m v2",
+        "snapshot: tidrec ctl",
+        "SIGUSR2",
+        "snapshot: SIGUSR1",
+    ];
+    // Two signals that are pending at the same time come in the order of their numbers.
+    let (mut told, mut expected) = (marks(&trace), expected.map(String::from).to_vec());
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert!(target.try_exit().is_none(), "the target runs on");
+    // It is no recorder any more.
+    let mut command = tidrec();
+    let late = command
+        .arg("ctl")
+        .arg(pid.to_string())
+        .arg("status")
+        .output();
+    assert_eq!(late.expect("tidrec ctl").status.code(), Some(2));
+    target.signal("TERM");
+    target.wait_exit(SOON);
+}
+
+#[test]
+fn a_folder_that_holds_something_is_kept() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let folder = dir.join("rec");
+    let record = |force: &[&str]| {
+        let mut command = tidrec();
+        command
+            .arg("-o")
+            .arg(&folder)
+            .args(["--segment-size", "1M"])
+            .args(force);
+        command.args(["--", "true"]).output().expect("tidrec")
+    };
+    assert!(record(&[]).status.success());
+    let first = files(&folder);
+    let again = record(&[]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("holds a recording"));
+    let id = read(&first).header().trace_id;
+    assert!(record(&["--force"]).status.success());
+    assert_ne!(read(&files(&folder)).header().trace_id, id);
+    // What is not ours is nobody's to remove.
+    std::fs::write(folder.join("thesis.txt"), "precious").expect("a file");
+    let other = record(&["--force"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("thesis.txt"));
+    // A command that cannot run leaves nothing behind.
+    let none = dir.join("none");
+    let mut command = tidrec();
+    command
+        .arg("-o")
+        .arg(&none)
+        .args(["--ring", "1m", "--", "no such command"]);
+    assert_eq!(command.status().expect("tidrec").code(), Some(127));
+    assert!(!none.exists());
+}
+
+#[test]
+fn two_recorders_do_not_share_a_folder() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let folder = dir.join("rec");
+    let mut target = Child::run(program("pair"), [""; 0]);
+    let pid = ready(&mut target);
+    let mut first = attach(&folder, &[pid], &["--segment-size", "1M"]);
+    let mut command = tidrec();
+    command
+        .arg("-o")
+        .arg(&folder)
+        .args(["--segment-size", "1M", "--force", "--", "true"]);
+    let second = command.output().expect("tidrec");
+    assert_eq!(second.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("another tidrec"), "{said}");
+    first.signal("INT");
+    first.expect_exit(0, SOON);
+    assert_eq!(existing(&read(&files(&folder)))[0].pid.0, pid);
+    target.signal("TERM");
+    target.wait_exit(SOON);
+}
+
+#[test]
+fn a_flight_recorder_on_a_full_disk_gives_up_its_oldest() {
+    if !may_trace() {
+        return;
+    }
+    let Some(disk) = need(SmallDisk::new(512)) else {
+        return;
+    };
+    // The limit is higher than what the disk has.
+    let options = [
+        "--segment-size",
+        "64K",
+        "--max-disk",
+        "100M",
+        "--compress",
+        "none",
+    ];
+    let output = disk.path().join("rec.tid");
+    let mut target = Child::run(program("chains"), ["8", "60", "20000"]);
+    let mut recorder = attach(&output, &[ready(&mut target)], &options);
+    target.expect_exit(0, 2 * SOON);
+    recorder.wait_exit(SOON);
+    let trace = read(&files(&output));
+    assert!(trace.integrity().segments[0] > 0);
+    assert_eq!(trace.integrity().damage, [], "{}", recorder.stderr());
+    // It ends with the target's end: there was room to the last.
+    assert!(trace.is_complete(), "{:?}", trace.integrity());
+    assert!(trace.tasks().iter().all(|task| task.ended.is_some()));
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_if_that_is_wanted() {
+    if !may_trace() {
+        return;
+    }
+    let Some(disk) = need(SmallDisk::new(64)) else {
+        return;
+    };
+    let file = disk.path().join("t");
+    let mut target = Child::run(program("chains"), ["4", "60"]);
+    let pid = ready(&mut target);
+    let mut recorder = attach(&file, &[pid], &["--on-full", "stop"]);
+    let mut filler = File::create(disk.path().join("ballast")).expect("a ballast");
+    while filler.write_all(&[0; 4096]).is_ok() {}
+    recorder.expect_exit(3, SOON);
+    let said = recorder.stderr();
+    assert!(said.contains("cannot be written"), "{said}");
+    assert!(target.try_exit().is_none(), "the target runs on");
+    for (tid, _, tracer) in support::tracers(pid) {
+        assert_eq!(tracer, 0, "{tid}");
+    }
+}
