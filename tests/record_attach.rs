@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Child, Made, TempDir, made, program, thread_states, tracer_of, tracers};
+use support::{Child, Made, TempDir, made, program, scale, thread_states, tracer_of, tracers};
 use tidline::model::{End, Ended, Ending, EventBody, Origin, Task, Trace};
 use trace::{
     SOON, attach, births, check, check_prefix, differences, execs, existing, exits, may_trace,
@@ -305,7 +305,7 @@ fn attach_to_chains(chains: usize, attaches: usize) {
     }
     let dir = TempDir::new();
     let count = chains.to_string();
-    let mut target = tracee("chains", &[&count, "300"], Path::new("/dev/null"));
+    let mut target = tracee("chains", &[&count, "3000"], Path::new("/dev/null"));
     let pid = ready(&mut target);
     for round in 0..attaches {
         let file = dir.join(&format!("trace{round}"));
@@ -325,17 +325,17 @@ fn attach_to_chains(chains: usize, attaches: usize) {
 
 #[test]
 fn one_chain() {
-    attach_to_chains(1, 20);
+    attach_to_chains(1, scale(20, 300));
 }
 
 #[test]
 fn thirty_two_chains() {
-    attach_to_chains(32, 20);
+    attach_to_chains(32, scale(20, 300));
 }
 
 #[test]
 fn a_hundred_chains() {
-    attach_to_chains(100, 20);
+    attach_to_chains(100, scale(20, 300));
 }
 
 /// What a target logged since the attach is in the trace, and what is in the trace it logged.
@@ -723,15 +723,15 @@ fn kill_recorder_of(name: &str, args: &[&str], rounds: usize) {
 
 #[test]
 fn a_recorder_killed_beside_chains() {
-    kill_recorder_of("chains", &["8", "30", "250"], 20);
+    kill_recorder_of("chains", &["8", "30", "250"], scale(20, 100));
 }
 
 #[test]
 fn a_recorder_killed_beside_forks() {
-    kill_recorder_of("forker", &["5", "2", "2"], 20);
+    kill_recorder_of("forker", &["5", "2", "2"], scale(20, 100));
 }
 
 #[test]
 fn a_recorder_killed_beside_signals() {
-    kill_recorder_of("signals", &["1500"], 20);
+    kill_recorder_of("signals", &["1500"], scale(20, 100));
 }

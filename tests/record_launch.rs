@@ -14,11 +14,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Child, Made, TempDir, cases, made, need, program, program_with, send};
+use support::{Case, Child, Made, TempDir, cases, made, need, program, program_with, scale, send};
 use tidline::model::{End, Ended, Ending, EventBody, Origin, Task, Via, What};
 use trace::{
     Recording, SOON, birth_events, births, check, check_prefix, differences, execs, exits, launch,
-    may_trace, only_file, open, ready, tidrec, try_open, wait_until,
+    may_trace, only_file, open, patience, ready, tidrec, try_open, wait_until,
 };
 
 /// Records one of the tracees. What holds of every recording is checked here: it is whole, all
@@ -97,9 +97,19 @@ fn children_by_vfork_and_spawn() {
     children.sort_unstable();
     assert_eq!(execed, children);
     for birth in birth_events(&recording.trace) {
-        assert_eq!(birth.via, Via::Vfork, "{birth:?}");
+        // A newer C library's posix_spawn has the child's signal handlers cleared, too.
+        const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+        let flags = birth.flags.map(|flags| flags & !CLONE_CLEAR_SIGHAND);
+        assert_eq!(
+            (birth.via, birth.what, flags),
+            (Via::Vfork, What::Process, Some(VFORK_FLAGS)),
+            "{birth:?}"
+        );
     }
 }
+
+/// `CLONE_VM | CLONE_VFORK | SIGCHLD`.
+const VFORK_FLAGS: u64 = 0x4111;
 
 /// The event that the kernel reports for these flags (`kernel_clone`, Linux 6.18).
 fn via_of(flags: u64) -> Via {
@@ -120,20 +130,118 @@ fn every_kind_of_creation_with_its_flags() {
         return;
     }
     let recording = record("kinds", &[], Some(0));
+    let cases = assert_cases(&recording);
+    assert!(cases.len() >= 20, "{}", recording.log);
+}
+
+/// Each creation of `kinds` has the kernel's word for it, is a thread or a process, by its creator,
+/// and has the flags that were passed.
+fn assert_cases(recording: &Recording) -> Vec<Case> {
     let cases = cases(&recording.log);
-    assert!(cases.len() >= 15, "{}", recording.log);
-    for case in cases {
+    for case in &cases {
         let seen: Vec<_> = birth_events(&recording.trace)
             .filter(|birth| birth.child.tid.0 == case.made.child)
-            .map(|birth| (birth.via, birth.what.as_str(), birth.flags))
+            .map(|birth| {
+                let parent = birth.parent.map(|parent| parent.tid.0);
+                (birth.via, birth.what.as_str(), birth.flags, parent)
+            })
             .collect();
         assert_eq!(
             seen,
-            [(via_of(case.flags), &*case.made.kind, Some(case.flags))],
+            [(
+                via_of(case.flags),
+                &*case.made.kind,
+                Some(case.flags),
+                Some(case.made.parent)
+            )],
             "{}",
             case.name
         );
     }
+    cases
+}
+
+/// Whether this test may make pid namespaces.
+fn may_make_pid_namespaces() -> bool {
+    let output = Command::new("unshare")
+        .args(["--pid", "--fork", "true"])
+        .output();
+    need(match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!("unshare(1): {error}")),
+    })
+    .is_some()
+}
+
+#[test]
+fn pid_namespaces_and_what_is_made_in_them() {
+    if !may_trace() || !may_make_pid_namespaces() {
+        return;
+    }
+    let recording = record("kinds", &["newpid"], Some(0));
+    let cases = assert_cases(&recording);
+    assert_eq!(cases.len(), 9, "{}", recording.log);
+    // What the namespace's first process left behind was killed with it, and the rest ended.
+    let ends: BTreeMap<u32, End> = exits(&recording.trace)
+        .into_iter()
+        .map(|(task, end)| (task.tid.0, end))
+        .collect();
+    for case in cases {
+        let expected = match &*case.name {
+            "newpid-killed-process" => End::Signal {
+                number: 9,
+                core: false,
+            },
+            _ => End::Code(0),
+        };
+        assert_eq!(ends[&case.made.child], expected, "{}", case.name);
+    }
+}
+
+#[test]
+fn what_no_tracer_hears_of_is_absent_and_all_else_is_right() {
+    if !may_trace() {
+        return;
+    }
+    let recording = record("kinds", &["untraced"], Some(0));
+    let names: Vec<String> = assert_cases(&recording)
+        .into_iter()
+        .map(|case| case.name)
+        .collect();
+    assert_eq!(names, ["before", "between", "after"]);
+    let unseen: Vec<u32> = recording
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("unseen "))
+        .map(|line| {
+            let tid = line.rsplit_once(' ').expect("words").1;
+            tid.parse().expect("a TID")
+        })
+        .collect();
+    assert_eq!(unseen.len(), 4, "{}", recording.stdout);
+    for record in recording.trace.tasks() {
+        assert!(!unseen.contains(&record.task.tid.0), "{record:?}");
+    }
+}
+
+#[test]
+fn every_creation_exactly_once_with_its_creator() {
+    if !may_trace() {
+        return;
+    }
+    // Hundreds of processes at a time, whose threads fork beside their leaders.
+    let depth = scale(3, 4);
+    let recording = record("forker", &[&depth.to_string(), "10", "10"], Some(0));
+    let count = |what| {
+        let births = birth_events(&recording.trace);
+        births.filter(|birth| birth.what == what).count()
+    };
+    let processes: usize = (1..=depth).map(|level| 10usize.pow(level)).sum();
+    assert_eq!(
+        (count(What::Process), count(What::Thread)),
+        (processes, (processes + 1) * 10)
+    );
 }
 
 #[test]
@@ -252,6 +360,13 @@ fn every_way_to_end() {
     if !may_trace() {
         return;
     }
+    for threads in [3, 100] {
+        every_way_to_end_beside(threads);
+    }
+}
+
+/// A process ends while so many threads of it are alive.
+fn every_way_to_end_beside(threads: usize) {
     let signal = |number| End::Signal {
         number,
         core: false,
@@ -273,7 +388,7 @@ fn every_way_to_end() {
             End::Signal { number, .. } => 128 + i32::from(number),
             End::Unknown => unreachable!("not in the table"),
         };
-        let recording = record("exits", &[case, "3", code], Some(shown));
+        let recording = record("exits", &[case, &threads.to_string(), code], Some(shown));
         let pid = recording.pid();
         let mut expected = vec![(Task::new(pid, pid), leader)];
         let children = made(&recording.log).into_iter().map(|made| made.child);
@@ -293,7 +408,7 @@ fn every_way_to_end() {
         }
         expected.sort();
         seen.sort();
-        assert_eq!(seen, expected, "{case}");
+        assert_eq!(seen, expected, "{case} beside {threads} threads");
     }
 }
 
@@ -328,9 +443,12 @@ fn signals_arrive_as_they_do_without_a_recorder() {
     if !may_trace() {
         return;
     }
-    let recording = record("signals", &["200"], Some(0));
-    let mut alone = Child::run(program("signals"), ["200"]);
-    assert_eq!(recording.stdout, alone.expect_exit(0, SOON));
+    // So many of each of the six kinds.
+    let count = scale("1000", "20000");
+    let recording = record("signals", &[count], Some(0));
+    let mut alone = Child::run(program("signals"), [count]);
+    assert_eq!(recording.stdout, alone.expect_exit(0, patience()));
+    assert!(recording.stdout.contains(&format!("count {count} ")));
 }
 
 /// The names that a `named` log tells, as bytes.

@@ -63,6 +63,18 @@ fn tracees_log_what_the_kernel_saw() {
 }
 
 #[test]
+fn pid_namespaces_are_logged_as_the_kernel_saw_them() {
+    let mut attempt = Child::run("unshare", ["--pid", "--fork", "true"]);
+    let may = match attempt.wait_exit(SOON).success() {
+        true => Ok(()),
+        false => Err("no pid namespace can be made".to_owned()),
+    };
+    if need(may).is_some() {
+        compare(&[("kinds", &["newpid"], Some(0)), ("turns", &["20"], Some(0))]);
+    }
+}
+
+#[test]
 fn a_forker_makes_the_tree_it_promises() {
     let Some(logs) = compare(&[("forker", &["2", "3", "2"], Some(0))]) else {
         return;
@@ -117,7 +129,7 @@ fn kinds_have_the_flags_that_the_kernel_saw() {
     let log = child.expect_exit(0, SOON);
     let forks = oracle.stop().expect("a whole recording");
     let cases = cases(&log);
-    assert!(cases.len() >= 15, "{log}");
+    assert!(cases.len() >= 20, "{log}");
     for case in cases {
         let seen: Vec<_> = forks
             .iter()

@@ -1,11 +1,17 @@
 /* Every way to make a task, by raw system calls: thread or process, whichever event the kernel
  * reports it by. A recorder that takes the event's kind for thread-or-process fails here.
  *
- *     kinds
+ *     kinds [newpid | untraced]
  *
  * Prints for each a `made` line with ` case <name> flags 0x<hex>` behind it: the flags as they
  * were passed, the exit signal in the lowest byte (clone3 passes it beside the flags). For vfork
  * and fork, which pass none, the flags that clone(2) would need. One after the other; all waited for.
+ *
+ * With `newpid` (root), processes in pid namespaces of their own, and what those make. The TIDs in
+ * `made` lines are those of the outer namespace: `/proc` is the outer one's, and tells them.
+ *
+ * With `untraced`, tasks that no tracer hears of, between others that it does. Each prints
+ *     unseen <thread|process> parent <tid> child <tid>
  */
 #define _GNU_SOURCE
 #include "say.h"
@@ -40,6 +46,16 @@ static void wait_for_process(int child) {
 	while (reaped < 0 && errno == EINTR);
 	if (reaped != child || status != 0)
 		die("child %d: status 0x%x: %s", child, (unsigned)status, strerror(errno));
+}
+
+/* The caller's TID in the namespace of the mounted /proc. */
+static int outer_tid(void) {
+	char link[64];
+	ssize_t length = readlink("/proc/thread-self", link, sizeof link - 1);
+	if (length < 0)
+		die("cannot read /proc/thread-self: %s", strerror(errno));
+	link[length] = '\0';
+	return atoi(strrchr(link, '/') + 1);
 }
 
 static int check(const char *name, long tid) {
@@ -137,22 +153,140 @@ static void clone3_process(const char *name, unsigned long flags, unsigned long 
 
 /* With CLONE_PARENT the new process is a child of its creator's parent. So that it is ours and
  * can be waited for, a process between makes it. */
-static void clone_parent(void) {
+static void clone_parent(const char *middle_name, const char *name, int by_clone3) {
 	int pipe_ends[2], sibling;
 	if (pipe(pipe_ends) < 0)
 		die("cannot make a pipe: %s", strerror(errno));
-	int middle = check("parent-middle", syscall(SYS_clone, (long)SIGCHLD, 0, 0, 0, 0));
+	int middle = check(middle_name, syscall(SYS_clone, (long)SIGCHLD, 0, 0, 0, 0));
 	if (middle == 0) {
-		sibling = like_fork("parent", CLONE_PARENT | SIGCHLD);
+		/* clone3 takes no exit signal with CLONE_PARENT: the creator's own is used. */
+		struct clone_args args = {.flags = CLONE_PARENT};
+		if (!by_clone3) {
+			sibling = like_fork(name, CLONE_PARENT | SIGCHLD);
+		} else {
+			sibling = check(name, syscall(SYS_clone3, &args, sizeof args));
+			if (sibling == 0)
+				_exit(0);
+			say_made_case("process", my_tid(), sibling, name, CLONE_PARENT);
+		}
 		_exit(write(pipe_ends[1], &sibling, sizeof sibling) != sizeof sibling);
 	}
-	say_made_case("process", my_tid(), middle, "parent-middle", SIGCHLD);
+	say_made_case("process", my_tid(), middle, middle_name, SIGCHLD);
 	if (read(pipe_ends[0], &sibling, sizeof sibling) != sizeof sibling)
 		die("the process between ended early");
 	wait_for_process(middle);
 	wait_for_process(sibling);
 	close(pipe_ends[0]);
 	close(pipe_ends[1]);
+}
+
+static int outer_creator;          /* the outer TID of who makes the next inner task */
+static volatile int inner_running; /* set by an inner thread */
+
+static int inner_thread(void *name) {
+	say_made_case("thread", outer_creator, outer_tid(), name,
+		      THREAD | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID);
+	return 0;
+}
+
+static int inner_sleeper(void *name) {
+	inner_thread(name);
+	inner_running = 1;
+	sleep_for_ever();
+	return 1;
+}
+
+static void start_inner_thread(int (*run)(void *), char *name) {
+	thread_alive = -1;
+	check(name, clone(run, stack + STACK_BYTES,
+			  THREAD | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID, name, &thread_alive,
+			  NULL, &thread_alive));
+}
+
+/* The first process of a namespace, pid 1 there: makes a thread and a process, and waits for them. */
+static void make_inside(void) {
+	outer_creator = outer_tid();
+	int child = check("inner process", syscall(SYS_clone, (long)SIGCHLD, 0, 0, 0, 0));
+	if (child == 0) {
+		say_made_case("process", outer_creator, outer_tid(), "newpid-inner-process", SIGCHLD);
+		_exit(0);
+	}
+	wait_for_process(child);
+	start_inner_thread(inner_thread, "newpid-inner-thread");
+	wait_for_thread();
+}
+
+/* The same, but it ends first: the kernel kills what is left of the namespace, and waits for that. */
+static void make_inside_and_leave(void) {
+	int pipe_ends[2];
+	char byte = 0;
+	outer_creator = outer_tid();
+	if (pipe(pipe_ends) < 0)
+		die("cannot make a pipe: %s", strerror(errno));
+	int child = check("inner process", syscall(SYS_clone, (long)SIGCHLD, 0, 0, 0, 0));
+	if (child == 0) {
+		say_made_case("process", outer_creator, outer_tid(), "newpid-killed-process", SIGCHLD);
+		if (write(pipe_ends[1], &byte, 1) != 1)
+			_exit(98);
+		for (;;)
+			pause();
+	}
+	if (read(pipe_ends[0], &byte, 1) != 1)
+		die("the inner process ended early");
+	start_inner_thread(inner_sleeper, "newpid-killed-thread");
+	while (!inner_running)
+		sched_yield();
+}
+
+static void in_new_pid_namespace(const char *name, void (*run)(void), int by_clone3) {
+	struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+	long made = by_clone3 ? syscall(SYS_clone3, &args, sizeof args)
+			      : syscall(SYS_clone, (long)CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	int tid = check(name, made);
+	if (tid == 0) {
+		run();
+		syscall(SYS_exit_group, 0);
+	}
+	say_made_case("process", my_tid(), tid, name, CLONE_NEWPID | SIGCHLD);
+	wait_for_process(tid);
+}
+
+static void unseen(const char *kind, int child) {
+	say("unseen %s parent %d child %d\n", kind, my_tid(), child);
+}
+
+static void make_untraced(void) {
+	struct clone_args args = {.flags = CLONE_UNTRACED, .exit_signal = SIGCHLD};
+	wait_for_process(like_fork("before", SIGCHLD));
+
+	int child = check("untraced", syscall(SYS_clone, (long)CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0));
+	if (child == 0) {
+		/* What nobody traces makes what nobody traces. */
+		int grandchild = check("untraced", syscall(SYS_clone, (long)SIGCHLD, 0, 0, 0, 0));
+		if (grandchild == 0)
+			_exit(0);
+		unseen("process", grandchild);
+		wait_for_process(grandchild);
+		_exit(0);
+	}
+	unseen("process", child);
+	wait_for_process(child);
+	wait_for_process(like_fork("between", SIGCHLD));
+
+	child = check("untraced-clone3", syscall(SYS_clone3, &args, sizeof args));
+	if (child == 0)
+		_exit(0);
+	unseen("process", child);
+	wait_for_process(child);
+
+	thread_alive = -1;
+	child = check("untraced-thread",
+		      clone(nothing, stack + STACK_BYTES,
+			    THREAD | CLONE_UNTRACED | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID, NULL,
+			    &thread_alive, NULL, &thread_alive));
+	unseen("thread", child);
+	wait_for_thread();
+	on_own_stack("after", THREAD);
 }
 
 static void by_vfork(void) {
@@ -173,7 +307,18 @@ static void by_fork_call(void) {
 }
 #endif
 
-int main(void) {
+int main(int argc, char **argv) {
+	const char *mode = argc > 1 ? argv[1] : "";
+	if (strcmp(mode, "newpid") == 0) {
+		in_new_pid_namespace("newpid", make_inside, 0);
+		in_new_pid_namespace("clone3-newpid", make_inside, 1);
+		in_new_pid_namespace("newpid-leaves", make_inside_and_leave, 0);
+		return 0;
+	}
+	if (strcmp(mode, "untraced") == 0) {
+		make_untraced();
+		return 0;
+	}
 	signal(SIGUSR1, SIG_IGN); /* an exit signal below: ignored, its sender must still be reaped */
 	on_own_stack("thread", THREAD);
 	on_own_stack("thread-vfork", THREAD | CLONE_VFORK);
@@ -183,7 +328,11 @@ int main(void) {
 	wait_for_process(like_fork("exit-signal-none", 0));
 	wait_for_process(like_fork("exit-signal-usr1", SIGUSR1));
 	wait_for_process(like_fork("vfork-like", CLONE_VFORK | SIGCHLD));
-	clone_parent();
+	/* Only CLONE_PTRACE's creator may have a tracer; without one it means nothing. */
+	wait_for_process(like_fork("ptrace", CLONE_PTRACE | SIGCHLD));
+	on_own_stack("ptrace-thread", THREAD | CLONE_PTRACE);
+	clone_parent("parent-middle", "parent", 0);
+	clone_parent("clone3-parent-middle", "clone3-parent", 1);
 	clone3_thread("clone3-thread");
 	clone3_process("clone3-process", 0, SIGCHLD);
 	clone3_process("clone3-exit-signal-none", 0, 0);

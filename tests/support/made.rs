@@ -33,17 +33,21 @@ pub(crate) struct Case {
 
 /// The creations in a log, sorted. TIDs are used again, so one may be in it twice.
 pub(crate) fn made(log: &str) -> Vec<Made> {
-    let mut all: Vec<Made> = log
-        .lines()
+    let mut all = made_in_order(log);
+    all.sort();
+    all
+}
+
+/// The creations in a log, in its order.
+pub(crate) fn made_in_order(log: &str) -> Vec<Made> {
+    log.lines()
         .filter(|line| line.starts_with("made "))
         .map(|line| {
             parse(line)
                 .unwrap_or_else(|| panic!("not a made line: {line:?}"))
                 .0
         })
-        .collect();
-    all.sort();
-    all
+        .collect()
 }
 
 /// The creations with a case, in the order of the log.

@@ -13,17 +13,19 @@ mod made;
 mod perf;
 mod proc;
 mod program;
+mod scale;
 mod temp;
 
 pub(crate) use child::{Child, send};
 pub(crate) use disk::SmallDisk;
-pub(crate) use made::{Case, Made, cases, made};
+pub(crate) use made::{Case, Made, cases, made, made_in_order};
 pub(crate) use perf::{
     CLONE_THREAD, Fork, PerfOracle, check_losses, descendants, descendants_of_existing,
     parse_script,
 };
 pub(crate) use proc::{comm, num_threads, thread_states, tracer_of, tracers};
 pub(crate) use program::{program, program_with, yardstick};
+pub(crate) use scale::scale;
 pub(crate) use temp::TempDir;
 
 /// What a test cannot do without. Where it is missing, the test says so loudly and ends without
@@ -45,4 +47,14 @@ pub(crate) fn need<T>(what: Result<T, String>) -> Option<T> {
             None
         }
     }
+}
+
+/// What only another kernel would have, such as a security module. No package brings it, so that CI
+/// has to do without, too; the test says so as loudly.
+pub(crate) fn need_of_kernel<T>(what: Result<T, String>) -> Option<T> {
+    what.map_err(|why| {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("SKIPPED: {test}: {why}");
+    })
+    .ok()
 }

@@ -18,10 +18,15 @@ use tidline::model::{
     Birth, End, Ending, Event, EventBody, Name, Origin, Pid, Task, Tid, Trace, What,
 };
 
-use crate::support::{Child, Made, TempDir, need};
+use crate::support::{Child, Made, TempDir, need, scale};
 
 /// No test depends on how fast anything is: a deadline is for what hangs.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The same for a whole run of a tracee.
+pub(crate) fn patience() -> Duration {
+    scale(2, 20) * SOON
+}
 
 /// The recorder.
 pub(crate) fn tidrec() -> Command {
@@ -76,7 +81,7 @@ pub(crate) fn launch<S: AsRef<OsStr>>(
     command.args(options).arg("-o").arg(&file).env("LOG", &log);
     command.arg("--").arg(program).args(args);
     let mut child = Child::spawn(&mut command);
-    let status = child.wait_exit(2 * SOON);
+    let status = child.wait_exit(patience());
     child.wait_output(SOON);
     let stderr = child.stderr();
     assert!(file.exists(), "{command:?}: {status}: {stderr}");
@@ -120,9 +125,14 @@ pub(crate) fn try_open(file: &Path) -> Result<Trace, String> {
 
 /// The births of a trace, sorted.
 pub(crate) fn births(trace: &Trace) -> Vec<Made> {
-    let mut all: Vec<Made> = birth_events(trace).map(made_of).collect();
+    let mut all = births_in_order(trace);
     all.sort();
     all
+}
+
+/// The births of a trace in its order.
+pub(crate) fn births_in_order(trace: &Trace) -> Vec<Made> {
+    birth_events(trace).map(made_of).collect()
 }
 
 pub(crate) fn birth_events(trace: &Trace) -> impl Iterator<Item = &Birth> {
