@@ -11,8 +11,12 @@ use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use support::{Child, TempDir, comm, need, program, thread_states, tracer_of, tracers, yardstick};
+use support::{
+    Child, TempDir, comm, need, need_of_kernel, program, thread_states, tracer_of, tracers,
+    yardstick,
+};
 use trace::{SOON, attach, may_trace, ready, tidrec, wait_until};
 
 /// Runs a command that must fail with 2 and a message on one line of stderr, which is returned.
@@ -91,7 +95,11 @@ fn a_zombie() {
     let parent = format!("its parent {} ", std::process::id());
     assert_says(
         &said,
-        &["(true) has ended already: it is a zombie", &parent],
+        &[
+            "(true) has ended already: it is a zombie",
+            &parent,
+            "tidrec -- CMD",
+        ],
     );
     child.wait().expect("wait");
 }
@@ -106,7 +114,7 @@ fn a_kernel_thread() {
     if need(has_one).is_some() {
         assert_says(
             &refused_attach(2),
-            &["process 2 (kthreadd) is a kernel thread"],
+            &["process 2 (kthreadd) is a kernel thread", "perf"],
         );
     }
 }
@@ -243,7 +251,10 @@ impl Public {
 
     fn copy(&self, program: &Path, mode: u32) -> PathBuf {
         let copy = self.dir.path().join(program.file_name().expect("a name"));
-        std::fs::copy(program, &copy).expect("copy a program");
+        // By another process: a fork of this one, for another test, must not have the copy open for
+        // writing when it is to be run (execve(2), ETXTBSY).
+        let copied = Command::new("cp").arg(program).arg(&copy).status();
+        assert!(copied.expect("run cp").success(), "copy a program");
         set_permissions(&copy, Permissions::from_mode(mode)).expect("chmod");
         copy
     }
@@ -347,7 +358,8 @@ fn ones_own_process_needs_no_privilege() {
     if !may_trace() || !may_switch_user() {
         return;
     }
-    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    let _lock = SCOPE.lock().unwrap_or_else(PoisonError::into_inner);
+    let scope = std::fs::read_to_string(PtraceScope::PATH);
     let open = match scope.as_deref().map(str::trim) {
         Ok("1" | "2" | "3") => Err("Yama restricts tracing here".to_owned()),
         _ => Ok(()),
@@ -370,6 +382,163 @@ fn ones_own_process_needs_no_privilege() {
     recorder.expect_exit(0, SOON);
     assert_eq!(file.metadata().expect("a trace").uid().to_string(), NOBODY);
     bystander.assert_untouched();
+}
+
+/// Whether a user that is nobody may make user namespaces.
+fn may_make_user_namespaces() -> bool {
+    let output = as_nobody(Path::new("unshare"))
+        .args(["-U", "true"])
+        .output();
+    need(match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(error.to_string()),
+    })
+    .is_some()
+}
+
+#[test]
+fn a_process_outside_of_ones_user_namespace() {
+    if !may_switch_user() || !may_make_user_namespaces() {
+        return;
+    }
+    let public = Public::new();
+    let (recorder, file) = (public.tidrec(), public.dir.join("t"));
+    let sleeper = public.copy(&program("sleeper"), 0o755);
+    let attempt = |mapping: &[&str], bystander: Bystander| {
+        let mut command = as_nobody(Path::new("unshare"));
+        command.arg("--user").args(mapping).arg(&recorder);
+        command.arg("-o").arg(&file);
+        command.args(["-p", &bystander.pid.to_string()]);
+        let said = refused(&mut command);
+        assert!(!file.exists(), "{said}");
+        bystander.assert_untouched();
+        said
+    };
+    // One's own user outside, and another: the root of a namespace has no power over either.
+    let of_nobody = || Bystander::of(Child::spawn(as_nobody(&sleeper).arg("3")));
+    for said in [
+        attempt(&["--map-root-user"], of_nobody()),
+        attempt(&["--map-root-user"], Bystander::start()),
+        attempt(&[], of_nobody()),
+    ] {
+        let parts = ["tidrec is in a user namespace", "run tidrec outside"];
+        assert_says(
+            &said,
+            &["not permitted to trace process", parts[0], parts[1]],
+        );
+    }
+}
+
+/// Attaches and launches in vain under a filter like a container's. Returns the two messages.
+fn refused_by_a_filter(recorder: &mut dyn FnMut() -> Command, bystander: Bystander) -> [String; 2] {
+    let dir = Public::new().dir;
+    let (file, witness) = (dir.join("t"), dir.join("started"));
+    let pid = bystander.pid.to_string();
+    let attach = refused(recorder().arg("-o").arg(&file).args(["-p", &pid]));
+    bystander.assert_untouched();
+    let mut command = recorder();
+    command
+        .arg("-o")
+        .arg(&file)
+        .args(["--", "touch"])
+        .arg(&witness);
+    let launch = refused(&mut command);
+    assert!(!file.exists(), "an output is left: {launch}");
+    assert!(!witness.exists(), "the command ran: {launch}");
+    [attach, launch]
+}
+
+#[test]
+fn a_seccomp_filter_that_forbids_ptrace() {
+    let assert_explained = |said: [String; 2], pid: u32| {
+        let mend = ["a seccomp filter", "--cap-add SYS_PTRACE", "on the host"];
+        for said in &said {
+            assert_says(said, &mend);
+        }
+        let [attach, launch] = said;
+        let named = format!("not permitted to trace process {pid} (sleeper)");
+        assert_says(&attach, &[&named]);
+        assert_says(&launch, &["the command that it launches"]);
+    };
+    let bystander = Bystander::start();
+    let pid = bystander.pid;
+    let mut recorder = || {
+        let mut command = Command::new(program("noptrace"));
+        command.arg(env!("CARGO_BIN_EXE_tidrec"));
+        command
+    };
+    assert_explained(refused_by_a_filter(&mut recorder, bystander), pid);
+
+    if !may_switch_user() {
+        return;
+    }
+    let public = Public::new();
+    let sleeper = public.copy(&program("sleeper"), 0o755);
+    let filter = public.copy(&program("noptrace"), 0o755);
+    let tidrec = public.tidrec();
+    let bystander = Bystander::of(Child::spawn(as_nobody(&sleeper).arg("3")));
+    let pid = bystander.pid;
+    let mut recorder = || {
+        let mut command = as_nobody(&filter);
+        command.arg(&tidrec);
+        command
+    };
+    assert_explained(refused_by_a_filter(&mut recorder, bystander), pid);
+}
+
+/// The host's setting, for a while. Tests that depend on it are not run at the same time.
+struct PtraceScope {
+    before: String,
+    _lock: MutexGuard<'static, ()>,
+}
+
+static SCOPE: Mutex<()> = Mutex::new(());
+
+impl PtraceScope {
+    const PATH: &str = "/proc/sys/kernel/yama/ptrace_scope";
+
+    fn set(value: &str) -> Result<PtraceScope, String> {
+        let lock = SCOPE.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error: std::io::Error| format!("{}: {error}", Self::PATH);
+        let before = std::fs::read_to_string(Self::PATH).map_err(failed)?;
+        std::fs::write(Self::PATH, value).map_err(failed)?;
+        Ok(PtraceScope {
+            before,
+            _lock: lock,
+        })
+    }
+}
+
+impl Drop for PtraceScope {
+    fn drop(&mut self) {
+        std::fs::write(Self::PATH, &self.before).expect("the setting from before");
+    }
+}
+
+/// The other scopes' messages are tested in `preflight.rs`: the third can be undone by a reboot only.
+#[test]
+fn yama_that_lets_only_ancestors_trace() {
+    if !may_switch_user() {
+        return;
+    }
+    let Some(_scope) = need_of_kernel(PtraceScope::set("1")) else {
+        return;
+    };
+    let public = Public::new();
+    let sleeper = public.copy(&program("sleeper"), 0o755);
+    let bystander = Bystander::of(Child::spawn(as_nobody(&sleeper).arg("3")));
+    let (recorder, file) = (public.tidrec(), public.dir.join("t"));
+    let mut command = as_nobody(&recorder);
+    command.arg("-o").arg(&file);
+    command.args(["-p", &bystander.pid.to_string()]);
+    let said = refused(&mut command);
+    assert_says(&said, &["kernel.yama.ptrace_scope is 1", "tidrec -- CMD"]);
+    bystander.assert_untouched();
+    // The mend that needs no privilege.
+    let mut command = as_nobody(&recorder);
+    command.arg("-o").arg(&file).args(["--", "true"]);
+    Child::spawn(&mut command).expect_exit(0, SOON);
 }
 
 /// Tries to write to an output, attaching and launching, in vain. Returns the two messages.
