@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 use tidline::model::{Pid, Tid};
 
-use crate::proc::{self, Status};
+use crate::proc::{self, Stat, Status};
 
 /// Checks that a process can be attached to. Touches nothing.
 ///
@@ -16,7 +17,7 @@ use crate::proc::{self, Status};
 /// With the reason, and what to do about it.
 pub(crate) fn check(pid: Pid) -> Result<()> {
     let leader = Tid(pid.0);
-    let (Some(stat), Some(status)) = (proc::stat(leader), proc::status(leader)) else {
+    let (Some(stat), Some(status)) = (settled_stat(leader), proc::status(leader)) else {
         bail!("no process {pid}: it has ended, or the number is wrong (look with ps or pgrep)");
     };
     if status.pid != pid {
@@ -39,7 +40,7 @@ pub(crate) fn check(pid: Pid) -> Result<()> {
             name(pid)
         );
     }
-    if matches!(stat.state, b'Z' | b'X') && stat.num_threads <= 1 {
+    if has_ended(&stat) {
         bail!(
             "process {pid} {} has ended already: it is a zombie that its parent {} {} has not \
              collected, and nothing of it can be recorded (the next one can: tidrec -- CMD)",
@@ -59,6 +60,24 @@ pub(crate) fn check(pid: Pid) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn has_ended(stat: &Stat) -> bool {
+    matches!(stat.state, b'Z' | b'X') && stat.num_threads <= 1
+}
+
+/// When another thread than the leader execs, it takes the old leader's place. Who looks at that
+/// moment sees the old one, ended and without a parent: then it is looked at again.
+fn settled_stat(leader: Tid) -> Option<Stat> {
+    const LOOKS: usize = 20;
+    for _ in 1..LOOKS {
+        let stat = proc::stat(leader)?;
+        if !has_ended(&stat) || stat.parent.0 != 0 {
+            return Some(stat);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    proc::stat(leader)
 }
 
 /// Why the kernel refused a seize that the checks had let pass.
