@@ -37,8 +37,11 @@ impl Tracker {
 
     /// Whether every thread that could have made a task is gone: none will report it.
     fn has_no_creator(&self, tid: Tid, early: &Early) -> bool {
+        // Looking for members goes through all tracees, and this is asked at each report of each task
+        // that waits: with hundreds of those and thousands of tracees nothing else would get done, the
+        // creators' reports above all. Most leaders live.
         let process = early.identity.creators_process(tid);
-        process.is_some_and(|pid| self.members(pid).next().is_none())
+        process.is_some_and(|pid| !self.knows(Tid(pid.0)) && self.members(pid).next().is_none())
     }
 
     /// Does what has become due.
