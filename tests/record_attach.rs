@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::{Child, Made, TempDir, made, program, scale, thread_states, tracer_of, tracers};
-use tidline::model::{End, Ended, Ending, EventBody, Origin, Task, Trace};
+use tidline::model::{DetachReason, End, Ended, Ending, EventBody, GapReason, Origin, Task, Trace};
 use trace::{
     SOON, attach, births, check, check_prefix, differences, execs, existing, exits, may_trace,
     open, printed_tids, ready, start_attach, tidrec, try_open, wait_until,
@@ -734,4 +734,30 @@ fn a_recorder_killed_beside_forks() {
 #[test]
 fn a_recorder_killed_beside_signals() {
     kill_recorder_of("signals", &["1500"], scale(20, 100));
+}
+
+#[test]
+fn a_process_that_slips_away_is_told() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("trace");
+    let mut target = Child::run(program("slipaway"), ["60"]);
+    let pid = ready(&mut target);
+    let mut recorder = attach(&file, &[pid], &[]);
+    target.signal("USR1");
+    target.wait_line("slipped ", SOON);
+    // There is nothing left to record.
+    recorder.expect_exit(3, SOON);
+    let trace = open(&file);
+    let gap = trace.events().iter().find_map(|event| match event.body {
+        EventBody::Gap { reason, count, .. } => Some((reason, count)),
+        _ => None,
+    });
+    assert_eq!(gap, Some((GapReason::TraceeLost, 1)));
+    let leader = &trace.tasks()[0];
+    assert_eq!(leader.how, Ended::Detached(DetachReason::SlippedAway));
+    target.signal("TERM");
+    target.wait_exit(SOON);
 }

@@ -886,6 +886,7 @@ fn detach_to_number(reason: DetachReason) -> u8 {
     match reason {
         DetachReason::NewThread => 1,
         DetachReason::FollowFork => 2,
+        DetachReason::SlippedAway => 5,
         DetachReason::Other(number) => number,
     }
 }
@@ -894,6 +895,7 @@ fn number_to_detach(number: u8) -> DetachReason {
     match number {
         1 => DetachReason::NewThread,
         2 => DetachReason::FollowFork,
+        5 => DetachReason::SlippedAway,
         other => DetachReason::Other(other),
     }
 }

@@ -215,6 +215,8 @@ pub enum DetachReason {
     NewThread,
     /// The side of a fork that was not to be followed (`--follow-fork`).
     FollowFork,
+    /// It was no longer traced, and nothing had said so.
+    SlippedAway,
     /// A reason that this version does not know, by its number in the file.
     Other(u8),
 }
@@ -226,6 +228,7 @@ impl DetachReason {
         match self {
             DetachReason::NewThread => "new threads are not followed",
             DetachReason::FollowFork => "this side of the fork is not followed",
+            DetachReason::SlippedAway => "it slipped away",
             DetachReason::Other(_) => "unknown reason",
         }
     }

@@ -14,6 +14,11 @@ pub(crate) fn status(tid: Tid) -> Option<Status> {
     parse::status(&fs::read(format!("/proc/{tid}/status")).ok()?)
 }
 
+/// Whether a task is there, and we are its tracer.
+pub(crate) fn is_traced_by_us(tid: Tid) -> bool {
+    status(tid).is_some_and(|status| status.is_traced_by_us())
+}
+
 /// `/proc/PID/stat`, or `None` if the process is gone.
 pub(crate) fn stat(tid: Tid) -> Option<Stat> {
     parse::stat(&fs::read(format!("/proc/{tid}/stat")).ok()?)

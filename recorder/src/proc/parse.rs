@@ -37,6 +37,10 @@ pub(crate) struct Status {
 }
 
 impl Status {
+    pub(crate) fn is_traced_by_us(&self) -> bool {
+        self.tracer.0 == std::process::id()
+    }
+
     /// Whether it has `CAP_SYS_PTRACE` in its own user namespace.
     pub(crate) fn may_ptrace_others(&self) -> bool {
         const CAP_SYS_PTRACE: u32 = 19;

@@ -37,6 +37,15 @@ impl Tracker {
 
     /// Whether every thread that could have made a task is gone: none will report it.
     fn has_no_creator(&self, tid: Tid, early: &Early) -> bool {
+        // With CLONE_PTRACE beside it the newborn is traced, and nobody is told (clone(2)).
+        const CLONE_UNTRACED: u64 = 0x80_0000;
+        if early
+            .identity
+            .flags
+            .is_some_and(|flags| flags & CLONE_UNTRACED != 0)
+        {
+            return true;
+        }
         // Looking for members goes through all tracees, and this is asked at each report of each task
         // that waits: with hundreds of those and thousands of tracees nothing else would get done, the
         // creators' reports above all. Most leaders live.
@@ -77,6 +86,7 @@ impl Tracker {
                 pc: identity.pc,
                 inner: None,
             };
+            self.orphans.insert(tid, ());
             self.born(now, birth, None, Some(early), out);
         }
     }

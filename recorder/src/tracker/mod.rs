@@ -23,7 +23,7 @@ mod tid_map;
 use std::collections::HashMap;
 
 use tidline::model::{
-    Birth, DetachReason, End, Event, EventBody, Name, Pid, Task, Tid, Time, Via, What,
+    Birth, DetachReason, End, Event, EventBody, GapReason, Name, Pid, Task, Tid, Time, Via, What,
 };
 
 use early::Early;
@@ -36,6 +36,10 @@ pub(crate) struct Tracker {
     policy: Policy,
     tracees: TidMap<Tracee>,
     early: TidMap<Early>,
+    /// Newborns told with an unknown creator, whose report may still come.
+    orphans: TidMap<()>,
+    /// Those that are to be detached, until that is done.
+    let_go: TidMap<Tracee>,
     /// Creator and child of forks about which the user is being asked, by the child.
     questions: HashMap<Tid, Tid>,
     /// While attaching, threads stay where they stopped until all are known.
@@ -69,6 +73,9 @@ enum State {
     Held {
         signal: i32,
     },
+    /// That it was let go is told, but it could not be detached, being killed: its end is to come,
+    /// and is not told.
+    LetGo,
 }
 
 impl Tracker {
@@ -77,6 +84,8 @@ impl Tracker {
             policy,
             tracees: TidMap::default(),
             early: TidMap::default(),
+            orphans: TidMap::default(),
+            let_go: TidMap::default(),
             questions: HashMap::new(),
             holding: false,
             ending: false,
@@ -136,6 +145,11 @@ impl Tracker {
             .iter()
             .filter(move |(_, tracee)| tracee.pid == pid)
             .map(|(tid, _)| *tid)
+    }
+
+    /// All that are traced.
+    pub(crate) fn tids(&self) -> impl Iterator<Item = Tid> {
+        self.tracees.keys().copied()
     }
 
     /// How many tasks are traced.
@@ -299,7 +313,67 @@ impl Tracker {
             }
         }
         for tid in gone {
-            self.tracees.remove(&tid);
+            self.let_go_of(tid, false);
+        }
+    }
+
+    /// Takes a thread out that is going to be detached; whether that is told of it.
+    fn let_go_of(&mut self, tid: Tid, told: bool) {
+        if let Some(mut tracee) = self.tracees.remove(&tid) {
+            tracee.state = if told { State::LetGo } else { State::Running };
+            self.let_go.insert(tid, tracee);
+        }
+    }
+
+    /// A thread was detached, or could not be because it was killed: then it is ours until its
+    /// end.
+    pub(crate) fn detached(&mut self, tid: Tid, done: bool) {
+        if let Some(tracee) = self.let_go.remove(&tid)
+            && !done
+        {
+            self.tracees.insert(tid, tracee);
+        }
+    }
+
+    /// Whether a report that this task was made may come late, its birth being told. Its TID may
+    /// also be another's by now.
+    pub(crate) fn was_told(&self, child: Tid) -> bool {
+        self.orphans.contains_key(&child) && !self.knows(child)
+    }
+
+    /// The report about an orphan's birth came, or its TID is another's.
+    pub(crate) fn forget_orphan(&mut self, child: Tid) {
+        self.orphans.remove(&child);
+    }
+
+    /// Threads that are no longer traced, though nothing was reported: an untraced thread of their
+    /// process called exec, for example, which drops the leader.
+    pub(crate) fn slipped_away(&mut self, now: Time, tids: &[Tid], out: &mut Output) {
+        let mut names = Vec::new();
+        for tid in tids {
+            if let Some(tracee) = self.tracees.remove(tid)
+                && tracee.state != State::LetGo
+            {
+                names.push(tid.to_string());
+                let task = Task {
+                    pid: tracee.pid,
+                    tid: *tid,
+                };
+                let body = EventBody::Detach {
+                    task,
+                    reason: DetachReason::SlippedAway,
+                };
+                out.events.push(Event { time: now, body });
+            }
+        }
+        if !names.is_empty() {
+            let body = EventBody::Gap {
+                reason: GapReason::TraceeLost,
+                count: names.len() as u64,
+                since: now,
+                detail: Name::from(format!("tid {}", names.join(" ")).as_str()),
+            };
+            out.events.push(Event { time: now, body });
         }
     }
 
@@ -328,6 +402,7 @@ impl Tracker {
     ) {
         if self.tracees.contains_key(&child) {
             // Its birth was told, with an unknown creator: this one is late.
+            self.orphans.remove(&child);
             self.go_on(now, creator, 0, out);
             return;
         }
@@ -432,7 +507,7 @@ impl Tracker {
             return;
         };
         if self.ending {
-            self.tracees.remove(&tid);
+            self.let_go_of(tid, false);
             out.orders.push(Order::Detach { tid, signal });
         } else if self.holding || asked {
             tracee.state = State::Held { signal };
@@ -444,7 +519,7 @@ impl Tracker {
                 pid: tracee.pid,
                 tid,
             };
-            self.tracees.remove(&tid);
+            self.let_go_of(tid, true);
             out.events.push(Event {
                 time: now,
                 body: EventBody::Detach { task, reason },
@@ -483,7 +558,7 @@ impl Tracker {
         let Some(tracee) = self.tracees.remove(&tid) else {
             return;
         };
-        if tracee.state != State::Launched {
+        if !matches!(tracee.state, State::Launched | State::LetGo) {
             let task = Task {
                 pid: tracee.pid,
                 tid,

@@ -637,3 +637,79 @@ fn threads_that_do_not_stop_in_time_are_named_and_run_on() {
     );
     assert_eq!(script.step(Tid(105), TRAP), (vec![], vec![resume(105)]));
 }
+
+#[test]
+fn a_creators_report_that_is_very_late_makes_no_second_birth() {
+    let mut script = Script::new();
+    script.early(Tid(101), Stop::Trap { pc: None }, 100);
+    script.now += PARENT_WAIT_NS;
+    let (told, _) = script.run(Tracker::tick);
+    assert!(matches!(told[..], [EventBody::Birth(_)]), "{told:?}");
+    // Ended and reaped; then the creator reports. Whether that is the same one is for the engine
+    // to find out.
+    script.step(Tid(101), ended(0));
+    assert!(script.tracker.was_told(Tid(101)));
+    script.tracker.forget_orphan(Tid(101));
+    assert!(!script.tracker.was_told(Tid(101)));
+    // While it lives there is no doubt.
+    script.early(Tid(102), Stop::Trap { pc: None }, 100);
+    script.now += PARENT_WAIT_NS;
+    script.run(Tracker::tick);
+    assert!(!script.tracker.was_told(Tid(102)));
+    let (told, orders) = script.step(MAIN, thread(102));
+    assert_eq!(told, []);
+    assert_eq!(orders, [resume(MAIN.0)]);
+}
+
+#[test]
+fn an_untraced_creator_is_not_waited_for() {
+    let mut script = Script::new();
+    let identity = Identity {
+        pid: Some(PID),
+        parent_pid: Some(Pid(1)),
+        flags: Some(0x83_0f00),
+        pc: PC,
+    };
+    script.run(|tracker, now, out| {
+        tracker.step(now, Tid(101), Stop::Trap { pc: None }, Some(identity), out);
+    });
+    let (told, orders) = script.run(Tracker::tick);
+    assert!(matches!(told[..], [EventBody::Birth(_)]), "{told:?}");
+    assert_eq!(orders, [resume(101)]);
+}
+
+#[test]
+fn one_that_is_killed_while_it_is_let_go_ends_as_any_other() {
+    let mut script = Script::new();
+    script.step(MAIN, thread(101));
+    script.step(Tid(101), Stop::Trap { pc: None });
+    script.run(|tracker, _, out| tracker.end(out));
+    let (_, orders) = script.step(Tid(101), Stop::Trap { pc: None });
+    assert!(matches!(orders[..], [Order::Detach { tid: Tid(101), .. }]));
+    // The kernel answers ESRCH.
+    script.tracker.detached(Tid(101), false);
+    assert!(script.tracker.knows(Tid(101)));
+    let (told, _) = script.step(Tid(101), ended(0));
+    assert!(matches!(told[..], [EventBody::Exit { .. }]), "{told:?}");
+    script.step(MAIN, Stop::Trap { pc: None });
+    script.tracker.detached(MAIN, true);
+    assert!(script.tracker.is_empty());
+}
+
+#[test]
+fn one_that_was_told_to_be_let_go_does_not_end_as_well() {
+    let mut script = Script::with(policy(NewThreads::Detach, ForkMode::Fixed(Choice::Both)));
+    script.step(MAIN, thread(101));
+    script.step(Tid(101), Stop::Trap { pc: None });
+    script.tracker.detached(Tid(101), false);
+    assert_eq!(script.step(Tid(101), ended(0)).0, []);
+}
+
+#[test]
+fn tracees_that_slipped_away_are_told_as_a_gap() {
+    let mut script = Script::new();
+    let (told, _) = script.run(|tracker, now, out| tracker.slipped_away(now, &[MAIN], out));
+    assert_eq!(told[0], detached(100, 100, DetachReason::SlippedAway));
+    assert!(matches!(told[1], EventBody::Gap { count: 1, .. }));
+    assert!(script.tracker.is_empty());
+}

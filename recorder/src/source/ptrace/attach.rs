@@ -92,11 +92,6 @@ fn seize_if_alive(pid: Pid, tid: Tid) -> Result<(), Unseized> {
     Err(Unseized::Refused(refusal))
 }
 
-/// Whether we trace a thread.
-fn is_ours(tid: Tid) -> bool {
-    proc::status(tid).is_some_and(|status| status.tracer.0 == std::process::id())
-}
-
 impl Engine {
     /// Seizes every thread of `pid`.
     ///
@@ -202,7 +197,7 @@ impl Engine {
                 Err(Unseized::Gone) => {}
                 Err(Unseized::Zombie) => attach.dead.push(tid),
                 // One that we have seized already, and that has taken this TID by an exec since.
-                Err(Unseized::Refused(_)) if is_ours(tid) => {
+                Err(Unseized::Refused(_)) if proc::is_traced_by_us(tid) => {
                     if let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek) {
                         self.handle(report);
                         any = true;
@@ -221,7 +216,7 @@ impl Engine {
     /// (`de_thread`, Linux 6.18). What has the TID now is traced by nobody. Whether that was so.
     fn seize_replaced_leader(&mut self, attach: &mut Attach<'_>) -> bool {
         let task = Task::leader(attach.pid);
-        let is_lost = self.tracker.knows(task.tid) && !is_ours(task.tid);
+        let is_lost = self.tracker.knows(task.tid) && !proc::is_traced_by_us(task.tid);
         let state = proc::thread_state(task.pid, task.tid);
         if !is_lost || matches!(state, None | Some(b'Z' | b'X')) {
             return false;

@@ -222,7 +222,13 @@ impl Engine {
             self.take_answers();
         }
         let deadline = self.tracker.deadline();
-        if deadline.is_some() {
+        if let Some(deadline) = deadline {
+            let now = self.clock.now();
+            if deadline <= now {
+                // Before a newborn is told to have no creator, all that creators have to say is
+                // heard: on a loaded machine their reports may have waited in line.
+                self.serve_all();
+            }
             let now = self.clock.now();
             let mut out = std::mem::take(&mut self.out);
             self.tracker.tick(now, &mut out);
@@ -251,11 +257,26 @@ impl Engine {
         match sys::wait_for_any() {
             Ok(report) => report,
             Err(error) if error.raw_os_error() == Some(libc::EINTR) => None,
-            // Nothing to wait for: what the tracker still waits for comes by its own clock.
+            // Nothing to wait for: what the tracker still waits for comes by its own clock, or
+            // has slipped away.
             Err(_) => {
+                self.let_slip();
                 std::thread::sleep(Duration::from_millis(1));
                 None
             }
+        }
+    }
+
+    /// Looks for tracees that are none any more.
+    fn let_slip(&mut self) {
+        let gone = self.tracker.tids();
+        let gone: Vec<Tid> = gone.filter(|tid| !proc::is_traced_by_us(*tid)).collect();
+        if !gone.is_empty() {
+            let now = self.clock.now();
+            let mut out = std::mem::take(&mut self.out);
+            self.tracker.slipped_away(now, &gone, &mut out);
+            self.out = out;
+            self.carry_out();
         }
     }
 
@@ -301,6 +322,16 @@ impl Engine {
         }
     }
 
+    /// Takes whatever has been reported.
+    fn serve_all(&mut self) {
+        let tids: Vec<Tid> = self.tracker.tids().collect();
+        for tid in tids {
+            if let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek) {
+                self.handle(report);
+            }
+        }
+    }
+
     /// The kernel reports its newest tracees first. Under a storm of reports the older ones would
     /// wait for ever: look at some of them by TID, in turn.
     fn serve_the_roster(&mut self) {
@@ -343,6 +374,17 @@ impl Engine {
             let _ = sys::wait(Some(tid), Take::Reap);
         } else {
             self.stats.stops += 1;
+        }
+        let mut stop = stop;
+        if let Stop::Created { child, .. } = stop
+            && self.tracker.was_told(child)
+        {
+            // Nobody but us reaps a newborn, so one that is gone is the one that was told.
+            let is_late = !proc::is_traced_by_us(child);
+            self.tracker.forget_orphan(child);
+            if is_late {
+                stop = Stop::Trap { pc: None };
+            }
         }
         let newborn = match stop {
             Stop::Created { child, .. } => Some(child),
@@ -416,9 +458,10 @@ impl Engine {
     /// is reaped, and that is all.
     fn identify(&mut self, report: Report) -> Option<Identity> {
         let status = proc::status(report.tid);
-        let traced = |status: &proc::Status| status.tracer.0 == std::process::id();
         if let Change::Ended(end) = report.what
-            && status.as_ref().is_some_and(|status| !traced(status))
+            && status
+                .as_ref()
+                .is_some_and(|status| !status.is_traced_by_us())
         {
             let _ = sys::wait(Some(report.tid), Take::Reap);
             if self.launched == Some(Pid(report.tid.0)) {
@@ -490,7 +533,8 @@ impl Engine {
                     let _ = sys::listen(tid);
                 }
                 Order::Detach { tid, signal } => {
-                    let _ = sys::detach(tid, signal);
+                    let done = sys::detach(tid, signal).is_ok();
+                    self.tracker.detached(tid, done);
                 }
                 Order::Hold(tid) => {
                     let _ = sys::wait(Some(tid), Take::ConsumeStop);
