@@ -14,10 +14,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::{Child, Made, TempDir, made, program, scale, thread_states, tracer_of, tracers};
-use tidline::model::{DetachReason, End, Ended, Ending, EventBody, GapReason, Origin, Task, Trace};
+use tidline::model::{DetachReason, End, Ended, Ending, EventBody, GapReason, Task, Trace};
 use trace::{
-    SOON, attach, births, check, check_prefix, differences, execs, existing, exits, may_trace,
-    open, printed_tids, ready, start_attach, tidrec, try_open, wait_until,
+    SOON, assert_unbroken, attach, births, check, check_prefix, differences, execs, existing,
+    exits, may_trace, moments, open, printed_tids, ready, start_attach, tidrec, try_open,
+    wait_until,
 };
 
 /// Starts a tracee with a log.
@@ -271,31 +272,6 @@ fn a_target_that_works_goes_on_working() {
     }
     target.signal("TERM");
     target.expect_exit(0, SOON);
-}
-
-/// In chains each thread but the last has one successor, so a missed one shows as a second end.
-fn assert_unbroken(trace: &Trace, chains: usize) {
-    let alive = trace
-        .tasks()
-        .iter()
-        .filter(|record| !record.task.is_leader() && record.how == Ended::Alive)
-        .count();
-    let mut ends = 0;
-    for record in trace.tasks() {
-        if record.task.is_leader() {
-            continue;
-        }
-        let successors = trace.children(record.id).len();
-        assert!(successors <= 1, "{record:?}");
-        // One that was there at the attach may have had its successor before.
-        if successors == 0 && record.origin == Origin::Birth && record.how != Ended::Alive {
-            ends += 1;
-        }
-    }
-    assert_eq!(
-        ends, 0,
-        "chains broke off; {alive} alive of {chains} chains"
-    );
 }
 
 /// Attaches again and again to threads that are about to be others, and looks for one untraced.
@@ -605,17 +581,6 @@ fn execs_in_quick_succession_while_they_are_seized() {
     let pid = target.pid();
     wait_until("the first exec", SOON, || tids(pid).len() > 1);
     attach_during_execs(&mut target, pid, 30);
-}
-
-/// Delays that look random, and are the same each time.
-fn moments() -> impl Iterator<Item = Duration> {
-    let mut state = 12345u64;
-    std::iter::repeat_with(move || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        Duration::from_micros((state >> 33) % 250_000)
-    })
 }
 
 /// What a run of a tracee prints and logs that is the same each time.

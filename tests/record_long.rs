@@ -10,12 +10,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use support::{Child, Made, SmallDisk, TempDir, made, need, program};
+use support::{Child, Made, SmallDisk, TempDir, made, need, program, scale};
 use tidline::format::{Segment, read_segments};
 use tidline::model::{EventBody, Time, Trace};
 use trace::{
-    SOON, attach, birth_events, births, check, differences, existing, may_trace, open, ready,
-    tidrec, wait_until,
+    SOON, assert_unbroken, attach, birth_events, births, check, check_prefix, differences,
+    existing, may_trace, moments, open, ready, tidrec, wait_until,
 };
 
 /// The files in a folder, by name.
@@ -402,4 +402,54 @@ fn a_full_disk_ends_the_recording_if_that_is_wanted() {
     for (tid, _, tracer) in support::tracers(pid) {
         assert_eq!(tracer, 0, "{tid}");
     }
+}
+
+#[test]
+fn a_killed_recorder_leaves_all_but_its_last_batch_in_many_files() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let log = dir.join("log");
+    let mut command = std::process::Command::new(program("chains"));
+    let mut target = Child::spawn(command.args(["8", "600"]).env("LOG", &log));
+    let pid = ready(&mut target);
+    let mut rotated = 0;
+    for (round, moment) in moments().take(scale(10, 200)).enumerate() {
+        let output = dir.join(&format!("rec{round}"));
+        let options = ["--segment-size", "64K", "--segment-time", "100ms"];
+        let mut recorder = attach(&output, &[pid], &options);
+        std::thread::sleep(2 * moment);
+        recorder.signal("KILL");
+        recorder.wait_exit(SOON);
+        for (tid, state, tracer) in support::tracers(pid) {
+            assert_eq!(tracer, 0, "{tid} after {moment:?}");
+            assert!(
+                !"tT".contains(state),
+                "{tid} is in {state} after {moment:?}"
+            );
+        }
+        // It may have been about to begin another.
+        let mut files = files(&output);
+        files.retain(|path| path.metadata().is_ok_and(|file| file.len() > 0));
+        rotated += usize::from(files.len() > 1);
+        let trace = read(&files);
+        assert_eq!(trace.integrity().damage, [], "{files:?}");
+        check_prefix(&trace);
+        // What is in it is the whole truth up to its end, and nothing but what was logged.
+        assert_unbroken(&trace, 8);
+        // A newborn logs itself when it gets to run, and the last line may be half written.
+        let births = births(&trace);
+        wait_until("all that is recorded is logged", SOON, || {
+            let text = std::fs::read_to_string(&log).expect("the log");
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            differences(&made(&text[..whole]), &births).1.is_empty()
+        });
+        std::fs::remove_dir_all(output).expect("remove a recording");
+        // The log of one round is enough, and grows quickly.
+        std::fs::write(&log, "").expect("empty the log");
+    }
+    assert!(rotated > 0, "no moment was behind a rotation");
+    target.signal("KILL");
+    target.wait_exit(SOON);
 }

@@ -269,6 +269,7 @@ impl TraceBuilder {
         let time = time.max(self.end);
         self.end = time;
         let mut ids: Vec<TaskId> = Vec::with_capacity(checkpoint.len());
+        let mut index = None;
         let mut carried_on: HashSet<TaskId> = HashSet::new();
         for carried in checkpoint {
             let known = self.live.get(&carried.task.tid).copied().filter(|id| {
@@ -277,16 +278,16 @@ impl TraceBuilder {
             });
             let id = match (known, carried.ended) {
                 (Some(id), _) => id,
-                // A creator that has ended may be known, too; among thousands it is not worth a
-                // search, unless its child is new here.
+                // A creator that has ended may be known, too; it is looked for when a child of it
+                // is new here.
                 (None, Some(_)) => {
                     ids.push(TaskId(NO_TASK));
                     continue;
                 }
                 (None, None) => {
-                    let parent = carried
-                        .parent
-                        .and_then(|place| self.carried_parent(checkpoint, place, &mut ids));
+                    let parent = carried.parent.and_then(|place| {
+                        self.carried_parent(checkpoint, place, &mut ids, &mut index)
+                    });
                     self.carry(carried, parent)
                 }
             };
@@ -308,15 +309,20 @@ impl TraceBuilder {
         checkpoint: &[Carried],
         place: usize,
         ids: &mut [TaskId],
+        index: &mut Option<HashMap<(Task, Time), TaskId>>,
     ) -> Option<TaskId> {
         let (carried, id) = (checkpoint.get(place)?, *ids.get(place)?);
         if id.0 != NO_TASK {
             return Some(id);
         }
-        let same = |record: &TaskRecord| record.task == carried.task && record.born == carried.born;
-        let known = self.tasks.iter().rev().find(|record| same(record));
-        let id = match known.map(|record| record.id) {
-            Some(id) => id,
+        let index = index.get_or_insert_with(|| {
+            let tasks = self.tasks.iter();
+            tasks
+                .map(|record| ((record.task, record.born), record.id))
+                .collect()
+        });
+        let id = match index.get(&(carried.task, carried.born)) {
+            Some(id) => *id,
             None => self.carry(carried, None),
         };
         ids[place] = id;

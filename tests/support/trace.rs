@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tidline::format::read_trace;
 use tidline::model::{
-    Birth, End, Ending, Event, EventBody, Name, Origin, Pid, Task, Tid, Trace, What,
+    Birth, End, Ended, Ending, Event, EventBody, Name, Origin, Pid, Task, Tid, Trace, What,
 };
 
 use crate::support::{Child, Made, TempDir, need, scale};
@@ -320,4 +320,40 @@ pub(crate) fn only_file(dir: &Path) -> PathBuf {
         .collect();
     assert_eq!(entries.len(), 1, "{entries:?}");
     entries.into_iter().next().expect("one")
+}
+
+/// In chains each thread but the last has one successor, so a missed one shows as a second end.
+pub(crate) fn assert_unbroken(trace: &Trace, chains: usize) {
+    let alive = trace
+        .tasks()
+        .iter()
+        .filter(|record| !record.task.is_leader() && record.how == Ended::Alive)
+        .count();
+    let mut ends = 0;
+    for record in trace.tasks() {
+        if record.task.is_leader() {
+            continue;
+        }
+        let successors = trace.children(record.id).len();
+        assert!(successors <= 1, "{record:?}");
+        // One that was there at the attach may have had its successor before.
+        if successors == 0 && record.origin == Origin::Birth && record.how != Ended::Alive {
+            ends += 1;
+        }
+    }
+    assert_eq!(
+        ends, 0,
+        "chains broke off; {alive} alive of {chains} chains"
+    );
+}
+
+/// Delays that look random, and are the same each time.
+pub(crate) fn moments() -> impl Iterator<Item = Duration> {
+    let mut state = 12345u64;
+    std::iter::repeat_with(move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        Duration::from_micros((state >> 33) % 250_000)
+    })
 }
