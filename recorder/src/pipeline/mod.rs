@@ -1,7 +1,6 @@
 //! From the tracer's thread to the file: everything that may be slow happens behind the queue.
 
 pub(crate) mod folder;
-mod inner;
 mod names;
 mod output;
 pub(crate) mod queue;

@@ -8,7 +8,6 @@ use tidline::format::{Error, Header, Writer};
 use tidline::model::{Event, EventBody, Live, Time};
 
 use super::folder::Folder;
-use super::inner::InnerTids;
 use super::names::Names;
 use super::output::{Output, shown};
 use super::queue::{End, Receiver, Woken};
@@ -76,7 +75,6 @@ struct Work {
     /// Events that could not be written to files that are finished.
     lost_before: u64,
     names: Names,
-    inner: InnerTids,
     renames: Vec<Event>,
     summary: Summary,
     last_sync: Time,
@@ -136,7 +134,6 @@ impl Work {
             snapshots: Snapshots::new(keep),
             lost_before: 0,
             names: Names::default(),
-            inner: InnerTids::default(),
             renames: Vec::new(),
             summary: Summary::default(),
             last_sync: Time(0),
@@ -196,7 +193,6 @@ impl Work {
             while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
                 self.push_rename(&rename);
             }
-            self.inner.fill_in(&mut event);
             if self.names.follow(&mut event, &mut read) {
                 self.push(&event);
             }

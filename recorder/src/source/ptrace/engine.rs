@@ -566,7 +566,7 @@ impl Engine {
         self.queue.push(&mut self.out.events);
     }
 
-    /// Whether the new task of a birth may know itself by another TID than we do. Threads are in
+    /// Whether the new task of an event may know itself by another TID than we do. Threads are in
     /// their process's namespace; a process may have been made in a new one (clone(2),
     /// `CLONE_NEWPID`) or in the one that its creator chose for its children (setns(2)).
     fn may_be_nested(&self, event: &Event) -> bool {
@@ -574,22 +574,28 @@ impl Engine {
             EventBody::Birth(birth) => {
                 birth.what == What::Process || self.nested.contains(&birth.child.pid)
             }
+            EventBody::Existing { task, .. } => self.nested.contains(&task.pid),
             _ => false,
         }
     }
 
-    /// Finds the TIDs by which newborns know themselves. A newborn that has ended by now is still
-    /// there: nobody but us reaps it.
+    /// Finds the TIDs by which new tasks know themselves. One that has ended by now is still there:
+    /// nobody but us reaps it.
     fn find_inner(&mut self) {
         for index in 0..self.out.events.len() {
             if !self.may_be_nested(&self.out.events[index]) {
                 continue;
             }
-            if let EventBody::Birth(birth) = &mut self.out.events[index].body {
-                birth.inner = proc::status(birth.child.tid).and_then(|status| status.inner);
-                if birth.inner.is_some() && birth.what == What::Process {
-                    self.nested.insert(birth.child.pid);
+            let read = |tid| proc::status(tid).and_then(|status| status.inner);
+            match &mut self.out.events[index].body {
+                EventBody::Birth(birth) => {
+                    birth.inner = read(birth.child.tid);
+                    if birth.inner.is_some() && birth.what == What::Process {
+                        self.nested.insert(birth.child.pid);
+                    }
                 }
+                EventBody::Existing { task, inner, .. } => *inner = read(task.tid),
+                _ => {}
             }
         }
     }
