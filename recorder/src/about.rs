@@ -25,8 +25,12 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
             "follow-fork".to_string(),
             cli.follow_fork.as_str().to_string(),
         ),
+        ("failures".to_string(), cli.failures().as_str().to_string()),
     ];
     options.extend(cli.keep.told());
+    if !cli.syscalls.is_empty() {
+        options.push(("syscalls".to_string(), cli.syscalls.join(",")));
+    }
     Ok(Header {
         trace_id: random_id(),
         segment: 0,

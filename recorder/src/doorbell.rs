@@ -44,6 +44,8 @@ struct State {
     arrived: VecDeque<Arrived>,
     /// Why the recording is to end, if somebody asked for that.
     stop: Option<String>,
+    /// Whether the tracer has yet to take that up.
+    stop_is_new: bool,
     alarm: Option<Time>,
     /// The thread that rings, to be told of a new alarm.
     ringer: Option<ThreadId>,
@@ -76,8 +78,16 @@ impl Doorbell {
 
     /// Asks for the end of the recording: why.
     pub(crate) fn ask_to_stop(&self, why: String) {
-        self.0.lock().stop.get_or_insert(why);
+        let mut state = self.0.lock();
+        state.stop.get_or_insert(why);
+        state.stop_is_new = true;
+        drop(state);
         self.ring();
+    }
+
+    /// Whether somebody asked for the end since the last look.
+    pub(crate) fn take_stop(&self) -> bool {
+        std::mem::take(&mut self.0.lock().stop_is_new)
     }
 
     /// Why the recording is to end, if somebody asked for that.

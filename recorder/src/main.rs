@@ -32,6 +32,8 @@ mod source;
 #[cfg(target_os = "linux")]
 mod stats;
 #[cfg(target_os = "linux")]
+mod syscall;
+#[cfg(target_os = "linux")]
 mod thread;
 #[cfg(target_os = "linux")]
 mod tracker;

@@ -26,9 +26,10 @@ use crate::say::say;
 use crate::signals::Signals;
 use crate::source::ptrace::attach::Attached;
 use crate::source::ptrace::engine::{Engine, Reason};
-use crate::source::ptrace::launch::Launched;
+use crate::source::ptrace::launch::{Failure, Launched};
 use crate::source::ptrace::sys::{self, Take};
 use crate::source::ptrace::wait::Change;
+use crate::syscall::Watch;
 use crate::tracker::{self, Choice, ForkMode, Policy};
 
 /// How long the output may take for the last events before tidrec says what it waits for, ns.
@@ -63,15 +64,21 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
              the names of strangers: mount one of its own (unshare --mount-proc, mount -t proc)"
         );
     }
+    let watch = Watch::new(cli)?;
     let signals = Signals::block(cli.command.is_empty())?;
     if cli.command.is_empty() {
-        attach_and_record(cli, &signals, terminal)
+        attach_and_record(cli, watch, &signals, terminal)
     } else {
-        launch_and_record(cli, &signals, terminal)
+        launch_and_record(cli, watch, &signals, terminal)
     }
 }
 
-fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -> Result<u8> {
+fn attach_and_record(
+    cli: &Cli,
+    watch: Watch,
+    signals: &Signals,
+    terminal: Option<Terminal>,
+) -> Result<u8> {
     let mut pids: Vec<Pid> = Vec::new();
     for pid in cli.pids.iter().copied().map(Pid) {
         if !pids.contains(&pid) {
@@ -86,6 +93,7 @@ fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
     let targets = pids.iter().map(target).collect();
     let name = proc::comm(Tid(pids[0].0)).unwrap_or_default();
     let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
+    prepared.engine.watch(watch);
     for pid in &pids {
         let problem = match prepared
             .engine
@@ -118,15 +126,21 @@ fn attach_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
     Ok(if whole { FINISHED } else { INCOMPLETE })
 }
 
-fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -> Result<u8> {
+fn launch_and_record(
+    cli: &Cli,
+    watch: Watch,
+    signals: &Signals,
+    terminal: Option<Terminal>,
+) -> Result<u8> {
     if cli.command[0].is_empty() {
         return Ok(cannot_run(
             &cli.command[0],
             &std::io::Error::from_raw_os_error(libc::ENOENT),
         ));
     }
-    let launched = Launched::fork(&cli.command, signals.before, &signals.ignored_by_us)
-        .context("cannot fork")?;
+    let (before, ignored) = (signals.before, &signals.ignored_by_us);
+    let launched =
+        Launched::fork(&cli.command, before, ignored, watch.stops).context("cannot fork")?;
     let pid = launched.pid;
     let command = cli
         .command
@@ -139,17 +153,24 @@ fn launch_and_record(cli: &Cli, signals: &Signals, terminal: Option<Terminal>) -
         command,
     }];
     let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
+    prepared.engine.watch(watch);
     if let Err(error) = prepared.engine.launch(pid) {
         prepared.discard();
         bail!("{}", preflight::explain(pid, error));
     }
     let trouble = launched.go().context("cannot start the command")?;
-    if let Some(error) = trouble.error(EXEC_LIMIT) {
+    if let Some(failure) = trouble.failure(EXEC_LIMIT) {
         prepared.discard();
-        return Ok(cannot_run(&cli.command[0], &error));
+        return match failure {
+            Failure::Exec(error) => Ok(cannot_run(&cli.command[0], &error)),
+            Failure::Filter(error) => {
+                Err(error).context("the kernel takes no filter: use --failures syscalls")
+            }
+        };
     }
     let mut recording = prepared.begin();
     let reason = recording.run(cli.duration);
+    recording.stay_if_needed(reason, cli.quiet);
     let end = recording.engine.launched_end();
     let doorbell = recording.doorbell.clone();
     recording.finish(reason, cli.quiet)?;
@@ -347,26 +368,37 @@ impl Recording {
             .run(duration.map(|duration| Time(now.0 + duration.as_nanos() as u64)))
     }
 
+    /// Ends the recording, and goes on tracing a target that carries our filter: let go, it could
+    /// create nothing any more.
+    fn stay_if_needed(&mut self, reason: Reason, quiet: bool) {
+        if reason == Reason::TargetEnded || !self.engine.is_needed() {
+            return;
+        }
+        let reason = in_words(reason, &self.doorbell);
+        if !quiet {
+            say(format_args!(
+                "{reason}: the recording is over; tidrec stays until the program ends, which with \
+                 --failures seccomp can create nothing without it (Ctrl-C lets it go all the same)"
+            ));
+        }
+        self.engine.end_with(reason);
+        self.engine.stay();
+    }
+
     /// Waits until all is written, and says what was recorded; whether all of it is in the file.
     fn finish(self, reason: Reason, quiet: bool) -> Result<bool> {
         let Recording {
             clock,
-            engine,
+            mut engine,
             writer,
             doorbell,
             path,
             _control,
         } = self;
-        let reason = match reason {
-            Reason::TargetEnded => "the target ended".to_string(),
-            Reason::Duration => "the duration was over".to_string(),
-            Reason::Asked => doorbell.stop_asked().unwrap_or_default(),
-            Reason::Signal(number) => {
-                format!("tidrec got {}", tidline::model::signal_name(number as u8))
-            }
-        };
+        let reason = in_words(reason, &doorbell);
         // This closes the queue. The target is free by now: only the output can hold us.
         engine.end_with(reason.clone());
+        drop(engine);
         let started = clock.now();
         let (mut patient, mut given_up) = (true, false);
         while !writer.is_done() {
@@ -396,6 +428,17 @@ impl Recording {
             ));
         }
         Ok(summary.problem.is_none() && summary.lost == 0 && summary.gaps == 0)
+    }
+}
+
+fn in_words(reason: Reason, doorbell: &Doorbell) -> String {
+    match reason {
+        Reason::TargetEnded => "the target ended".to_string(),
+        Reason::Duration => "the duration was over".to_string(),
+        Reason::Asked => doorbell.stop_asked().unwrap_or_default(),
+        Reason::Signal(number) => {
+            format!("tidrec got {}", tidline::model::signal_name(number as u8))
+        }
     }
 }
 

@@ -28,9 +28,14 @@ pub(crate) fn patience() -> Duration {
     scale(2, 20) * SOON
 }
 
-/// The recorder.
+/// The recorder. Options in `TIDREC_OPTIONS` are its first, so that whole test files can be run
+/// with, for example, `--failures syscalls`.
 pub(crate) fn tidrec() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_tidrec"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidrec"));
+    if let Ok(options) = std::env::var("TIDREC_OPTIONS") {
+        command.args(options.split_ascii_whitespace());
+    }
+    command
 }
 
 /// Whether processes may be traced here at all; see [`need`].

@@ -60,6 +60,7 @@ impl Tracker {
         for other in others {
             self.ended(now, other, End::Unknown, out);
         }
+        self.calls.rename(former, tid);
         if former != tid {
             self.tracees.remove(&former);
             self.drop_questions_about(now, former, out);

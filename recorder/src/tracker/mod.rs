@@ -13,6 +13,7 @@
 //! Every task that is traced is in `tracees`, from its attach or its birth to its end. A task
 //! that reported before its creator did is in `early` until then.
 
+mod calls;
 mod early;
 mod exec;
 mod orders;
@@ -26,10 +27,13 @@ use tidline::model::{
     Birth, DetachReason, End, Event, EventBody, GapReason, Name, Pid, Task, Tid, Time, Via, What,
 };
 
+use calls::Calls;
 use early::Early;
 use tid_map::TidMap;
 
-pub(crate) use orders::{Choice, ForkMode, Identity, NewThreads, Order, Output, Policy, Stop};
+pub(crate) use orders::{
+    Choice, Creating, Entry, ForkMode, Identity, Listed, NewThreads, Order, Output, Policy, Stop,
+};
 
 #[derive(Debug)]
 pub(crate) struct Tracker {
@@ -40,6 +44,7 @@ pub(crate) struct Tracker {
     orphans: TidMap<()>,
     /// Those that are to be detached, until that is done.
     let_go: TidMap<Tracee>,
+    calls: Calls,
     /// Creator and child of forks about which the user is being asked, by the child.
     questions: HashMap<Tid, Tid>,
     /// While attaching, threads stay where they stopped until all are known.
@@ -86,6 +91,7 @@ impl Tracker {
             early: TidMap::default(),
             orphans: TidMap::default(),
             let_go: TidMap::default(),
+            calls: Calls::default(),
             questions: HashMap::new(),
             holding: false,
             ending: false,
@@ -137,6 +143,11 @@ impl Tracker {
         self.tracees
             .get(&tid)
             .is_some_and(|tracee| tracee.state == State::Newborn)
+    }
+
+    /// Whether a thread has entered a system call that is of interest, and has not come back.
+    pub(crate) fn is_in_call(&self, tid: Tid) -> bool {
+        self.calls.is_under_way(tid)
     }
 
     /// Traced threads of one process that have not been reaped.
@@ -250,6 +261,16 @@ impl Tracker {
                 what,
             } => {
                 self.created(now, tid, (via, what, child), (flags, pc), out);
+            }
+            Stop::Enters(entry) => {
+                let pid = tracee.pid;
+                self.calls.enter(now, Task { pid, tid }, entry, out);
+                self.go_on(now, tid, 0, out);
+            }
+            Stop::Leaves { result } => {
+                let pid = tracee.pid;
+                self.calls.leave(now, Task { pid, tid }, result, out);
+                self.go_on(now, tid, 0, out);
             }
             Stop::Group { .. } => self.group_stop(now, tid, out),
             Stop::Trap { .. } => self.go_on(now, tid, 0, out),
@@ -400,6 +421,7 @@ impl Tracker {
         (flags, pc): (Option<u64>, Option<u64>),
         out: &mut Output,
     ) {
+        self.calls.succeeded(creator);
         if self.tracees.contains_key(&child) {
             // Its birth was told, with an unknown creator: this one is late.
             self.orphans.remove(&child);
@@ -508,6 +530,7 @@ impl Tracker {
         };
         if self.ending {
             self.let_go_of(tid, false);
+            self.calls.forget(tid);
             out.orders.push(Order::Detach { tid, signal });
         } else if self.holding || asked {
             tracee.state = State::Held { signal };
@@ -520,6 +543,7 @@ impl Tracker {
                 tid,
             };
             self.let_go_of(tid, true);
+            self.calls.forget(tid);
             out.events.push(Event {
                 time: now,
                 body: EventBody::Detach { task, reason },
@@ -558,6 +582,7 @@ impl Tracker {
         let Some(tracee) = self.tracees.remove(&tid) else {
             return;
         };
+        self.calls.forget(tid);
         if !matches!(tracee.state, State::Launched | State::LetGo) {
             let task = Task {
                 pid: tracee.pid,

@@ -2,6 +2,8 @@
 
 use tidline::model::{End, Event, Name, Pid, Tid, Via, What};
 
+use crate::syscall::abi::Creation;
+
 /// One report about a thread, with all that had to be read while it stood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -19,6 +21,10 @@ pub(crate) enum Stop {
         exe: Name,
         name: Name,
     },
+    /// It enters a system call; `None` where that is of no interest.
+    Enters(Option<Box<Entry>>),
+    /// It comes back from a system call.
+    Leaves { result: i64 },
     /// A signal is about to be delivered.
     Signal { number: i32, pc: Option<u64> },
     /// Its thread group was stopped by a signal.
@@ -39,9 +45,38 @@ impl Stop {
             | Stop::Signal { pc, .. }
             | Stop::Group { pc }
             | Stop::Trap { pc } => pc,
-            Stop::Exec { .. } | Stop::Ended { .. } | Stop::Unknown => None,
+            Stop::Exec { .. }
+            | Stop::Ended { .. }
+            | Stop::Enters(_)
+            | Stop::Leaves { .. }
+            | Stop::Unknown => None,
         }
     }
+}
+
+/// A system call that a thread enters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// It is to make a task.
+    pub(crate) creation: Option<Creating>,
+    /// It is one of those that were asked for.
+    pub(crate) listed: Option<Listed>,
+}
+
+/// A creation that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Creating {
+    pub(crate) call: Creation,
+    pub(crate) flags: Option<u64>,
+    pub(crate) pc: u64,
+}
+
+/// A system call that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) name: Name,
+    pub(crate) number: u64,
+    pub(crate) args: [u64; 6],
 }
 
 /// What can be said of a task that reported before its creator did.

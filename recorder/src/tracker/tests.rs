@@ -2,6 +2,7 @@
 
 use super::early::PARENT_WAIT_NS;
 use super::*;
+use crate::syscall::abi::Creation;
 
 const MAIN: Tid = Tid(100);
 const PID: Pid = Pid(100);
@@ -712,4 +713,152 @@ fn tracees_that_slipped_away_are_told_as_a_gap() {
     assert_eq!(told[0], detached(100, 100, DetachReason::SlippedAway));
     assert!(matches!(told[1], EventBody::Gap { count: 1, .. }));
     assert!(script.tracker.is_empty());
+}
+
+/// A thread enters a creation; `listed` too if it was asked for.
+fn enters(call: Creation, listed: bool) -> Stop {
+    let creation = Some(Creating {
+        call,
+        flags: THREAD,
+        pc: 0x40,
+    });
+    let listed = listed.then(|| Listed {
+        name: Name::from(call.as_str()),
+        number: 56,
+        args: [1, 2, 3, 4, 5, 6],
+    });
+    Stop::Enters(Some(Box::new(Entry { creation, listed })))
+}
+
+fn leaves(result: i64) -> Stop {
+    Stop::Leaves { result }
+}
+
+fn refused(tid: u32, call: &str, errno: u16) -> EventBody {
+    EventBody::CreateFailed {
+        task: Task::new(100, tid),
+        call: Name::from(call),
+        errno,
+        flags: THREAD,
+        pc: PC,
+    }
+}
+
+#[test]
+fn a_creation_that_comes_back_with_an_error_was_refused_once() {
+    let mut script = Script::new();
+    let nothing = (vec![], vec![resume(100)]);
+    assert_eq!(script.step(MAIN, enters(Creation::Clone3, false)), nothing);
+    assert!(script.tracker.is_in_call(MAIN));
+    assert_eq!(
+        script.step(MAIN, leaves(-11)),
+        (vec![refused(100, "clone3", 11)], vec![resume(100)])
+    );
+    assert!(!script.tracker.is_in_call(MAIN));
+    // An exit whose entry was not seen says nothing.
+    assert_eq!(script.step(MAIN, leaves(-11)), nothing);
+}
+
+#[test]
+fn a_creation_that_a_signal_interrupts_begins_anew() {
+    let mut script = Script::new();
+    let nothing = (vec![], vec![resume(100)]);
+    for result in [-512, -513, -514, -516] {
+        assert_eq!(script.step(MAIN, enters(Creation::Fork, false)), nothing);
+        assert_eq!(script.step(MAIN, leaves(result)), nothing);
+    }
+    let _ = script.step(
+        MAIN,
+        Stop::Signal {
+            number: 34,
+            pc: None,
+        },
+    );
+    let _ = script.step(MAIN, enters(Creation::Fork, false));
+    assert_eq!(script.step(MAIN, leaves(-12)).0, [refused(100, "fork", 12)]);
+}
+
+#[test]
+fn a_creation_that_was_reported_has_succeeded() {
+    let mut script = Script::new();
+    let _ = script.step(MAIN, enters(Creation::Clone, false));
+    let (events, _) = script.step(MAIN, thread(101));
+    assert_eq!(events, [thread_born(Some(100), 101)]);
+    // Nothing more is wanted of it: a filter's stop needs no second one.
+    assert!(!script.tracker.is_in_call(MAIN));
+    assert_eq!(script.step(MAIN, leaves(101)), (vec![], vec![resume(100)]));
+}
+
+#[test]
+fn a_listed_call_is_told_at_its_entry_and_its_exit() {
+    let mut script = Script::new();
+    let task = Task::leader(PID);
+    let entry = EventBody::SyscallEnter {
+        task,
+        name: Name::from("clone"),
+        number: 56,
+        args: Box::new([1, 2, 3, 4, 5, 6]),
+    };
+    let exit = |result| EventBody::SyscallExit {
+        task,
+        name: Name::from("clone"),
+        number: 56,
+        result,
+    };
+    let enters = || enters(Creation::Clone, true);
+    assert_eq!(script.step(MAIN, enters()).0, [entry]);
+    let _ = script.step(MAIN, thread(101));
+    assert_eq!(script.step(MAIN, leaves(101)).0, [exit(101)]);
+    let _ = script.step(MAIN, enters());
+    let both = [refused(100, "clone", 11), exit(-11)];
+    assert_eq!(script.step(MAIN, leaves(-11)).0, both);
+    // A call of no interest ends whatever came before it.
+    let _ = script.step(MAIN, enters());
+    let _ = script.step(MAIN, Stop::Enters(None));
+    assert_eq!(script.step(MAIN, leaves(-11)).0, []);
+}
+
+#[test]
+fn an_exec_takes_the_callers_call_along_and_ends_the_others() {
+    let mut script = Script::new();
+    let _ = script.step(MAIN, thread(101));
+    let _ = script.step(Tid(101), TRAP);
+    let _ = script.step(MAIN, enters(Creation::Vfork, true));
+    let execve = Stop::Enters(Some(Box::new(Entry {
+        creation: None,
+        listed: Some(Listed {
+            name: Name::from("execve"),
+            number: 59,
+            args: [0; 6],
+        }),
+    })));
+    let _ = script.step(Tid(101), execve);
+    let exec = Stop::Exec {
+        former_tid: Tid(101),
+        exe: Name::default(),
+        name: Name::default(),
+    };
+    let _ = script.step(MAIN, exec);
+    assert!(!script.tracker.is_in_call(Tid(101)));
+    let exit = EventBody::SyscallExit {
+        task: Task::leader(PID),
+        name: Name::from("execve"),
+        number: 59,
+        result: 0,
+    };
+    assert_eq!(
+        script.step(MAIN, leaves(0)),
+        (vec![exit], vec![resume(100)])
+    );
+}
+
+#[test]
+fn a_thread_that_ends_in_a_call_has_its_entry_alone() {
+    let mut script = Script::new();
+    let _ = script.step(MAIN, thread(101));
+    let _ = script.step(Tid(101), TRAP);
+    let _ = script.step(Tid(101), enters(Creation::Clone, true));
+    let end = exit(100, 101, End::Code(0));
+    assert_eq!(script.step(Tid(101), ended(0)), (vec![end], vec![]));
+    assert!(!script.tracker.is_in_call(Tid(101)));
 }

@@ -27,6 +27,7 @@ use super::sys::{self, Take};
 use super::tracee;
 use super::wait::{Change, Report};
 use crate::proc;
+use crate::syscall::Stops;
 
 /// How an attach went.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,11 +75,11 @@ enum Unseized {
 /// Seizes a thread. `EPERM` is the kernel's answer for a zombie, too, and the TID of one may mean a
 /// living thread a moment later: an exec by another thread gives it the dead leader's. So what is
 /// refused and lives is asked again.
-fn seize_if_alive(pid: Pid, tid: Tid) -> Result<(), Unseized> {
+fn seize_if_alive(pid: Pid, tid: Tid, stops: Stops) -> Result<(), Unseized> {
     const ASK: usize = 5;
     let mut refusal = Errno::EPERM;
     for _ in 0..ASK {
-        match tracee::seize(tid) {
+        match tracee::seize(tid, stops) {
             Ok(()) => return Ok(()),
             Err(Errno::ESRCH) => return Err(Unseized::Gone),
             Err(error) => refusal = error,
@@ -186,7 +187,10 @@ impl Engine {
             if self.clock.now() >= attach.limit {
                 break;
             }
-            let seized = attach.reaper.guard(|| seize_if_alive(attach.pid, tid));
+            let stops = self.watch.stops;
+            let seized = attach
+                .reaper
+                .guard(|| seize_if_alive(attach.pid, tid, stops));
             self.take_reaped(attach.reaper);
             match seized {
                 Ok(()) => {
@@ -221,7 +225,10 @@ impl Engine {
         if !is_lost || matches!(state, None | Some(b'Z' | b'X')) {
             return false;
         }
-        let seized = attach.reaper.guard(|| seize_if_alive(task.pid, task.tid));
+        let stops = self.watch.stops;
+        let seized = attach
+            .reaper
+            .guard(|| seize_if_alive(task.pid, task.tid, stops));
         self.take_reaped(attach.reaper);
         // The siblings ended before the exec, and so they do in the recording.
         self.reap_what_ended(attach.pid);

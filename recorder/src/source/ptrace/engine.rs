@@ -20,6 +20,7 @@ use crate::doorbell::Doorbell;
 use crate::pipeline::queue::{self, Sender};
 use crate::proc;
 use crate::stats::Stats;
+use crate::syscall::{Stops, Watch};
 use crate::tracker::{Identity, Order, Output, Policy, Stop, Tracker};
 
 /// Up to so many tracees it is cheaper to look at all of them than to be woken by a signal.
@@ -57,7 +58,9 @@ pub(crate) struct Engine {
     pub(super) tracker: Tracker,
     pub(super) clock: Clock,
     pub(super) stats: Stats,
-    queue: Sender,
+    pub(super) watch: Watch,
+    /// `None` after the recording's end.
+    queue: Option<Sender>,
     asker: Option<Asker>,
     launched: Option<Pid>,
     launched_end: Option<End>,
@@ -78,6 +81,8 @@ pub(crate) struct Engine {
     doorbell: Doorbell,
     alarm: Option<Time>,
     names_at_end: Budget,
+    /// The recording is over, and the target still needs its tracer.
+    staying: bool,
 }
 
 impl Engine {
@@ -92,7 +97,8 @@ impl Engine {
             tracker: Tracker::new(policy),
             clock,
             stats: Stats::default(),
-            queue,
+            watch: Watch::default(),
+            queue: Some(queue),
             asker,
             launched: None,
             launched_end: None,
@@ -107,7 +113,13 @@ impl Engine {
             doorbell,
             alarm: None,
             names_at_end: Budget::new(NAME_INTERVAL_NS, NAME_BURST),
+            staying: false,
         }
+    }
+
+    /// What is watched beside births and ends, from the first thread on.
+    pub(crate) fn watch(&mut self, watch: Watch) {
+        self.watch = watch;
     }
 
     /// How many tasks are traced.
@@ -121,16 +133,30 @@ impl Engine {
     }
 
     /// Ends the queue, and with it the trace: why, and what the recording cost.
-    pub(crate) fn end_with(self, reason: String) {
-        let mut counters = self.stats.counters();
-        counters.push(("queue_high_water", self.queue.high_water()));
-        self.queue.end_with(queue::End { reason, counters });
+    pub(crate) fn end_with(&mut self, reason: String) {
+        if let Some(queue) = self.queue.take() {
+            let mut counters = self.stats.counters();
+            counters.push(("queue_high_water", queue.high_water()));
+            queue.end_with(queue::End { reason, counters });
+        }
+    }
+
+    /// Whether the target could create nothing any more if it were let go: it carries our filter.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.watch.stops == Stops::Creations && !self.tracker.is_empty()
+    }
+
+    /// Goes on tracing after the recording's end, for a target that [needs](Engine::is_needed) it,
+    /// until it ends. A signal lets it go all the same.
+    pub(crate) fn stay(&mut self) {
+        self.staying = true;
+        self.run(None);
     }
 
     /// Takes up a command that was forked and is about to exec.
     pub(crate) fn launch(&mut self, pid: Pid) -> Result<(), nix::errno::Errno> {
         let task = Task::leader(pid);
-        tracee::seize(task.tid)?;
+        tracee::seize(task.tid, self.watch.stops)?;
         self.tracker.launch(task);
         self.launched = Some(pid);
         self.roster.push_back(task.tid);
@@ -150,11 +176,11 @@ impl Engine {
                 if let Some((time, reason)) = until
                     && time <= self.clock.now()
                 {
-                    self.let_all_go();
+                    self.part();
                     return reason;
                 }
-                if self.doorbell.stop_asked().is_some() {
-                    self.let_all_go();
+                if self.doorbell.take_stop() {
+                    self.part();
                     return Reason::Asked;
                 }
                 while let Some(arrived) = self.doorbell.take() {
@@ -171,7 +197,7 @@ impl Engine {
                         self.out = out;
                         self.carry_out();
                     } else {
-                        self.let_all_go();
+                        self.part();
                         return reason;
                     }
                 }
@@ -189,6 +215,13 @@ impl Engine {
                     self.serve_the_roster();
                 }
             }
+        }
+    }
+
+    /// The recording is over: the target goes its way, unless it needs us.
+    fn part(&mut self) {
+        if self.staying || !self.is_needed() {
+            self.let_all_go();
         }
     }
 
@@ -509,6 +542,7 @@ impl Engine {
             }
             Change::GroupStop => Stop::Group { pc: pc() },
             Change::Trap => Stop::Trap { pc: pc() },
+            Change::Call => tracee::call(tid, &self.watch),
             Change::Signal(number) => Stop::Signal { number, pc: pc() },
             Change::Unknown(_) => Stop::Unknown,
         }
@@ -527,7 +561,11 @@ impl Engine {
             // like any other, so there is nothing to do about it here.
             match order {
                 Order::Resume { tid, signal } => {
-                    let _ = sys::resume(tid, signal);
+                    let _ = if self.stops_at_calls(tid) {
+                        sys::resume_to_call(tid, signal)
+                    } else {
+                        sys::resume(tid, signal)
+                    };
                 }
                 Order::Listen(tid) => {
                     let _ = sys::listen(tid);
@@ -549,6 +587,16 @@ impl Engine {
         self.stats.unknown_stops += std::mem::take(&mut self.out.unknown_stops);
     }
 
+    /// Whether a thread's next system call, or the end of the one under way, is to stop it.
+    fn stops_at_calls(&self, tid: Tid) -> bool {
+        match self.watch.stops {
+            Stops::None => false,
+            Stops::All => true,
+            // The filter stops it at the entry; only this way it stops at the exit, too.
+            Stops::Creations => self.tracker.is_in_call(tid),
+        }
+    }
+
     fn pass_on(&mut self) {
         if self.out.events.is_empty() {
             return;
@@ -563,7 +611,10 @@ impl Engine {
             let tracker = &self.tracker;
             self.roster.retain(|tid| tracker.knows(*tid));
         }
-        self.queue.push(&mut self.out.events);
+        match &self.queue {
+            Some(queue) => queue.push(&mut self.out.events),
+            None => self.out.events.clear(),
+        }
     }
 
     /// Whether the new task of an event may know itself by another TID than we do. Threads are in

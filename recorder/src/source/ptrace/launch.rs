@@ -14,7 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use tidline::model::Pid;
 
-use super::sys;
+use super::{filter, sys};
+use crate::syscall::Stops;
+use crate::syscall::abi::Abi;
 
 /// A child that waits to become its command.
 pub(crate) struct Launched {
@@ -25,18 +27,24 @@ pub(crate) struct Launched {
 
 impl Launched {
     /// Forks. `signals_before` is the signal mask that the command gets, `ignored_by_us` are the
-    /// signals that it finds at their default.
+    /// signals that it finds at their default. If its creations are to stop, it gets a filter for that.
     pub(crate) fn fork(
         command: &[OsString],
         signals_before: SigSet,
         ignored_by_us: &[Signal],
+        stops: Stops,
     ) -> io::Result<Self> {
         let arguments = c_strings(command.iter().map(OsString::as_os_str))?;
         let candidates = candidates(&command[0], std::env::var_os("PATH").as_deref());
         let path_candidates = c_strings(candidates.iter().map(OsString::as_os_str))?;
         let (go_read, go_write) = io_pipe()?;
         let (trouble_read, trouble_write) = io_pipe()?;
+        let filter = match stops {
+            Stops::Creations => filter::creations(&Abi::HERE),
+            Stops::None | Stops::All => Vec::new(),
+        };
         let command = sys::Command {
+            filter: &filter,
             path_candidates: &path_candidates,
             arguments: &arguments,
             signals_before,
@@ -64,8 +72,8 @@ impl Launched {
 pub(crate) struct Trouble(std::fs::File);
 
 impl Trouble {
-    /// The error of the exec, if it failed; waits for it, at most `limit`.
-    pub(crate) fn error(mut self, limit: Duration) -> Option<io::Error> {
+    /// What went wrong, if anything did; waits for it, at most `limit`.
+    pub(crate) fn failure(mut self, limit: Duration) -> Option<Failure> {
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
         let mut readable = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         poll(&mut readable, timeout)
@@ -73,8 +81,18 @@ impl Trouble {
             .filter(|ready| *ready > 0)?;
         let mut number = [0; 4];
         self.0.read_exact(&mut number).ok()?;
-        Some(io::Error::from_raw_os_error(i32::from_ne_bytes(number)))
+        Some(match i32::from_ne_bytes(number) {
+            filter @ ..0 => Failure::Filter(io::Error::from_raw_os_error(-filter)),
+            exec => Failure::Exec(io::Error::from_raw_os_error(exec)),
+        })
     }
+}
+
+/// Why the child did not become the command.
+pub(crate) enum Failure {
+    /// The kernel did not take the seccomp filter.
+    Filter(io::Error),
+    Exec(io::Error),
 }
 
 fn io_pipe() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -5,9 +5,11 @@
 
 pub(crate) mod attach;
 pub(crate) mod engine;
+mod filter;
 pub(crate) mod launch;
 mod reaper;
 pub(crate) mod regs;
 pub(crate) mod sys;
+mod syscall_info;
 mod tracee;
 pub(crate) mod wait;

@@ -99,7 +99,7 @@ fn wait_id((idtype, id): (libc::idtype_t, u32), flags: i32) -> io::Result<Option
 
 fn request(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Result<()> {
     // SAFETY: the requests used here take no pointers into our memory except those that
-    // `register_set` passes, which are valid for the call.
+    // `register_set` and `syscall_info` pass, which are valid for the call.
     let result = unsafe {
         libc::ptrace(
             request,
@@ -118,6 +118,22 @@ fn request(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::
 /// Resumes a stopped tracee; `signal` (any number, 0 for none) is delivered to it.
 pub(crate) fn resume(tid: Tid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, 0, signal as usize)
+}
+
+/// The same, until its next entry into a system call or its next exit from one.
+pub(crate) fn resume_to_call(tid: Tid, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_SYSCALL, tid, 0, signal as usize)
+}
+
+/// What a tracee does that stopped at a system call: `struct ptrace_syscall_info` (Linux 5.3).
+pub(crate) fn syscall_info(tid: Tid, buffer: &mut [u8]) -> io::Result<()> {
+    const PTRACE_GET_SYSCALL_INFO: libc::c_uint = 0x420e;
+    request(
+        PTRACE_GET_SYSCALL_INFO,
+        tid,
+        buffer.len(),
+        buffer.as_mut_ptr() as usize,
+    )
 }
 
 /// Lets a stopped tracee go; `signal` (any number, 0 for none) is delivered to it.
@@ -276,9 +292,11 @@ pub(crate) struct Command<'a> {
     pub(crate) signals_before: SigSet,
     /// What we ignore and the command must not.
     pub(crate) ignored_by_us: &'a [Signal],
+    /// A seccomp filter that the command gets.
+    pub(crate) filter: &'a [libc::sock_filter],
     /// Ends when the child may go on: reads one byte, or exits at end of file.
     pub(crate) go: OwnedFd,
-    /// Closed by a successful exec, else gets the error's number.
+    /// Closed by a successful exec, else gets the error's number, negated if the filter's.
     pub(crate) trouble: OwnedFd,
     /// The parent's ends, which the child closes: while it holds one, it waits for itself.
     pub(crate) parents: [RawFd; 2],
@@ -325,8 +343,15 @@ fn run_child(
     // SAFETY: reads one byte into a valid place, from a descriptor that is ours.
     let got = unsafe { libc::read(go, ptr::from_mut(&mut byte).cast(), 1) };
     if got == 1 {
-        let mut error = libc::ENOENT;
-        for path in command.path_candidates {
+        let mut error = install(command.filter);
+        let paths = match error {
+            0 => command.path_candidates,
+            _ => &[],
+        };
+        if error == 0 {
+            error = libc::ENOENT;
+        }
+        for path in paths {
             // SAFETY: both are NUL-terminated, and `arguments` ends with a null pointer.
             unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
             let this = nix::errno::Errno::last_raw();
@@ -349,4 +374,40 @@ fn run_child(
     }
     // SAFETY: ends the child without running anything of the parent's.
     unsafe { libc::_exit(127) }
+}
+
+/// Installs a seccomp filter, if there are any steps: 0, or the error's number, negated.
+/// Async-signal-safe.
+fn install(filter: &[libc::sock_filter]) -> i32 {
+    if filter.is_empty() {
+        return 0;
+    }
+    let program = libc::sock_fprog {
+        len: filter.len() as libc::c_ushort,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    let set = || {
+        // SAFETY: `program` points to as many steps as it says; the kernel only reads them.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                0,
+                &raw const program,
+            )
+        };
+        match result {
+            -1 => nix::errno::Errno::last_raw(),
+            _ => 0,
+        }
+    };
+    let mut error = set();
+    if error == libc::EACCES {
+        // Without CAP_SYS_ADMIN the kernel wants the promise that no program that is executed gets
+        // more rights by it.
+        // SAFETY: a system call on plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        error = set();
+    }
+    -error
 }

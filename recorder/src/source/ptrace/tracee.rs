@@ -8,8 +8,12 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid as NixPid;
 use tidline::model::{Name, Tid};
 
+use super::syscall_info::{self, SyscallInfo};
 use super::{regs, sys};
 use crate::proc;
+use crate::syscall::abi::Abi;
+use crate::syscall::{Stops, Watch};
+use crate::tracker::{Creating, Entry, Listed, Stop};
 
 fn pid_of(tid: Tid) -> NixPid {
     NixPid::from_raw(tid.0 as i32)
@@ -21,11 +25,16 @@ fn pid_of(tid: Tid) -> NixPid {
 /// `PTRACE_O_TRACEEXIT`: it would cost a stop for each thread's end, which `waitpid` reports
 /// anyway, and with it a thread that we seized could not be reaped while we wait for an exec
 /// (see [`super::reaper`]). No `PTRACE_O_EXITKILL`, ever.
-pub(super) fn seize(tid: Tid) -> Result<(), Errno> {
+pub(super) fn seize(tid: Tid, stops: Stops) -> Result<(), Errno> {
     let options = Options::PTRACE_O_TRACECLONE
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK
-        | Options::PTRACE_O_TRACEEXEC;
+        | Options::PTRACE_O_TRACEEXEC
+        | match stops {
+            Stops::None => Options::empty(),
+            Stops::All => Options::PTRACE_O_TRACESYSGOOD,
+            Stops::Creations => Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACESECCOMP,
+        };
     ptrace::seize(pid_of(tid), options)
 }
 
@@ -58,6 +67,46 @@ fn registers(tid: Tid) -> Option<regs::Registers> {
     let mut buffer = [0; regs::MAX_LEN];
     let length = sys::register_set(tid, &mut buffer).ok()?;
     regs::decode(&buffer[..length])
+}
+
+/// What a thread does that stopped at a system call.
+pub(super) fn call(tid: Tid, watch: &Watch) -> Stop {
+    let mut bytes = [0; syscall_info::LEN];
+    if sys::syscall_info(tid, &mut bytes).is_err() {
+        return Stop::Enters(None); // It was killed meanwhile.
+    }
+    match syscall_info::decode(&bytes) {
+        SyscallInfo::Entry(entry) => Stop::Enters(of_interest(tid, entry, watch)),
+        SyscallInfo::Exit { result } => Stop::Leaves { result },
+        SyscallInfo::Elsewhere => Stop::Unknown,
+    }
+}
+
+/// The shortest `struct clone_args` that clone3(2) takes, bytes.
+const CLONE_ARGS_LEAST: u64 = 64;
+
+fn of_interest(tid: Tid, entry: syscall_info::Entry, watch: &Watch) -> Option<Box<Entry>> {
+    let syscall_info::Entry {
+        audit_arch,
+        pc,
+        number,
+        args,
+    } = entry;
+    let abi = Abi::from_audit_arch(audit_arch)?;
+    let creation = abi.creation(number).map(|call| Creating {
+        call,
+        // Now: by the exit the program may have changed what clone3 pointed at. Of a struct that is
+        // too short the kernel reads nothing (CLONE_ARGS_SIZE_VER0), and what is behind it is none.
+        flags: regs::Call::new(call, args[0]).flags(|address, out| {
+            args[1] >= CLONE_ARGS_LEAST && read_memory(tid, address, out).is_ok()
+        }),
+        pc,
+    });
+    let listed = watch
+        .listed
+        .name(abi, number)
+        .map(|name| Listed { name, number, args });
+    (creation.is_some() || listed.is_some()).then(|| Box::new(Entry { creation, listed }))
 }
 
 /// Reads the tracee's memory, all of `out` or an error.

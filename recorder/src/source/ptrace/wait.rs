@@ -22,6 +22,9 @@ pub(crate) enum Change {
     /// `PTRACE_EVENT_STOP` otherwise: a newborn's first stop, an answer to `PTRACE_INTERRUPT`,
     /// or the end of a group-stop.
     Trap,
+    /// At a system call's entry or exit: a syscall-stop, with the bit that `PTRACE_O_TRACESYSGOOD` sets,
+    /// or `PTRACE_EVENT_SECCOMP`.
+    Call,
     /// Signal-delivery-stop: the number, real-time signals included.
     Signal(i32),
     /// A stop that nobody asked for; it is counted, and resumed.
@@ -33,6 +36,9 @@ const CLD_KILLED: i32 = 2;
 const CLD_DUMPED: i32 = 3;
 
 const SIGTRAP: i32 = 5;
+/// `SIGTRAP` with `PTRACE_O_TRACESYSGOOD`'s bit. As a signal's number it is none, so the thread
+/// of a tracer that died at its stop runs on without one (`ptrace_report_syscall`, Linux 6.18).
+const SYSCALL_STOP: i32 = SIGTRAP | 0x80;
 /// SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU: the signals that stop a thread group.
 const STOPPING: [i32; 4] = [19, 20, 21, 22];
 
@@ -57,6 +63,7 @@ fn stop(status: i32) -> Change {
     use tidline::model::Via;
     let signal = status & 0xff;
     match (status >> 8, signal) {
+        (0, SYSCALL_STOP) | (7, SIGTRAP) => Change::Call,
         (0, signal) => Change::Signal(signal),
         (1, SIGTRAP) => Change::Created(Via::Fork),
         (2, SIGTRAP) => Change::Created(Via::Vfork),
@@ -104,6 +111,8 @@ mod tests {
         assert_eq!(change(4, 5), Change::Signal(5));
         assert_eq!(change(4, 34), Change::Signal(34));
         assert_eq!(change(4, 64), Change::Signal(64));
-        assert_eq!(change(4, 5 | 7 << 8), Change::Unknown(5 | 7 << 8));
+        assert_eq!(change(4, 5 | 0x80), Change::Call);
+        assert_eq!(change(4, 5 | 7 << 8), Change::Call);
+        assert_eq!(change(4, 5 | 6 << 8), Change::Unknown(5 | 6 << 8));
     }
 }

@@ -13,6 +13,8 @@ pub(crate) use aarch64::decode;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::decode;
 
+use crate::syscall::abi::Creation;
+
 /// Off the architectures that are known, registers say nothing: no flags, no PC.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) fn decode(_: &[u8]) -> Option<Registers> {
@@ -47,9 +49,26 @@ const VFORK_FLAGS: u64 = 0x100 | 0x4000 | SIGCHLD;
 const SIGCHLD: u64 = 17;
 
 impl Registers {
-    /// The clone flags with the exit signal in the lowest byte. `read` reads the tracee's memory.
+    /// The clone flags; see [`Call::flags`].
     pub(crate) fn flags(&self, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Option<u64> {
-        match self.call {
+        self.call.flags(read)
+    }
+}
+
+impl Call {
+    /// A creation with its first argument.
+    pub(crate) fn new(creation: Creation, first: u64) -> Self {
+        match creation {
+            Creation::Clone => Call::Clone(first),
+            Creation::Clone3 => Call::Clone3(first),
+            Creation::Fork => Call::Fork,
+            Creation::Vfork => Call::Vfork,
+        }
+    }
+
+    /// The clone flags with the exit signal in the lowest byte. `read` reads the tracee's memory.
+    pub(crate) fn flags(self, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Option<u64> {
+        match self {
             Call::Clone(flags) => Some(flags & 0xffff_ffff),
             Call::Fork => Some(SIGCHLD),
             Call::Vfork => Some(VFORK_FLAGS),
