@@ -2,7 +2,7 @@
 
 use tidline::model::{EventBody, Task, Tid};
 
-use crate::made::{everything, existing, header, process, thread, with_losses};
+use crate::made::{at, everything, existing, header, process, thread, with_losses};
 use crate::support::{File, finished, prints, tidview};
 
 const END: u64 = 100_000_000;
@@ -32,7 +32,8 @@ tasks     2 at first, 5 threads and 3 processes created, 6 exited, 3 alive at th
 file      691 bytes, 25 events, 27.6 bytes an event, format version 1
 ending    complete: the target ended
 losses    none
-limits    the recording began when the program was running: who created the tasks that were there,
+limits    refused creations were not watched for (--failures)
+          the recording began when the program was running: who created the tasks that were there,
           and what had ended before, is not in this file
 overhead  stops 1,234, stopped 5.67 ms
 "#
@@ -84,6 +85,7 @@ fn info_json_is_one_object() {
     "alive_at_end": 3,
     "peak_alive": 7
   },
+  "failed_creations": 0,
   "lost": 0,
   "gaps": 0,
   "damaged_chunks": 0,
@@ -94,6 +96,7 @@ fn info_json_is_one_object() {
   "ending": "finished",
   "end_reason": "the target ended",
   "limits": [
+    "refused creations were not watched for (--failures)",
     "the recording began when the program was running: who created the tasks that were there, and what had ended before, is not in this file"
   ],
   "overhead": {
@@ -634,7 +637,15 @@ fn limits_of_the_recording_are_told() {
         let info: serde_json::Value = serde_json::from_str(&info).unwrap();
         info["limits"].clone()
     };
-    assert_eq!(with(&[], true), serde_json::json!([]));
+    let unwatched = "refused creations were not watched for (--failures)";
+    assert_eq!(with(&[], true), serde_json::json!([unwatched]));
+    assert_eq!(
+        with(&[("failures", "off")], true),
+        serde_json::json!([unwatched])
+    );
+    for how in ["syscalls", "seccomp"] {
+        assert_eq!(with(&[("failures", how)], true), serde_json::json!([]));
+    }
     assert_eq!(
         with(
             &[("new-threads", "detach"), ("follow-fork", "parent")],
@@ -643,14 +654,51 @@ fn limits_of_the_recording_are_told() {
         serde_json::json!([
             "new threads were let go at once: what they created, and how they ended, is not in this file",
             "new processes were let go at once: what they did, and how they ended, is not in this file",
+            unwatched,
         ])
     );
     assert_eq!(
         with(&[("follow-fork", "child")], false),
         serde_json::json!([
             "a process that forked was let go: what it did after that, and how it ended, is not in this file",
+            unwatched,
             "the recording began when the program was running: who created the tasks that were there, and what had ended before, is not in this file",
         ])
+    );
+}
+
+#[test]
+fn refused_creations_are_counted_by_error_and_selected_by_kind() {
+    let main = Task::new(100, 100);
+    let mut events = vec![existing(0, main, b"server")];
+    for (ms, call, errno) in [(1, "clone3", 22), (2, "clone", 11), (3, "vfork", 11)] {
+        let body = EventBody::CreateFailed {
+            task: main,
+            call: call.into(),
+            errno,
+            flags: None,
+            pc: Some(0x40_1000),
+        };
+        events.push(at(ms, body));
+    }
+    let file = File::trace(&header(), &events, 0);
+    let info = prints(&["info", &file.path(), "--format", "json"]);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    assert_eq!(info["failed_creations"], 3);
+    let info = prints(&["info", &file.path()]);
+    assert!(
+        info.contains("\nrefused   3 creations: 2 EAGAIN, 1 EINVAL\n"),
+        "{info}"
+    );
+    let timeline = prints(&["timeline", &file.path(), "--kind", "create-failed"]);
+    let rows: Vec<&str> = timeline.lines().skip(1).take(3).collect();
+    assert!(
+        timeline.contains("3 of 4 events are of kind create-failed"),
+        "{timeline}"
+    );
+    assert!(
+        rows[0].ends_with("server[100]  clone3: EINVAL pc 0x401000"),
+        "{timeline}"
     );
 }
 

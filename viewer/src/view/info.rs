@@ -1,9 +1,11 @@
 //! `info`: what was recorded, where and how, what it cost, and whether all of it is there.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use tidline::format::{Header, VERSION};
-use tidline::model::{Ended, Ending, EventBody, Origin, Trace, What};
+use tidline::model::{Ended, Ending, EventBody, Origin, Trace, What, errno_name};
 
 use super::{Losses, Options, losses, notices};
 use crate::page::{Block, Fact, Page, Style};
@@ -29,6 +31,7 @@ pub(crate) struct Info {
     duration_ns: u64,
     events: usize,
     tasks: Tasks,
+    failed_creations: u64,
     lost: u64,
     gaps: u64,
     damaged_chunks: usize,
@@ -105,6 +108,7 @@ pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
         duration_ns: trace.end().0,
         events: trace.events().len(),
         tasks: tasks(trace),
+        failed_creations: failed_creations(trace).values().sum(),
         lost,
         gaps,
         damaged_chunks: integrity.damage.len(),
@@ -156,6 +160,17 @@ fn tasks(trace: &Trace) -> Tasks {
     tasks
 }
 
+/// How many creations the kernel refused, by the error's number.
+fn failed_creations(trace: &Trace) -> BTreeMap<u16, u64> {
+    let mut failed = BTreeMap::new();
+    for event in trace.events() {
+        if let EventBody::CreateFailed { errno, .. } = event.body {
+            *failed.entry(errno).or_default() += 1;
+        }
+    }
+    failed
+}
+
 /// What a recording made in this way cannot show.
 fn limits(header: &Header) -> Vec<String> {
     let mut limits = Vec::new();
@@ -181,6 +196,9 @@ fn limits(header: &Header) -> Vec<String> {
         Some(side) => limits.push(format!(
             "of each fork only one side was followed ({side}): the other is not in this file"
         )),
+    }
+    if matches!(header.option("failures"), None | Some("off")) {
+        limits.push("refused creations were not watched for (--failures)".into());
     }
     if !header.launched {
         limits.push(
@@ -210,6 +228,9 @@ pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
     add("recorded", format!("{start}, for {length}"), Style::Plain);
     add("how", how(header), Style::Plain);
     add("tasks", tasks_in_words(&info.tasks), Style::Plain);
+    if info.failed_creations > 0 {
+        add("refused", refused(&failed_creations(trace)), Style::Bad);
+    }
     add("file", file(&info), Style::Plain);
     let (value, style) = ending(&info, trace);
     add("ending", value, style);
@@ -306,6 +327,18 @@ fn tasks_in_words(tasks: &Tasks) -> String {
         }
     }
     words
+}
+
+/// `3 creations: 2 EAGAIN, 1 ENOMEM`, the most frequent first.
+fn refused(failed: &BTreeMap<u16, u64>) -> String {
+    let mut kinds: Vec<(u16, u64)> = failed.iter().map(|(errno, n)| (*errno, *n)).collect();
+    kinds.sort_by_key(|(errno, number)| (std::cmp::Reverse(*number), *errno));
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(errno, number)| format!("{} {}", count(*number), errno_name(*errno)))
+        .collect();
+    let all = counted(failed.values().sum::<u64>(), "creation");
+    format!("{all}: {}", kinds.join(", "))
 }
 
 fn file(info: &Info) -> String {
