@@ -299,6 +299,8 @@ fn carried_json(carried: &Carried) -> String {
         Ended::Alive | Ended::Missing => 1026,
         Ended::Detached(DetachReason::NewThread) => 1281,
         Ended::Detached(DetachReason::FollowFork) => 1282,
+        Ended::Detached(DetachReason::LeftOut) => 1283,
+        Ended::Detached(DetachReason::FollowExec) => 1284,
         Ended::Detached(DetachReason::SlippedAway) => 1285,
         Ended::Detached(DetachReason::Other(number)) => 1280 + u16::from(number),
     };
@@ -409,6 +411,8 @@ fn body_json(body: &EventBody) -> String {
             let reason = match reason {
                 DetachReason::NewThread => 1,
                 DetachReason::FollowFork => 2,
+                DetachReason::LeftOut => 3,
+                DetachReason::FollowExec => 4,
                 DetachReason::SlippedAway => 5,
                 DetachReason::Other(number) => *number,
             };

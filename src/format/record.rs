@@ -886,6 +886,8 @@ fn detach_to_number(reason: DetachReason) -> u8 {
     match reason {
         DetachReason::NewThread => 1,
         DetachReason::FollowFork => 2,
+        DetachReason::LeftOut => 3,
+        DetachReason::FollowExec => 4,
         DetachReason::SlippedAway => 5,
         DetachReason::Other(number) => number,
     }
@@ -895,6 +897,8 @@ fn number_to_detach(number: u8) -> DetachReason {
     match number {
         1 => DetachReason::NewThread,
         2 => DetachReason::FollowFork,
+        3 => DetachReason::LeftOut,
+        4 => DetachReason::FollowExec,
         5 => DetachReason::SlippedAway,
         other => DetachReason::Other(other),
     }

@@ -14,8 +14,8 @@ pub struct Event {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventBody {
-    /// A task that was already there when the recording reached its process, or the first
-    /// task of a launched command.
+    /// A task that was already there when the recording reached its process, the first task of a
+    /// launched command, or one that a new name brings into the recording.
     Existing {
         /// The task.
         task: Task,
@@ -56,7 +56,8 @@ pub enum EventBody {
         /// The new name.
         name: Name,
     },
-    /// The recorder let a task go before its end: nothing later is known of it.
+    /// The recorder let a task go before its end, or leaves it out from here on: nothing later is
+    /// known of it, unless an `Existing` brings it back.
     Detach {
         /// The task.
         task: Task,
@@ -215,6 +216,10 @@ pub enum DetachReason {
     NewThread,
     /// The side of a fork that was not to be followed (`--follow-fork`).
     FollowFork,
+    /// It has, or its process has, a name that was to be left out (`--include`, `--exclude`).
+    LeftOut,
+    /// Programs that a process executes were not to be followed (`--follow-exec no`).
+    FollowExec,
     /// It was no longer traced, and nothing had said so.
     SlippedAway,
     /// A reason that this version does not know, by its number in the file.
@@ -228,6 +233,8 @@ impl DetachReason {
         match self {
             DetachReason::NewThread => "new threads are not followed",
             DetachReason::FollowFork => "this side of the fork is not followed",
+            DetachReason::LeftOut => "left out by its name",
+            DetachReason::FollowExec => "programs it executes are not followed",
             DetachReason::SlippedAway => "it slipped away",
             DetachReason::Other(_) => "unknown reason",
         }
@@ -239,7 +246,8 @@ impl DetachReason {
 pub enum GapReason {
     /// The attach's time limit passed before every thread of a process was traced.
     AttachIncomplete,
-    /// Threads of a traced process are not traced, and cannot be.
+    /// Threads of a traced process, or a whole process that was asked for, are not traced, and
+    /// cannot be.
     Untraced,
     /// A task could no longer be traced while the recording went on.
     TraceeLost,

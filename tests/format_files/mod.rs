@@ -31,6 +31,7 @@ pub(crate) fn every_shape() -> Vec<Event> {
     events.extend(inside);
     let task = Task::new(100, 101);
     let (name, number) = (Name::from("futex"), 202);
+    let detach = |task, reason| EventBody::Detach { task, reason };
     let others = [
         EventBody::CreateFailed {
             task,
@@ -51,6 +52,8 @@ pub(crate) fn every_shape() -> Vec<Event> {
             number,
             result: -11,
         },
+        detach(Task::new(5, 8), DetachReason::LeftOut),
+        detach(Task::new(9, 9), DetachReason::FollowExec),
     ];
     events.extend(others.map(|body| Event {
         time: Time(1 << 40),

@@ -43,6 +43,8 @@ pub(crate) fn how(ended: Ended) -> Cow<'static, str> {
         Ended::BecameLeader => "became leader by exec".into(),
         Ended::Detached(DetachReason::NewThread) => "let go at birth".into(),
         Ended::Detached(DetachReason::FollowFork) => "let go at a fork".into(),
+        Ended::Detached(DetachReason::LeftOut) => "left out by its name".into(),
+        Ended::Detached(DetachReason::FollowExec) => "let go at its exec".into(),
         Ended::Detached(DetachReason::SlippedAway) => "slipped away".into(),
         Ended::Detached(DetachReason::Other(_)) => "let go".into(),
         Ended::Missing => "end not seen".into(),
