@@ -88,6 +88,7 @@ fn info_json_is_one_object() {
   "failed_creations": 0,
   "lost": 0,
   "gaps": 0,
+  "left_out": 0,
   "damaged_chunks": 0,
   "unknown_records": 0,
   "longer_records": 0,
@@ -700,6 +701,53 @@ fn refused_creations_are_counted_by_error_and_selected_by_kind() {
         rows[0].ends_with("server[100]  clone3: EINVAL pc 0x401000"),
         "{timeline}"
     );
+}
+
+#[test]
+fn what_was_chosen_and_what_was_left_out_is_told() {
+    let mut header = header();
+    let options = [
+        ("follow-exec", "no"),
+        ("include", "a* 'b c'"),
+        ("exclude", "\u{1b}[2J"),
+        ("no-args", "yes"),
+    ];
+    header.options = options.map(|(n, v)| (n.into(), v.into())).to_vec();
+    header.launched = true;
+    let limits = |choice: &str| {
+        serde_json::json!([
+            choice,
+            "of command lines only the program was recorded: arguments are not in this file",
+            "refused creations were not watched for (--failures)",
+            "a process that executed a program was let go there: what the program did, and how it ended, is not in this file",
+        ])
+    };
+    let file = File::new(
+        "t.tid",
+        &finished(&header, &[], 0, &[("stops", 2), ("left_out", 1234)]),
+    );
+    let info = prints(&["info", &file.path(), "--format", "json"]);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let choice = r"tasks were left out by their names (--include a* 'b c' --exclude \x1b[2J): 1,234 events of theirs not in this file; one that came in by a new name is there from then on";
+    assert_eq!(info["limits"], limits(choice));
+    assert_eq!(info["left_out"], 1234);
+    // One that is left out is named by the birth that it gave.
+    let birth = thread(7, Task::new(7, 1), Task::new(7, 2));
+    let named = File::new("t.tid", &finished(&header, &[birth], 9, &[("left_out", 1)]));
+    assert_eq!(
+        prints(&["check", &named.path()]),
+        "complete: 1 event, nothing lost\n"
+    );
+    let shown = prints(&["info", &file.path()]);
+    assert!(shown.contains("overhead  stops 2\n"), "{shown}");
+
+    let whole = finished(&header, &[], 0, &[]);
+    let file = File::new("t.tid", &whole[..whole.len() - 1]);
+    let info = tidview(&["info", &file.path(), "--format", "json"]).out;
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let unknown = choice.replace("1,234 events", "events (their number is not known)");
+    assert_eq!(info["limits"], limits(&unknown));
+    assert_eq!(info["left_out"], serde_json::Value::Null);
 }
 
 #[test]

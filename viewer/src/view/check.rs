@@ -1,7 +1,7 @@
 //! `check`: whether the file is whole, and if not, what is missing and when.
 
 use serde::Serialize;
-use tidline::model::{Ended, Ending, EventBody, Origin, Time, Trace};
+use tidline::model::{Ended, Ending, EventBody, Origin, TaskRecord, Time, Trace};
 
 use super::Options;
 use crate::page::{Block, Page, Style, Table, Text};
@@ -200,14 +200,21 @@ fn unexplained(trace: &Trace, births: usize, ends: usize) -> Vec<Problem> {
 }
 
 /// Tasks that only later events name. A leader that had ended and comes back by another
-/// thread's exec is none: the kernel gives its TID to that thread (execve(2)).
+/// thread's exec is none: the kernel gives its TID to that thread (execve(2)). Neither is one that
+/// was left out on purpose (`--include`, `--exclude`), and that the birth of another names.
 fn births_missing(trace: &Trace) -> usize {
+    let option = |name| trace.header().option(name).is_some();
+    let some_left_out = option("include") || option("exclude");
+    let left_out = |task: &TaskRecord| {
+        let first = trace.children(task.id).first().map(|id| trace.task(*id));
+        some_left_out && first.is_some_and(|child| child.born == task.born)
+    };
     let missing = trace.tasks().iter().filter(|task| {
         let by_exec = task
             .execs
             .first()
             .is_some_and(|(time, _)| *time == task.born);
-        task.origin == Origin::Inferred && !by_exec
+        task.origin == Origin::Inferred && !by_exec && !left_out(task)
     });
     missing.count()
 }

@@ -34,6 +34,8 @@ pub(crate) struct Info {
     failed_creations: u64,
     lost: u64,
     gaps: u64,
+    /// Events left out on purpose, by `--include` and `--exclude`; `None` where it is not known.
+    left_out: Option<u64>,
     damaged_chunks: usize,
     unknown_records: u64,
     longer_records: u64,
@@ -111,6 +113,7 @@ pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
         failed_creations: failed_creations(trace).values().sum(),
         lost,
         gaps,
+        left_out: left_out(trace),
         damaged_chunks: integrity.damage.len(),
         unknown_records: integrity.unknown_records,
         longer_records: integrity.longer_records,
@@ -118,7 +121,7 @@ pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
         file_bytes: integrity.file_bytes,
         ending,
         end_reason,
-        limits: limits(header),
+        limits: limits(trace),
         overhead: Pairs(trace.counters().to_vec()),
     }
 }
@@ -172,8 +175,15 @@ fn failed_creations(trace: &Trace) -> BTreeMap<u16, u64> {
 }
 
 /// What a recording made in this way cannot show.
-fn limits(header: &Header) -> Vec<String> {
+fn limits(trace: &Trace) -> Vec<String> {
+    let header = trace.header();
     let mut limits = Vec::new();
+    limits.extend(choice(trace));
+    if header.option("no-args").is_some() {
+        limits.push(
+            "of command lines only the program was recorded: arguments are not in this file".into(),
+        );
+    }
     if header.option("new-threads") == Some("detach") {
         limits.push(
             "new threads were let go at once: what they created, and how they ended, is not in \
@@ -200,6 +210,13 @@ fn limits(header: &Header) -> Vec<String> {
     if matches!(header.option("failures"), None | Some("off")) {
         limits.push("refused creations were not watched for (--failures)".into());
     }
+    if header.option("follow-exec") == Some("no") {
+        limits.push(
+            "a process that executed a program was let go there: what the program did, and how it \
+             ended, is not in this file"
+                .into(),
+        );
+    }
     if !header.launched {
         limits.push(
             "the recording began when the program was running: who created the tasks that were \
@@ -208,6 +225,44 @@ fn limits(header: &Header) -> Vec<String> {
         );
     }
     limits
+}
+
+const LEFT_OUT: &str = "left_out";
+
+/// Events left out by their tasks' names. A file that was cut short does not say.
+fn left_out(trace: &Trace) -> Option<u64> {
+    let mut counters = trace.counters().iter();
+    let counted = counters.find(|(name, _)| name == LEFT_OUT);
+    match counted {
+        Some((_, count)) => Some(*count),
+        None => globs(trace.header()).is_empty().then_some(0),
+    }
+}
+
+/// The options by which tasks were chosen, as they were typed.
+fn globs(header: &Header) -> String {
+    let given = ["include", "exclude"].iter().filter_map(|name| {
+        let value = header.option(name)?;
+        Some(format!("--{name} {value}"))
+    });
+    given.collect::<Vec<_>>().join(" ")
+}
+
+/// What the choice by names makes invisible.
+fn choice(trace: &Trace) -> Option<String> {
+    let globs = globs(trace.header());
+    if globs.is_empty() {
+        return None;
+    }
+    let globs = tidline::text::escape(globs.as_bytes());
+    let many = match left_out(trace) {
+        Some(events) => counted(events, "event"),
+        None => "events (their number is not known)".into(),
+    };
+    Some(format!(
+        "tasks were left out by their names ({globs}): {many} of theirs not in this file; one that \
+         came in by a new name is there from then on"
+    ))
 }
 
 /// The facts as lines for people.
@@ -239,7 +294,7 @@ pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
     for limit in &info.limits {
         add("limits", limit.clone(), Style::Note);
     }
-    if !trace.counters().is_empty() {
+    if trace.counters().iter().any(|(name, _)| name != LEFT_OUT) {
         add("overhead", overhead(trace.counters()), Style::Plain);
     }
     Page {
@@ -394,7 +449,8 @@ fn losses_in_words(info: &Info) -> (String, Style) {
 }
 
 fn overhead(counters: &[(String, u64)]) -> String {
-    let words = counters.iter().map(|(name, value)| {
+    let costs = counters.iter().filter(|(name, _)| name != LEFT_OUT);
+    let words = costs.map(|(name, value)| {
         let name = tidline::text::escape(name.as_bytes()).replace('_', " ");
         match name.strip_suffix(" ns") {
             Some(name) => format!("{name} {}", time::duration(*value)),
