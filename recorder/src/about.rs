@@ -26,6 +26,10 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
             cli.follow_fork.as_str().to_string(),
         ),
         ("failures".to_string(), cli.failures().as_str().to_string()),
+        (
+            "follow-exec".to_string(),
+            cli.follow_exec.as_str().to_string(),
+        ),
     ];
     options.extend(cli.keep.told());
     if !cli.syscalls.is_empty() {

@@ -53,6 +53,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_name)]
     pub(crate) syscalls: Vec<String>,
 
+    /// Whether to follow a process into the programs that it executes; no: it is let go there
+    #[arg(long, value_enum, default_value_t = FollowExec::Yes, value_name = "HOW")]
+    pub(crate) follow_exec: FollowExec,
+
     /// End the recording after TIME (such as 500ms, 30s, 5m, 2h)
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
@@ -142,6 +146,21 @@ impl Failures {
             Failures::Off => "off",
             Failures::Syscalls => "syscalls",
             Failures::Seccomp => "seccomp",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FollowExec {
+    Yes,
+    No,
+}
+
+impl FollowExec {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            FollowExec::Yes => "yes",
+            FollowExec::No => "no",
         }
     }
 }

@@ -12,7 +12,7 @@ use tidline::model::{End, Pid, Tid, Time};
 
 use crate::about;
 use crate::ask::{Asker, Terminal};
-use crate::cli::{Cli, FollowFork, NewThreads, Other};
+use crate::cli::{Cli, FollowExec, FollowFork, NewThreads, Other};
 use crate::clock::Clock;
 use crate::control::{self, Control, Recorder};
 use crate::doorbell::Doorbell;
@@ -175,8 +175,8 @@ fn launch_and_record(
     let doorbell = recording.doorbell.clone();
     recording.finish(reason, cli.quiet)?;
     let end = match (end, reason) {
-        // The command itself was let go (--follow-fork child) and still runs.
-        (None, Reason::TargetEnded) => wait_for(pid, &doorbell),
+        // The command itself was let go (--follow-fork child, --follow-exec no) and still runs.
+        (None, Reason::TargetEnded | Reason::FollowedEnded) => wait_for(pid, &doorbell),
         _ => end,
     };
     Ok(exit_code(end))
@@ -434,6 +434,7 @@ impl Recording {
 fn in_words(reason: Reason, doorbell: &Doorbell) -> String {
     match reason {
         Reason::TargetEnded => "the target ended".to_string(),
+        Reason::FollowedEnded => "all that was followed ended".to_string(),
         Reason::Duration => "the duration was over".to_string(),
         Reason::Asked => doorbell.stop_asked().unwrap_or_default(),
         Reason::Signal(number) => {
@@ -515,5 +516,6 @@ fn policy(cli: &Cli) -> Policy {
             FollowFork::Both => ForkMode::Fixed(Choice::Both),
             FollowFork::Ask => ForkMode::Ask,
         },
+        follow_exec: cli.follow_exec == FollowExec::Yes,
     }
 }

@@ -9,7 +9,7 @@
 //!   other  102  ── ends, reported
 //! ```
 
-use tidline::model::{End, Event, EventBody, Name, Pid, Task, Tid, Time};
+use tidline::model::{DetachReason, End, Event, EventBody, Name, Pid, Task, Tid, Time};
 
 use super::orders::Output;
 use super::{State, Tracee, Tracker, existing, existing_named};
@@ -31,6 +31,9 @@ impl Tracker {
             return; // Nothing was told of the old one.
         }
         tracee.state = State::Newborn;
+        if !self.policy.follow_exec {
+            tracee.leave.get_or_insert(DetachReason::FollowExec);
+        }
         let body = EventBody::Exec {
             task,
             former_tid: task.tid,
@@ -90,7 +93,12 @@ impl Tracker {
             None => out.events.push(existing(now, task, None, None)),
             _ => {}
         }
-        let leave = caller.or(known).and_then(|tracee| tracee.leave);
+        let mut leave = caller.or(known).and_then(|tracee| tracee.leave);
+        // The exec by which a launched command begins is no program that it executes.
+        let begins = known.is_some_and(|tracee| tracee.state == State::Launched);
+        if !self.policy.follow_exec && !begins {
+            leave.get_or_insert(DetachReason::FollowExec);
+        }
         self.tracees.insert(
             tid,
             Tracee {

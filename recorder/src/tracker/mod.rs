@@ -51,6 +51,8 @@ pub(crate) struct Tracker {
     holding: bool,
     /// Everything is let go at its next stop.
     ending: bool,
+    /// A process was let go while the others were watched on.
+    let_a_process_go: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +97,7 @@ impl Tracker {
             questions: HashMap::new(),
             holding: false,
             ending: false,
+            let_a_process_go: false,
         }
     }
 
@@ -168,6 +171,11 @@ impl Tracker {
         self.tracees.len()
     }
 
+    /// Whether a process was let go: then an end of all that is traced is not the target's end.
+    pub(crate) fn let_a_process_go(&self) -> bool {
+        self.let_a_process_go
+    }
+
     /// Whether nothing is left to wait for.
     pub(crate) fn is_empty(&self) -> bool {
         self.tracees.is_empty() && self.early.is_empty()
@@ -178,22 +186,19 @@ impl Tracker {
         self.holding = true;
     }
 
-    /// Resumes what was held.
-    pub(crate) fn release(&mut self, out: &mut Output) {
+    /// Resumes what was held, and lets go what is not to be followed.
+    pub(crate) fn release(&mut self, now: Time, out: &mut Output) {
         self.holding = false;
-        let questions = std::mem::take(&mut self.questions);
-        for (tid, tracee) in &mut self.tracees {
-            let asked = questions
-                .iter()
-                .any(|(child, creator)| child == tid || creator == tid);
-            if let State::Held { signal } = tracee.state
-                && !asked
-            {
-                tracee.state = State::Running;
-                out.orders.push(Order::Resume { tid: *tid, signal });
-            }
+        let held = self.tracees.iter().filter_map(|(tid, tracee)| {
+            let State::Held { signal } = tracee.state else {
+                return None;
+            };
+            (!self.is_asked(*tid)).then_some((*tid, signal))
+        });
+        let held: Vec<(Tid, i32)> = held.collect();
+        for (tid, signal) in held {
+            self.go_on(now, tid, signal, out);
         }
-        self.questions = questions;
     }
 
     /// Threads of a process, those that `which` names, that cannot be waited for any longer: they
@@ -376,6 +381,7 @@ impl Tracker {
                 && tracee.state != State::LetGo
             {
                 names.push(tid.to_string());
+                self.let_a_process_go = true;
                 let task = Task {
                     pid: tracee.pid,
                     tid: *tid,
@@ -544,6 +550,7 @@ impl Tracker {
             };
             self.let_go_of(tid, true);
             self.calls.forget(tid);
+            self.let_a_process_go |= task.is_leader();
             out.events.push(Event {
                 time: now,
                 body: EventBody::Detach { task, reason },

@@ -145,6 +145,8 @@ pub(crate) struct Output {
 pub(crate) struct Policy {
     pub(crate) new_threads: NewThreads,
     pub(crate) fork: ForkMode,
+    /// Whether a process is followed into the programs that it executes.
+    pub(crate) follow_exec: bool,
 }
 
 /// What becomes of new threads.

@@ -10,7 +10,11 @@ const PC: Option<u64> = Some(0x40);
 const THREAD: Option<u64> = Some(0x3d_0f00);
 
 fn policy(new_threads: NewThreads, fork: ForkMode) -> Policy {
-    Policy { new_threads, fork }
+    Policy {
+        new_threads,
+        fork,
+        follow_exec: true,
+    }
 }
 
 /// A tracker with one traced, running process, and a clock that ticks once a step.
@@ -366,6 +370,89 @@ fn exec_off_the_leader_ends_the_others_and_takes_the_leaders_tid() {
     assert_eq!(script.tracker.members(PID).collect::<Vec<_>>(), [MAIN]);
 }
 
+/// An exec by the leader, or by another thread that takes its TID.
+fn exec_by(former: u32) -> Stop {
+    Stop::Exec {
+        former_tid: Tid(former),
+        exe: Name::from(b"/bin/x"),
+        name: Name::from(b"x"),
+    }
+}
+
+fn execed(pid: u32, former: u32) -> EventBody {
+    EventBody::Exec {
+        task: Task::new(pid, pid),
+        former_tid: Tid(former),
+        exe: Name::from(b"/bin/x"),
+        name: Name::from(b"x"),
+    }
+}
+
+fn not_into_programs() -> Policy {
+    Policy {
+        follow_exec: false,
+        ..policy(NewThreads::Follow, ForkMode::Fixed(Choice::Both))
+    }
+}
+
+#[test]
+fn a_process_that_execs_is_told_and_let_go() {
+    let mut script = Script::with(not_into_programs());
+    script.step(MAIN, thread(101));
+    script.step(Tid(101), TRAP);
+    script.step(MAIN, fork(200));
+    script.step(Tid(200), TRAP);
+    let told = |pid, former| {
+        let let_go = detached(pid, pid, DetachReason::FollowExec);
+        vec![execed(pid, former), let_go]
+    };
+    assert_eq!(
+        script.step(Tid(200), exec_by(200)),
+        (told(200, 200), vec![let_go(200)])
+    );
+    // Off the leader: the caller became the leader, and that is let go.
+    assert_eq!(
+        script.step(MAIN, exec_by(101)),
+        (told(100, 101), vec![let_go(100)])
+    );
+    assert!(script.tracker.is_empty());
+}
+
+#[test]
+fn the_exec_by_which_a_launched_command_begins_is_followed_and_its_next_is_not() {
+    let mut tracker = Tracker::new(not_into_programs());
+    tracker.launch(Task::leader(PID));
+    let mut out = Output::default();
+    tracker.step(Time(1), MAIN, exec_by(100), None, &mut out);
+    assert_eq!(std::mem::take(&mut out.orders), [resume(100)]);
+    tracker.step(Time(2), MAIN, exec_by(100), None, &mut out);
+    assert_eq!(out.orders, [let_go(100)]);
+    assert!(tracker.is_empty());
+}
+
+#[test]
+fn an_exec_while_attaching_is_let_go_when_the_hold_ends() {
+    let mut script = Script::with(not_into_programs());
+    script.tracker.hold();
+    assert_eq!(
+        script.step(MAIN, exec_by(100)),
+        (vec![execed(100, 100)], vec![])
+    );
+    let told = vec![detached(100, 100, DetachReason::FollowExec)];
+    assert_eq!(script.run(Tracker::release), (told, vec![let_go(100)]));
+}
+
+#[test]
+fn a_leader_that_was_replaced_unseen_is_let_go_too() {
+    let mut script = Script::with(not_into_programs());
+    script.run(|tracker, now, out| {
+        let program = (Name::from(b"/bin/x"), Name::from(b"x"));
+        tracker.replaced(now, Task::leader(PID), program, out);
+    });
+    let told = vec![detached(100, 100, DetachReason::FollowExec)];
+    assert_eq!(script.step(MAIN, TRAP), (told, vec![let_go(100)]));
+}
+
 #[test]
 fn exec_in_a_process_whose_leader_could_not_be_seized() {
     let mut tracker = Tracker::new(policy(NewThreads::Follow, ForkMode::Fixed(Choice::Both)));
@@ -570,10 +657,7 @@ fn while_attaching_nothing_is_resumed_and_the_signal_is_kept() {
         tid: MAIN,
         signal: 35,
     }];
-    assert_eq!(
-        script.run(|tracker, _, out| tracker.release(out)),
-        (vec![], orders)
-    );
+    assert_eq!(script.run(Tracker::release), (vec![], orders));
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Engine {
             _ => None,
         };
         let mut out = std::mem::take(&mut self.out);
-        self.tracker.release(&mut out);
+        self.tracker.release(self.clock.now(), &mut out);
         self.out = out;
         self.carry_out();
         // The signals that said who stopped meanwhile were taken here.

@@ -48,6 +48,8 @@ const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     TargetEnded,
+    /// All that was traced ended or was let go, and a process was.
+    FollowedEnded,
     Signal(i32),
     Duration,
     /// Somebody asked for it: [`Doorbell::stop_asked`] says why.
@@ -170,7 +172,10 @@ impl Engine {
         loop {
             let rang = self.attend(until.map(|(time, _)| time));
             if self.tracker.is_empty() {
-                return Reason::TargetEnded;
+                return match self.tracker.let_a_process_go() {
+                    true => Reason::FollowedEnded,
+                    false => Reason::TargetEnded,
+                };
             }
             if rang {
                 if let Some((time, reason)) = until
