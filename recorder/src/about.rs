@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use chrono::Local;
+use glob::Pattern;
+use regex_lite::Regex;
 use tidline::format::{Header, Target};
 
 use crate::cli::Cli;
@@ -35,6 +37,21 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
     if !cli.syscalls.is_empty() {
         options.push(("syscalls".to_string(), cli.syscalls.join(",")));
     }
+    let mut add = |name: &str, value: String| options.push((name.to_string(), value));
+    if !cli.names.is_empty() {
+        add("name", words(cli.names.iter().map(Regex::as_str)));
+    }
+    if cli.tree {
+        add("tree", "yes".into());
+    }
+    for (name, globs) in [("include", &cli.include), ("exclude", &cli.exclude)] {
+        if !globs.is_empty() {
+            add(name, words(globs.iter().map(Pattern::as_str)));
+        }
+    }
+    if cli.no_args {
+        add("no-args", "yes".into());
+    }
     Ok(Header {
         trace_id: random_id(),
         segment: 0,
@@ -51,6 +68,33 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
         start_wall_ns: clock.start_wall_ns,
         utc_offset_s: clock.utc_offset_s,
     })
+}
+
+/// Several values as one, as a shell would take them apart.
+fn words<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    let quoted = values.map(|value| {
+        if value.is_empty() || value.contains(|c: char| c.is_whitespace() || "'\"\\".contains(c)) {
+            format!("'{}'", value.replace('\'', r"'\''"))
+        } else {
+            value.to_string()
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// A command line as the file keeps it. With `--no-args` only the program: of a running one, what
+/// stands before the first space, since programs write more than their name there (setproctitle(3)).
+pub(crate) fn command_line(cli: &Cli, mut command: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    if cli.no_args {
+        command.truncate(1);
+        if let Some(program) = command.first_mut()
+            && cli.command.is_empty()
+        {
+            let end = program.iter().position(|byte| *byte == b' ');
+            program.truncate(end.unwrap_or(program.len()));
+        }
+    }
+    command
 }
 
 /// The kernel's random uuid; should it not be there, time and pid tell recordings apart.
@@ -77,4 +121,30 @@ pub(crate) fn default_name(name: &[u8], pid: u32) -> PathBuf {
         .collect();
     let now = Local::now().format("%Y%m%d-%H%M%S");
     PathBuf::from(format!("tidline-{plain}-{pid}-{now}.tid"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn several_values_can_be_taken_apart_again() {
+        assert_eq!(
+            words(["a*", "b c", "it's"].into_iter()),
+            r"a* 'b c' 'it'\''s'"
+        );
+    }
+
+    #[test]
+    fn without_arguments_only_the_program_is_kept() {
+        let line = || vec![b"nginx: worker 10.0.0.1".to_vec(), b"secret".to_vec()];
+        let cli = |line: &str| Cli::parse_from(line.split(' '));
+        assert_eq!(command_line(&cli("tidrec -p 1"), line()), line());
+        let attached = command_line(&cli("tidrec --no-args -p 1"), line());
+        assert_eq!(attached, [b"nginx:"]);
+        let launched = command_line(&cli("tidrec --no-args -- x"), line());
+        assert_eq!(launched, [b"nginx: worker 10.0.0.1"]);
+        assert!(command_line(&cli("tidrec --no-args -p 1"), vec![]).is_empty());
+    }
 }

@@ -4,25 +4,27 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use glob::Pattern;
+use regex_lite::Regex;
 
 use crate::keep::Keep;
-
 use crate::syscall::selection::parse_name;
 
 /// Record the births and deaths of threads and processes into a trace file.
 ///
-/// tidrec watches running processes (-p) or launches a command (--). It sees every clone, fork,
+/// tidrec watches running processes (-p, --name) or launches a command (--). It sees every clone, fork,
 /// vfork, exec and exit, and leaves the target running as it was when it ends: on Ctrl-C,
 /// SIGTERM, --duration, or when the target ends. Show the file with tidview.
 #[derive(Debug, Parser)]
 #[command(name = "tidrec", version, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(disable_help_subcommand = true)]
-#[command(
-    override_usage = "tidrec [OPTIONS] -p PID [-p PID]...\n       tidrec [OPTIONS] -- CMD [ARG]...\n       \
-    tidrec ctl PID mark TEXT | snapshot | status | stop"
-)]
+#[command(override_usage = "tidrec [OPTIONS] -p PID [-p PID]...\n       \
+                      tidrec [OPTIONS] --name REGEX [--wait]\n       \
+                      tidrec [OPTIONS] -- CMD [ARG]...\n       \
+                      tidrec ctl PID mark TEXT | snapshot | status | stop")]
+#[command(group = ArgGroup::new("target").args(["pids", "names", "command"]).required(true).multiple(true))]
 pub(crate) struct Cli {
     /// Write the trace to FILE [default: tidline-NAME-PID-YYYYMMDD-HHMMSS.tid]
     #[arg(short, long, value_name = "FILE")]
@@ -34,8 +36,34 @@ pub(crate) struct Cli {
 
     /// Attach to the running process PID, all its threads; may be given several times
     #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command",
-          required_unless_present = "command", value_parser = clap::value_parser!(u32).range(1..))]
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pids: Vec<u32>,
+
+    /// Attach to the running processes whose name (comm, or the file name in argv[0] or exe)
+    /// matches, anywhere unless it says ^name$; may be given several times
+    #[arg(long = "name", value_name = "REGEX", conflicts_with = "command",
+          value_parser = parse_regex)]
+    pub(crate) names: Vec<Regex>,
+
+    /// Wait until a process matches --name: looks every 100 ms
+    #[arg(long, requires = "names")]
+    pub(crate) wait: bool,
+
+    /// Attach to the processes that -p and --name mean, and to all their descendants
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) tree: bool,
+
+    /// Keep only threads whose own or whose process's name matches; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    pub(crate) include: Vec<Pattern>,
+
+    /// Leave out threads whose own or whose process's name matches; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    pub(crate) exclude: Vec<Pattern>,
+
+    /// Keep only the program of each command line in the file, not its arguments
+    #[arg(long)]
+    pub(crate) no_args: bool,
 
     /// What becomes of new threads: traced, or let go at once (what they create is then not seen)
     #[arg(long, value_enum, default_value_t = NewThreads::Follow, value_name = "HOW")]
@@ -64,6 +92,10 @@ pub(crate) struct Cli {
     /// Hold a process at most so long while attaching to its threads
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "2s")]
     pub(crate) attach_timeout: Duration,
+
+    /// Take options from FILE (TOML: `duration = "30s"`); those given here come first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Say nothing on stderr but errors
     #[arg(short, long)]
@@ -208,8 +240,20 @@ Exit status:
 Examples:
   tidrec -o build.tid -- make -j2        record a command from its first instruction
   tidrec -o web.tid -p 4242              attach; Ctrl-C ends the recording, not the process
+  tidrec --name '^nginx$' --wait --tree  the next nginx, with all its processes
   tidrec -p 4242 --duration 30s          thirty seconds of it, into a file with a made-up name
   tidview timeline build.tid             look at it";
+
+fn parse_regex(text: &str) -> Result<Regex, String> {
+    if text.is_empty() {
+        return Err("it would match every process".into());
+    }
+    Regex::new(text).map_err(|error| error.to_string())
+}
+
+fn parse_glob(text: &str) -> Result<Pattern, String> {
+    Pattern::new(text).map_err(|error| format!("{} at character {}", error.msg, error.pos + 1))
+}
 
 /// A number with `ms`, `s`, `m`, `h` or `d`; a bare number is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -260,6 +304,13 @@ mod tests {
         assert!(parse("tidrec -o f").is_err());
         assert!(parse("tidrec -p 1 -- true").is_err());
         assert!(parse("tidrec -p 0").is_err());
+        assert!(parse("tidrec --name a -- true").is_err());
+        assert!(parse("tidrec --tree -- true").is_err());
+        assert!(parse("tidrec --wait -p 1").is_err());
+        assert!(parse("tidrec --name (").is_err());
+        assert!(parse("tidrec --exclude [a -p 1").is_err());
+        let both = parse("tidrec --name a --name b -p 1 --tree --wait").unwrap();
+        assert_eq!((both.names.len(), both.pids), (2, vec![1]));
         assert_eq!(parse("tidrec -p 1 -p 2").unwrap().pids, [1, 2]);
         assert_eq!(parse("tidrec -- a -p 5").unwrap().command, ["a", "-p", "5"]);
     }

@@ -49,6 +49,8 @@ struct State {
     alarm: Option<Time>,
     /// The thread that rings, to be told of a new alarm.
     ringer: Option<ThreadId>,
+    /// It is to end.
+    closed: bool,
 }
 
 impl Doorbell {
@@ -116,6 +118,18 @@ impl Doorbell {
         }
     }
 
+    /// Ends the thread: from here on signals wait for the tracer itself, those that arrived and
+    /// were not taken too.
+    pub(crate) fn close(&self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        for arrived in std::mem::take(&mut state.arrived) {
+            self.0.pass_on(arrived);
+        }
+        drop(state);
+        self.ring();
+    }
+
     /// Whether it rang. From here on what rang before needs no further ring.
     pub(crate) fn answer(&self) -> bool {
         self.0.rung.load(Ordering::Relaxed) && self.0.rung.swap(false, Ordering::SeqCst)
@@ -148,6 +162,12 @@ impl Shared {
                 self.desk.mark(b"SIGUSR2", || self.clock.now());
             }
             let mut state = self.lock();
+            if state.closed {
+                if let Some(arrived) = arrived {
+                    self.pass_on(arrived);
+                }
+                return;
+            }
             if let Some(arrived) = arrived
                 && ![ALARM_CHANGED, SNAPSHOT, MARK]
                     .map(|signal| signal as i32)
@@ -163,6 +183,14 @@ impl Shared {
             if self.rung.load(Ordering::SeqCst) {
                 sys::ring(self.tracer);
             }
+        }
+    }
+
+    fn pass_on(&self, arrived: Arrived) {
+        if let Ok(signal) = Signal::try_from(arrived.number)
+            && signal != ALARM_CHANGED
+        {
+            sys::nudge(self.tracer, signal);
         }
     }
 

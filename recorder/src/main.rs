@@ -11,11 +11,17 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod clock;
 #[cfg(target_os = "linux")]
+mod config;
+#[cfg(target_os = "linux")]
 mod control;
 #[cfg(target_os = "linux")]
 mod doorbell;
 #[cfg(target_os = "linux")]
+mod gather;
+#[cfg(target_os = "linux")]
 mod keep;
+#[cfg(target_os = "linux")]
+mod notify;
 #[cfg(target_os = "linux")]
 mod pipeline;
 #[cfg(target_os = "linux")]
@@ -32,7 +38,11 @@ mod source;
 #[cfg(target_os = "linux")]
 mod stats;
 #[cfg(target_os = "linux")]
+mod status;
+#[cfg(target_os = "linux")]
 mod syscall;
+#[cfg(target_os = "linux")]
+mod targets;
 #[cfg(target_os = "linux")]
 mod thread;
 #[cfg(target_os = "linux")]
@@ -42,8 +52,7 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use clap::Parser;
-    match record::record(&cli::Cli::parse()) {
+    match config::parse(std::env::args_os()).and_then(|cli| record::record(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             say::say(format_args!("{error:#}"));

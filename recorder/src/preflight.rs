@@ -80,6 +80,13 @@ fn settled_stat(leader: Tid) -> Option<Stat> {
     proc::stat(leader)
 }
 
+/// Whether a process that was not asked for by its number may be attached at all: it runs, is no
+/// kernel thread, and is not tidrec itself. Those that started tidrec would wait for themselves.
+pub(crate) fn is_candidate(pid: Pid) -> bool {
+    proc::stat(Tid(pid.0)).is_some_and(|stat| !stat.is_kernel_thread() && !has_ended(&stat))
+        && !ancestors().contains(&pid)
+}
+
 /// Why the kernel refused a seize that the checks had let pass.
 pub(crate) fn explain(pid: Pid, error: Errno) -> String {
     let status = proc::status(Tid(pid.0));
@@ -224,7 +231,7 @@ fn is_in_user_namespace() -> bool {
 }
 
 /// tidrec and everything that started it.
-fn ancestors() -> HashSet<Pid> {
+pub(crate) fn ancestors() -> HashSet<Pid> {
     let mut found = HashSet::new();
     let mut pid = Some(Pid(std::process::id()));
     while let Some(this) = pid
@@ -236,7 +243,7 @@ fn ancestors() -> HashSet<Pid> {
 }
 
 /// A process's name in parentheses, safe to print.
-fn name(pid: Pid) -> String {
+pub(crate) fn name(pid: Pid) -> String {
     match proc::comm(Tid(pid.0)) {
         Some(name) => format!("({name})"),
         None => "(gone)".into(),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,19 +16,22 @@ use crate::cli::{Cli, FollowExec, FollowFork, NewThreads, Other};
 use crate::clock::Clock;
 use crate::control::{self, Control, Recorder};
 use crate::doorbell::Doorbell;
+use crate::gather::{self, Wanted};
 use crate::keep::Compress;
+use crate::notify::Notify;
 use crate::pipeline::folder::ReadyFolder;
+use crate::pipeline::progress::Progress;
 use crate::pipeline::queue::{Desk, queue};
-use crate::pipeline::{Opened, Output, Ready, Setup, Summary, WriterThread, shown};
+use crate::pipeline::{Globs, Opened, Output, Ready, Setup, Summary, WriterThread, shown};
 use crate::preflight;
 use crate::proc;
 use crate::say::say;
 use crate::signals::Signals;
-use crate::source::ptrace::attach::Attached;
 use crate::source::ptrace::engine::{Engine, Reason};
 use crate::source::ptrace::launch::{Failure, Launched};
 use crate::source::ptrace::sys::{self, Take};
 use crate::source::ptrace::wait::Change;
+use crate::status::{self, Status};
 use crate::syscall::Watch;
 use crate::tracker::{self, Choice, ForkMode, Policy};
 
@@ -51,13 +54,10 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
         control::ask(*pid, request)?;
         return Ok(FINISHED);
     }
-    let terminal = match cli.follow_fork {
-        FollowFork::Ask => Some(Terminal::open().context(
-            "--follow-fork ask needs a terminal to ask at, and there is none: choose parent, \
-             child or both",
-        )?),
-        _ => None,
-    };
+    // Before there is a second thread.
+    let notify = sys::take_variable("NOTIFY_SOCKET");
+    let notify = Arc::new(Notify::new(notify.as_deref()));
+    open_terminal(cli)?;
     if !proc::is_ours() {
         bail!(
             "the /proc that is mounted here is missing or another pid namespace's, and would give \
@@ -67,9 +67,20 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
     let watch = Watch::new(cli)?;
     let signals = Signals::block(cli.command.is_empty())?;
     if cli.command.is_empty() {
-        attach_and_record(cli, watch, &signals, terminal)
+        attach_and_record(cli, watch, &signals, &notify)
     } else {
-        launch_and_record(cli, watch, &signals, terminal)
+        launch_and_record(cli, watch, &signals, &notify)
+    }
+}
+
+/// The terminal to ask at, where that is asked for.
+fn open_terminal(cli: &Cli) -> Result<Option<Terminal>> {
+    match cli.follow_fork {
+        FollowFork::Ask => Terminal::open().map(Some).context(
+            "--follow-fork ask needs a terminal to ask at, and there is none: choose parent, \
+             child or both",
+        ),
+        _ => Ok(None),
     }
 }
 
@@ -77,60 +88,81 @@ fn attach_and_record(
     cli: &Cli,
     watch: Watch,
     signals: &Signals,
-    terminal: Option<Terminal>,
+    notify: &Arc<Notify>,
 ) -> Result<u8> {
-    let mut pids: Vec<Pid> = Vec::new();
-    for pid in cli.pids.iter().copied().map(Pid) {
-        if !pids.contains(&pid) {
-            preflight::check(pid)?;
-            pids.push(pid);
-        }
+    if cli.wait {
+        try_output(cli)?;
     }
-    let target = |pid: &Pid| Target {
-        pid: pid.0,
-        command: proc::command_line(*pid),
-    };
-    let targets = pids.iter().map(target).collect();
-    let name = proc::comm(Tid(pids[0].0)).unwrap_or_default();
-    let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
-    prepared.engine.watch(watch);
-    for pid in &pids {
-        let problem = match prepared
-            .engine
-            .attach(*pid, cli.attach_timeout)
-            .context(NO_THREAD)?
-        {
-            Attached::All => continue,
-            Attached::Partly(missing) => {
-                say(format_args!("not everything can be recorded: {missing}"));
+    loop {
+        let wanted = Wanted::find(cli, &signals.waited, notify)?;
+        if wanted.is_empty() {
+            // What matched has ended since.
+            if cli.wait {
                 continue;
             }
-            Attached::Gone => format!("process {pid} ended before it was attached"),
-            Attached::Refused(error) => preflight::explain(*pid, error),
+            bail!("what matched ended before it was attached");
+        }
+        let target = |pid: Pid| Target {
+            pid: pid.0,
+            command: about::command_line(cli, proc::command_line(pid)),
         };
-        prepared.discard();
-        bail!(problem);
+        let targets: Vec<Target> = wanted.pids().map(target).collect();
+        let name = proc::comm(Tid(targets[0].pid)).unwrap_or_default();
+        let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, notify)?;
+        prepared.engine.watch(watch.clone());
+        let gathered = match gather::attach(&mut prepared.engine, cli, &wanted) {
+            Ok(gathered) => gathered,
+            Err(error) => {
+                prepared.discard();
+                return Err(error);
+            }
+        };
+        if gathered.attached.is_empty() {
+            prepared.discard();
+            match gathered.refused.into_iter().next() {
+                Some(why) => bail!(why),
+                None if cli.wait => continue,
+                None => bail!("what matched ended before it was attached"),
+            }
+        }
+        let mut recording = prepared.begin();
+        if !cli.quiet {
+            let (tasks, path) = (recording.engine.tracees(), &recording.path);
+            let s = if tasks == 1 { "" } else { "s" };
+            say(format_args!(
+                "recording {} ({tasks} thread{s}) into {path}; Ctrl-C ends the recording",
+                describe(&gathered.attached)
+            ));
+        }
+        let reason = recording.run(cli.duration);
+        let whole = recording.finish(reason, cli.quiet)?;
+        return Ok(if whole { FINISHED } else { INCOMPLETE });
     }
-    let mut recording = prepared.begin();
-    if !cli.quiet {
-        let (tasks, path) = (recording.engine.tracees(), &recording.path);
-        let names: Vec<String> = pids.iter().map(|pid| describe(*pid)).collect();
-        let s = if tasks == 1 { "" } else { "s" };
-        say(format_args!(
-            "recording {} ({tasks} thread{s}) into {path}; Ctrl-C ends the recording",
-            names.join(", ")
-        ));
+}
+
+/// Who waits for hours must not learn only then that there is no place for the recording.
+fn try_output(cli: &Cli) -> Result<()> {
+    // A pipe's reader would take the trial for the end.
+    let is_stream = |path: &PathBuf| path.metadata().is_ok_and(|found| !found.is_file());
+    if let Some(path) = &cli.output
+        && !is_stream(path)
+    {
+        let made = if cli.keep.limits()?.is_some() {
+            ReadyFolder::open(path, cli.force)?.made()
+        } else {
+            let ready = Ready::open(path, cli.force)?;
+            ready.made().into_iter().collect()
+        };
+        remove(&made);
     }
-    let reason = recording.run(cli.duration);
-    let whole = recording.finish(reason, cli.quiet)?;
-    Ok(if whole { FINISHED } else { INCOMPLETE })
+    Ok(())
 }
 
 fn launch_and_record(
     cli: &Cli,
     watch: Watch,
     signals: &Signals,
-    terminal: Option<Terminal>,
+    notify: &Arc<Notify>,
 ) -> Result<u8> {
     if cli.command[0].is_empty() {
         return Ok(cannot_run(
@@ -150,9 +182,9 @@ fn launch_and_record(
     let name = Path::new(&cli.command[0]).file_name().unwrap_or_default();
     let targets = vec![Target {
         pid: pid.0,
-        command,
+        command: about::command_line(cli, command),
     }];
-    let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, terminal)?;
+    let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, notify)?;
     prepared.engine.watch(watch);
     if let Err(error) = prepared.engine.launch(pid) {
         prepared.discard();
@@ -203,6 +235,9 @@ struct Prepared {
     path: String,
     /// The file that was made for it, or the file and its folder.
     made: Vec<PathBuf>,
+    status: Option<Status>,
+    notify: Arc<Notify>,
+    progress: Arc<Progress>,
 }
 
 /// An output before anything is recorded.
@@ -258,8 +293,9 @@ impl Prepared {
         name: &[u8],
         targets: Vec<Target>,
         signals: &Signals,
-        terminal: Option<Terminal>,
+        notify: &Arc<Notify>,
     ) -> Result<Self> {
+        let terminal = open_terminal(cli)?;
         let clock = Clock::start();
         let path = match &cli.output {
             Some(path) => path.clone(),
@@ -272,11 +308,17 @@ impl Prepared {
         let asker = terminal.map(|terminal| Asker::start(terminal, doorbell.clone()));
         let asker = asker.transpose().context(NO_THREAD)?;
         let (output, made) = Prospect::open(cli, &path, &header)?;
+        let progress = Arc::new(Progress::default());
         let setup = Setup {
             clock,
             doorbell: doorbell.clone(),
             keep: cli.keep.clone(),
             header,
+            globs: Globs {
+                include: cli.include.clone(),
+                exclude: cli.exclude.clone(),
+            },
+            progress: Arc::clone(&progress),
         };
         let (begin, begins) = mpsc::channel();
         let open = move || {
@@ -289,6 +331,9 @@ impl Prepared {
         let writer = WriterThread::start(open, receiver, setup)
             .inspect_err(|_| remove(&made))
             .context(NO_THREAD)?;
+        // A launched command writes to the same terminal: the line would be torn. So would a question.
+        let is_alone = cli.command.is_empty() && cli.follow_fork != FollowFork::Ask;
+        let status = Status::start(is_alone && !cli.quiet, notify, &progress);
         let engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
         let path = shown(&path);
         Ok(Prepared {
@@ -300,6 +345,9 @@ impl Prepared {
             doorbell,
             path,
             made,
+            status,
+            notify: Arc::clone(notify),
+            progress,
         })
     }
 
@@ -307,12 +355,16 @@ impl Prepared {
     fn begin(self) -> Recording {
         // The thread waits for this; if it had failed, its end would be told by `finish`.
         let _ = self.begin.send(());
-        let path = self.path.clone();
+        self.notify.send("READY=1\nSTATUS=recording");
+        if let Some(status) = &self.status {
+            status.begin();
+        }
+        let (path, clock, progress) = (self.path.clone(), self.clock, self.progress);
         let control = Control::start(Recorder {
-            clock: self.clock,
+            clock,
             doorbell: self.doorbell.clone(),
             desk: self.desk,
-            status: Box::new(move || format!("recording into {path}\n")),
+            status: Box::new(move || status::in_words(&path, clock.now(), progress.read())),
         });
         Recording {
             _control: control,
@@ -321,12 +373,15 @@ impl Prepared {
             writer: self.writer,
             doorbell: self.doorbell,
             path: self.path,
+            status: self.status,
+            notify: self.notify,
         }
     }
 
     /// Ends without a recording.
     fn discard(mut self) {
         self.engine.let_all_go();
+        self.doorbell.close();
         remove(&self.made);
     }
 }
@@ -359,6 +414,8 @@ struct Recording {
     path: String,
     /// Removes its socket at the end.
     _control: Option<Control>,
+    status: Option<Status>,
+    notify: Arc<Notify>,
 }
 
 impl Recording {
@@ -394,7 +451,11 @@ impl Recording {
             doorbell,
             path,
             _control,
+            status,
+            notify,
         } = self;
+        drop(status);
+        notify.send("STOPPING=1\nSTATUS=writing the last events");
         let reason = in_words(reason, &doorbell);
         // This closes the queue. The target is free by now: only the output can hold us.
         engine.end_with(reason.clone());
@@ -444,7 +505,8 @@ fn in_words(reason: Reason, doorbell: &Doorbell) -> String {
 }
 
 /// What a process limit does to us, in words.
-const NO_THREAD: &str = "cannot start a thread of its own (is a limit on processes reached?)";
+pub(crate) const NO_THREAD: &str =
+    "cannot start a thread of its own (is a limit on processes reached?)";
 
 /// Waits for a child that is no tracee any more; `None` if a signal ends the wait first.
 fn wait_for(pid: Pid, doorbell: &Doorbell) -> Option<End> {
@@ -500,8 +562,14 @@ fn describe_summary(summary: &Summary, path: &str) -> String {
     words
 }
 
-fn describe(pid: Pid) -> String {
-    format!("{}[{pid}]", proc::comm(Tid(pid.0)).unwrap_or_default())
+fn describe(pids: &[Pid]) -> String {
+    const SHOWN: usize = 8;
+    let name = |pid: &Pid| format!("{}[{pid}]", proc::comm(Tid(pid.0)).unwrap_or_default());
+    let mut names: Vec<String> = pids.iter().take(SHOWN).map(name).collect();
+    if pids.len() > SHOWN {
+        names.push(format!("and {} more", pids.len() - SHOWN));
+    }
+    names.join(", ")
 }
 
 fn policy(cli: &Cli) -> Policy {

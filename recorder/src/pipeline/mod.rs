@@ -1,12 +1,15 @@
 //! From the tracer's thread to the file: everything that may be slow happens behind the queue.
 
+mod choose;
 pub(crate) mod folder;
 mod names;
 mod output;
+pub(crate) mod progress;
 pub(crate) mod queue;
 mod snapshot;
 pub(crate) mod trigger;
 mod writer;
 
+pub(crate) use choose::Globs;
 pub(crate) use output::{Output, Ready, shown};
 pub(crate) use writer::{Opened, Setup, Summary, WriterThread};

@@ -1,15 +1,18 @@
 //! The writer's thread: takes events from the queue, watches names, writes chunks.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidline::format::{Error, Header, Writer};
 use tidline::model::{Event, EventBody, Live, Time};
 
+use super::choose::{Choose, Globs};
 use super::folder::Folder;
 use super::names::Names;
 use super::output::{Output, shown};
+use super::progress::{Counts, Progress};
 use super::queue::{End, Receiver, Woken};
 use super::snapshot::Snapshots;
 use super::trigger::Triggers;
@@ -60,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) keep: Keep,
     /// Of the recording, for its snapshots.
     pub(crate) header: Header,
+    pub(crate) globs: Globs,
+    pub(crate) progress: Arc<Progress>,
 }
 
 struct Work {
@@ -74,8 +79,14 @@ struct Work {
     snapshots: Snapshots,
     /// Events that could not be written to files that are finished.
     lost_before: u64,
+    /// Bytes in files that are finished, those that were given up included.
+    bytes_before: u64,
     names: Names,
     renames: Vec<Event>,
+    /// `None` where every task is kept.
+    choose: Option<Choose>,
+    chosen: Vec<Event>,
+    progress: Arc<Progress>,
     summary: Summary,
     last_sync: Time,
     last_write: Time,
@@ -133,8 +144,12 @@ impl Work {
             triggers: Triggers::new(&keep.triggers, keep.trigger_pause),
             snapshots: Snapshots::new(keep),
             lost_before: 0,
+            bytes_before: 0,
             names: Names::default(),
             renames: Vec::new(),
+            choose: Choose::new(setup.globs),
+            chosen: Vec::new(),
+            progress: setup.progress,
             summary: Summary::default(),
             last_sync: Time(0),
             last_write: Time(0),
@@ -191,26 +206,55 @@ impl Work {
         let mut found = found.into_iter().peekable();
         for mut event in batch.drain(..) {
             while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
-                self.push_rename(&rename);
+                self.push_rename(rename);
             }
             if self.names.follow(&mut event, &mut read) {
-                self.push(&event);
+                self.pass(event);
             }
         }
         for rename in found {
-            self.push_rename(&rename);
+            self.push_rename(rename);
         }
         self.flush(taken);
+        self.report();
         let now = self.clock.now();
         let mut renames = std::mem::take(&mut self.renames);
         self.names.look(now, &mut read, &mut renames);
         self.renames = renames;
     }
 
-    fn push_rename(&mut self, rename: &Event) {
-        if self.names.concern(rename) {
-            self.push(rename);
+    fn push_rename(&mut self, rename: Event) {
+        if self.names.concern(&rename) {
+            self.pass(rename);
         }
+    }
+
+    /// Pushes an event, or what is left of it where not every task is kept.
+    fn pass(&mut self, event: Event) {
+        let Some(choose) = &mut self.choose else {
+            return self.push(&event);
+        };
+        let mut chosen = std::mem::take(&mut self.chosen);
+        choose.pass(event, &mut chosen);
+        for event in chosen.drain(..) {
+            self.push(&event);
+        }
+        self.chosen = chosen;
+    }
+
+    fn report(&self) {
+        let summary = &self.summary;
+        let lost = self.writer.lost() + self.lost_before;
+        self.progress.store(Counts {
+            events: summary.events.saturating_sub(lost),
+            live: self.live.len() as u64,
+            threads: summary.threads,
+            processes: summary.processes,
+            exits: summary.exits,
+            lost: summary.lost + lost,
+            gaps: summary.gaps,
+            bytes: self.bytes_before + self.writer.offset(),
+        });
     }
 
     fn push(&mut self, event: &Event) {
@@ -315,9 +359,13 @@ impl Work {
             return;
         }
         let carried = self.live.checkpoint();
+        let bytes = self.writer.offset();
         let rotated = folder.rotate(&mut self.writer, &carried, self.clock.anchor());
         match rotated {
-            Ok(lost) => self.lost_before += lost,
+            Ok(lost) => {
+                self.lost_before += lost;
+                self.bytes_before += bytes;
+            }
             Err(error) => self.note(Err(error)),
         }
     }
@@ -357,6 +405,9 @@ impl Work {
         let mut counters = end.counters.clone();
         if self.snapshots.written() > 0 {
             counters.push(("snapshots", self.snapshots.written()));
+        }
+        if let Some(choose) = &self.choose {
+            counters.push(("left_out", choose.left_out()));
         }
         let result = self.writer.finish(self.clock.now(), &end.reason, &counters);
         let written = match result {

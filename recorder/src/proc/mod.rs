@@ -57,6 +57,14 @@ pub(crate) fn threads(pid: Pid) -> impl Iterator<Item = Tid> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Tid))
 }
 
+/// The processes, as listed now; with kernel threads and zombies.
+pub(crate) fn processes() -> impl Iterator<Item = Pid> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid))
+}
+
 /// A task's name, without the line's end.
 pub(crate) fn comm(tid: Tid) -> Option<Name> {
     let bytes = fs::read(format!("/proc/{tid}/comm")).ok()?;

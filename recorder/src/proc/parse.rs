@@ -10,6 +10,8 @@ pub(crate) struct Stat {
     pub(crate) parent: Pid,
     pub(crate) flags: u64,
     pub(crate) num_threads: usize,
+    /// When it was made, in clock ticks since boot: tells two with one pid apart.
+    pub(crate) start: u64,
 }
 
 impl Stat {
@@ -61,6 +63,7 @@ pub(super) fn stat(bytes: &[u8]) -> Option<Stat> {
         parent: Pid(number(4)? as u32),
         flags: number(9)?,
         num_threads: number(20)? as usize,
+        start: number(22)?,
     })
 }
 
@@ -121,6 +124,7 @@ mod tests {
             parent: Pid(7),
             flags: 4_194_560,
             num_threads: 13,
+            start: 99,
         };
         assert_eq!(stat(line), Some(expected));
         assert!(!expected.is_kernel_thread());

@@ -4,6 +4,7 @@
 //! [`engine::Engine`] is the tracer, and does nothing else.
 
 pub(crate) mod attach;
+mod between;
 pub(crate) mod engine;
 mod filter;
 pub(crate) mod launch;

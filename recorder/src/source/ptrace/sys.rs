@@ -238,6 +238,25 @@ extern "C" fn look_at_sigpipe() {
 #[unsafe(link_section = ".init_array")]
 static LOOK_AT_SIGPIPE: extern "C" fn() = look_at_sigpipe;
 
+/// Takes a variable out of the environment, so that a command does not inherit it. Only for a
+/// program that has no other thread yet.
+pub(crate) fn take_variable(name: &str) -> Option<std::ffi::OsString> {
+    let value = std::env::var_os(name)?;
+    // SAFETY: there is one thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+    Some(value)
+}
+
+/// The columns of the terminal that stderr is; `None` where it does not know.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: `size` is valid for the write of one winsize.
+    let result = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    // SAFETY: zeroed, and written by the kernel where it succeeded; all zeros are valid.
+    let columns = unsafe { size.assume_init() }.ws_col;
+    (result == 0 && columns > 0).then_some(usize::from(columns))
+}
+
 /// One thread of this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThreadId(libc::pid_t);
