@@ -155,7 +155,10 @@ fn what_is_kept_and_what_is_left_out_is_all_there_is() {
     // The birth became an EXISTING: it was left out, and something else came in its place.
     let whole = all.trace.events().len() as u64;
     let here = kept.trace.events().len() as u64;
-    assert_eq!(left_out(&kept.trace), Some(whole - (here - 1)));
+    let left_out_here = whole - (here - 1);
+    assert_eq!(left_out(&kept.trace), Some(left_out_here));
+    let said = format!("; {left_out_here} left out by name\n");
+    assert!(kept.stderr.ends_with(&said), "{}", kept.stderr);
     assert_eq!(left_out(&all.trace), None);
 }
 

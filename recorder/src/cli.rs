@@ -39,8 +39,8 @@ pub(crate) struct Cli {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pids: Vec<u32>,
 
-    /// Attach to the running processes whose name (comm, or the file name in argv[0] or exe)
-    /// matches, anywhere unless it says ^name$; may be given several times
+    /// Attach to the running processes whose name (comm, or the program's file name) matches,
+    /// anywhere in it unless REGEX says ^name$; may be given several times
     #[arg(long = "name", value_name = "REGEX", conflicts_with = "command",
           value_parser = parse_regex)]
     pub(crate) names: Vec<Regex>,

@@ -550,6 +550,9 @@ fn describe_summary(summary: &Summary, path: &str) -> String {
         many(summary.processes, "process", "processes"),
         summary.exits,
     );
+    if summary.left_out > 0 {
+        words += &format!("; {} left out by name", summary.left_out);
+    }
     if summary.lost > 0 {
         words += &format!("; {} LOST", many(summary.lost, "EVENT", "EVENTS"));
     }

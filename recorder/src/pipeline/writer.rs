@@ -42,6 +42,8 @@ pub(crate) struct Summary {
     pub(crate) exits: u64,
     pub(crate) lost: u64,
     pub(crate) gaps: u64,
+    /// Events of tasks that were left out by their names.
+    pub(crate) left_out: u64,
     /// What is wrong with the file, in words.
     pub(crate) problem: Option<String>,
 }
@@ -407,7 +409,8 @@ impl Work {
             counters.push(("snapshots", self.snapshots.written()));
         }
         if let Some(choose) = &self.choose {
-            counters.push(("left_out", choose.left_out()));
+            summary.left_out = choose.left_out();
+            counters.push(("left_out", summary.left_out));
         }
         let result = self.writer.finish(self.clock.now(), &end.reason, &counters);
         let written = match result {
