@@ -14,8 +14,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use support::{
-    Child, TempDir, comm, need, need_of_kernel, program, thread_states, tracer_of, tracers,
-    yardstick,
+    Child, TempDir, comm, copy_program, need, need_of_kernel, program, thread_states, tracer_of,
+    tracers, yardstick,
 };
 use trace::{SOON, attach, may_trace, ready, tidrec, wait_until};
 
@@ -251,10 +251,7 @@ impl Public {
 
     fn copy(&self, program: &Path, mode: u32) -> PathBuf {
         let copy = self.dir.path().join(program.file_name().expect("a name"));
-        // By another process: a fork of this one, for another test, must not have the copy open for
-        // writing when it is to be run (execve(2), ETXTBSY).
-        let copied = Command::new("cp").arg(program).arg(&copy).status();
-        assert!(copied.expect("run cp").success(), "copy a program");
+        copy_program(program, &copy);
         set_permissions(&copy, Permissions::from_mode(mode)).expect("chmod");
         copy
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use support::{Child, TempDir, need, program, tracers};
+use support::{Child, TempDir, copy_program, need, program, tracers};
 use trace::{SOON, check, may_trace, open, ready, tidrec, wait_until};
 
 /// A service manager's socket, and what was sent to it.
@@ -106,7 +106,7 @@ fn a_service_manager_is_told_how_it_goes() {
         format!("STATUS=waiting for a process called {name}")
     );
     let copy = dir.join(name.trim_matches(['^', '$']));
-    std::fs::copy(program("sleeper"), &copy).expect("copy a program");
+    copy_program(program("sleeper"), &copy);
     let mut child = Child::run(copy, ["2"]);
     ready(&mut child);
     assert_eq!(manager.next(), "READY=1\nSTATUS=recording");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::{Child, TempDir, program, send, thread_states, tracers, yardstick};
+use support::{Child, TempDir, copy_program, program, send, thread_states, tracers, yardstick};
 use tidline::model::{EventBody, GapReason, Task, Trace};
 use trace::{SOON, check, existing, may_trace, open, ready, tidrec, wait_until};
 
@@ -25,7 +25,7 @@ impl Named {
     fn new(letter: char) -> Named {
         let dir = TempDir::new();
         let name = format!("{letter}{}{letter}", std::process::id());
-        std::fs::copy(program("sleeper"), dir.join(&name)).expect("copy a program");
+        copy_program(program("sleeper"), dir.join(&name));
         Named { dir, name }
     }
 
@@ -123,7 +123,7 @@ fn a_name_is_the_comm_or_the_file_name_of_argv_0_or_of_the_program() {
     called.arg0(format!("/x/y/{}", argv_0.name)).arg("1");
     let mut called = Child::spawn(&mut called);
     // A renamer under another file name, which then calls itself `second`.
-    std::fs::copy(program("renamer"), file_name.path()).expect("copy a program");
+    copy_program(program("renamer"), file_name.path());
     let mut renamed = Command::new(file_name.path());
     let mut renamed = Child::spawn(renamed.arg0("z"));
     let pids = [ready(&mut called), ready(&mut renamed)];
@@ -165,7 +165,7 @@ fn no_process_of_that_name() {
     );
     // tidrec itself has that name, and never records itself. (Others may run beside this test.)
     let copy = dir.join("tr-itself");
-    std::fs::copy(env!("CARGO_BIN_EXE_tidrec"), &copy).expect("copy tidrec");
+    copy_program(env!("CARGO_BIN_EXE_tidrec"), &copy);
     let mut itself = Command::new(copy);
     itself
         .args(["--name", "^tr-itself$", "-o"])
@@ -176,7 +176,7 @@ fn no_process_of_that_name() {
     assert!(!itself.stderr().contains("started tidrec"));
     // Neither does it record what started it, and says so.
     let shell = dir.join("tr-shell");
-    std::fs::copy("/bin/sh", &shell).expect("copy a shell");
+    copy_program("/bin/sh", &shell);
     let script = format!(
         "{} --name '^tr-shell$' -o {}; exit $?",
         env!("CARGO_BIN_EXE_tidrec"),

@@ -24,6 +24,13 @@ pub(crate) fn program_with(name: &str, options: &[&str]) -> PathBuf {
     )
 }
 
+/// Copies a program, to be run. By a process of its own: were the file open for writing in this one,
+/// another test's thread might fork just then, and its child hold it open until its exec. Nothing
+/// that is open for writing can be run (`ETXTBSY`).
+pub(crate) fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    run(Command::new("cp").arg(from.as_ref()).arg(to.as_ref()));
+}
+
 /// The path of the compiled `benches/smallest_tracer.c`.
 pub(crate) fn yardstick() -> PathBuf {
     let source = workspace().join("benches/smallest_tracer.c");
