@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::selection::Selection;
-use crate::cli::{Cli, Failures, FollowFork, NewThreads};
+use crate::cli::{Cli, Failures, FollowExec, FollowFork, NewThreads};
 
 /// Which system calls stop the threads that make them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,10 +87,13 @@ fn check_seccomp(cli: &Cli) -> Result<()> {
              leave --failures out"
         );
     }
-    if cli.new_threads == NewThreads::Detach || cli.follow_fork != FollowFork::Both {
+    if cli.new_threads == NewThreads::Detach
+        || cli.follow_fork != FollowFork::Both
+        || cli.follow_exec == FollowExec::No
+    {
         bail!(
-            "--failures seccomp cannot go with --new-threads detach or --follow-fork: what is let go \
-             could create no thread and no process any more; use --failures syscalls"
+            "--failures seccomp cannot go with --new-threads detach, --follow-fork or --follow-exec: what \
+             is let go could create no thread and no process any more; use --failures syscalls"
         );
     }
     Ok(())
