@@ -32,6 +32,12 @@ impl Stretch {
 pub struct Extracted {
     /// Events written, and gaps for damage among them.
     pub events: u64,
+    /// The first moment that the new file knows of.
+    pub begin: Time,
+    /// The last one.
+    pub end: Time,
+    /// What the wall clock said, in order of time; the first is of the recording's start.
+    pub anchors: Vec<Anchor>,
     /// What was wrong with the files that it was taken from.
     pub integrity: Integrity,
 }
@@ -59,12 +65,13 @@ pub fn extract<R: Read + Seek, W: Write>(
         writer: Writer::start(out, header)?,
         stretch,
         live: Live::default(),
-        anchor: Anchor {
+        anchors: vec![Anchor {
             time: Time(0),
             wall_ns: header.start_wall_ns,
             utc_offset_s: header.utc_offset_s,
-        },
-        begun: false,
+        }],
+        begun: None,
+        restored: false,
         mended: false,
         begins_later,
         events: 0,
@@ -93,8 +100,14 @@ pub fn extract<R: Read + Seek, W: Write>(
         .map(|(name, value)| (name.as_str(), *value))
         .collect();
     let out = copy.writer.finish(end, &reason, &counters)?;
-    let events = copy.events;
-    Ok((out, Extracted { events, integrity }))
+    let extracted = Extracted {
+        events: copy.events,
+        begin: copy.begun.unwrap_or_default(),
+        end,
+        anchors: copy.anchors,
+        integrity,
+    };
+    Ok((out, extracted))
 }
 
 struct Copy<W> {
@@ -102,8 +115,12 @@ struct Copy<W> {
     stretch: Stretch,
     /// What lives, until the stretch begins.
     live: Live,
-    anchor: Anchor,
-    begun: bool,
+    /// The clock's readings so far; at least the header's.
+    anchors: Vec<Anchor>,
+    /// Where the stretch began, once it has.
+    begun: Option<Time>,
+    /// What lives comes from a checkpoint: no event of the stretch tells of it.
+    restored: bool,
     /// Something was lost since the last checkpoint, so the next one has news.
     mended: bool,
     begins_later: bool,
@@ -116,20 +133,34 @@ struct Copy<W> {
 impl<W: Write> Copy<W> {
     /// Writes the checkpoint that stands for all that was before.
     fn begin(&mut self) {
-        if std::mem::replace(&mut self.begun, true) {
+        if self.begun.is_some() {
             return;
         }
         let live = std::mem::take(&mut self.live);
-        if self.begins_later || self.stretch.from > Time(0) {
-            // The wall clock, as it stood when the stretch began.
-            let time = self.stretch.from.max(live.now().min(self.stretch.to));
-            let since = time.0.saturating_sub(self.anchor.time.0);
-            let anchor = Anchor {
-                time,
-                wall_ns: self.anchor.wall_ns.saturating_add_unsigned(since),
-                ..self.anchor
-            };
-            self.checkpoint_now(&live.checkpoint(), anchor);
+        let carries = self.restored || self.begins_later || self.stretch.from > Time(0);
+        let time = self.stretch.from.max(live.now().min(self.stretch.to));
+        self.begun = Some(if carries { time } else { Time(0) });
+        if carries {
+            self.checkpoint_now(&live.checkpoint(), self.clock_at(time));
+        } else if self.anchors.len() > 1 {
+            let written = self.writer.anchor(self.clock_at(time));
+            self.note(written);
+        }
+    }
+
+    /// What the wall clock said at a time that is not before its last reading.
+    fn clock_at(&self, time: Time) -> Anchor {
+        let last = self.anchors.last().copied();
+        let last = last.unwrap_or(Anchor {
+            time,
+            wall_ns: 0,
+            utc_offset_s: 0,
+        });
+        let since = time.0.saturating_sub(last.time.0);
+        Anchor {
+            time,
+            wall_ns: last.wall_ns.saturating_add_unsigned(since),
+            ..last
         }
     }
 
@@ -176,19 +207,24 @@ impl<W: Write> Sink for Copy<W> {
 
     fn checkpoint(&mut self, carried: &[Carried], time: Time) {
         self.now = self.now.max(time);
-        if !self.begun {
+        if self.begun.is_none() {
             self.live = Live::restored(carried, time);
+            self.restored = true;
         } else if std::mem::take(&mut self.mended) && time <= self.stretch.to {
-            let anchor = Anchor {
-                time,
-                ..self.anchor
-            };
-            self.checkpoint_now(carried, anchor);
+            self.checkpoint_now(carried, self.clock_at(time));
         }
     }
 
-    fn anchor(&mut self, anchor: Anchor) {
-        self.anchor = anchor;
+    fn anchor(&mut self, mut anchor: Anchor) {
+        // The writer's times do not go back.
+        let late = self.now.0.saturating_sub(anchor.time.0);
+        anchor.time = anchor.time.max(self.now);
+        anchor.wall_ns = anchor.wall_ns.saturating_add_unsigned(late);
+        self.anchors.push(anchor);
+        if self.begun.is_some() && anchor.time <= self.stretch.to {
+            let written = self.writer.anchor(anchor);
+            self.note(written);
+        }
     }
 
     fn counter(&mut self, name: String, value: u64) {
@@ -387,5 +423,40 @@ mod tests {
             .cloned()
             .collect();
         assert_eq!(kept, damaged.events());
+    }
+
+    #[test]
+    fn a_file_that_begins_with_a_checkpoint_keeps_what_lived_before() {
+        let events = synthetic(2_000);
+        let files = recording(&events, 3);
+        let (from, to) = (events[700].time, events[1_200].time);
+        let header = synth::header();
+        let stretch = Stretch { from, to };
+        let (first, _) = extract(opened(&files), stretch, &header, Vec::new()).unwrap();
+        let again = opened(std::slice::from_ref(&first));
+        let (second, extracted) = extract(again, Stretch::WHOLE, &header, Vec::new()).unwrap();
+        let [first, second] = [first, second].map(|file| read_trace(Cursor::new(file)).unwrap());
+        assert_eq!(first.events(), second.events());
+        assert_eq!(tasks(&first), tasks(&second));
+        assert_eq!(first.begin(), second.begin());
+        assert_eq!(
+            (extracted.begin, extracted.end),
+            (second.begin(), second.end())
+        );
+    }
+
+    #[test]
+    fn what_the_wall_clock_said_is_taken_along() {
+        let events = synthetic(2_000);
+        let files = recording(&events, 4);
+        let whole = read_segments(opened(&files)).unwrap();
+        let header = synth::header();
+        let (out, extracted) =
+            extract(opened(&files), Stretch::WHOLE, &header, Vec::new()).unwrap();
+        let one = read_trace(Cursor::new(out)).unwrap();
+        assert_eq!(one.anchors(), whole.anchors());
+        assert_eq!(extracted.anchors, whole.anchors());
+        assert_eq!(one.events(), whole.events());
+        assert_eq!(tasks(&one), tasks(&whole));
     }
 }

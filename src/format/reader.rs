@@ -451,6 +451,7 @@ impl<'a, S: Sink> Scan<'a, S> {
         whole.longer_records += self.integrity.longer_records;
         whole.chunks += self.integrity.chunks;
         whole.file_bytes += file_bytes;
+        whole.last_file_bytes = file_bytes;
         whole.trailing_bytes = trailing;
         whole.segments.push(self.segment);
         (now, self.open)

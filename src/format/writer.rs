@@ -5,7 +5,7 @@ use std::io::Write;
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
 use super::header::Header;
-use super::record::Encoder;
+use super::record::{Decoder, Encoder, Record};
 use crate::model::{Anchor, Carried, Event, EventBody, Time};
 
 /// A batch that has grown to this many bytes is written without waiting for a flush.
@@ -96,6 +96,19 @@ impl<W: Write> Writer<W> {
     /// If the chunk cannot be written. Its events are then lost, and counted.
     pub fn flush(&mut self, now: Time) -> Result<(), Error> {
         self.write_chunk(chunk::kind::EVENTS, now)
+    }
+
+    /// Adds what the wall clock said at a time to the batch.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub fn anchor(&mut self, anchor: Anchor) -> Result<(), Error> {
+        self.batch.anchor(&anchor);
+        if self.batch.payload.len() >= MAX_BATCH_BYTES {
+            self.flush(anchor.time)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes a checkpoint, behind the batch: what lives, and what the wall clock says now.
@@ -290,6 +303,12 @@ impl Batch {
         self.last = self.last.max(event.time);
     }
 
+    fn anchor(&mut self, anchor: &Anchor) {
+        self.encoder.anchor(anchor, &mut self.payload);
+        self.records += 1;
+        self.last = self.last.max(anchor.time);
+    }
+
     /// Empties the batch and keeps its memory.
     fn reset(&mut self) {
         self.payload.clear();
@@ -310,9 +329,14 @@ impl Batch {
             reason: loss.reason.as_str().into(),
         };
         out.push(&Event { time, body });
-        let mut decoder = super::record::Decoder::new(&self.payload, false);
-        while let Some(Ok(super::record::Record::Event(event))) = decoder.next() {
-            out.push(&event);
+        let mut decoder = Decoder::new(&self.payload, false);
+        while let Some(Ok(record)) = decoder.next() {
+            match record {
+                Record::Event(event) => out.push(&event),
+                Record::Anchor(anchor) => out.anchor(&anchor),
+                // Nothing else is put into a batch of events.
+                _ => {}
+            }
         }
         out
     }

@@ -65,6 +65,8 @@ pub struct Integrity {
     pub chunks: u64,
     /// The length of the file, or of all of them, bytes.
     pub file_bytes: u64,
+    /// The length of the last file alone, bytes.
+    pub last_file_bytes: u64,
     /// The numbers of the files that were read, in order. A recording that is one file is number 0.
     pub segments: Vec<u32>,
 }
@@ -81,6 +83,7 @@ impl Integrity {
             trailing_bytes: 0,
             chunks: 0,
             file_bytes: 0,
+            last_file_bytes: 0,
             segments: Vec::new(),
         }
     }
