@@ -32,10 +32,14 @@ impl Stretch {
 pub struct Extracted {
     /// Events written, and gaps for damage among them.
     pub events: u64,
+    /// How many of them are such gaps.
+    pub gaps: u64,
     /// The first moment that the new file knows of.
     pub begin: Time,
     /// The last one.
     pub end: Time,
+    /// The last moment that the files it was taken from know of.
+    pub reached: Time,
     /// What the wall clock said, in order of time; the first is of the recording's start.
     pub anchors: Vec<Anchor>,
     /// What was wrong with the files that it was taken from.
@@ -75,6 +79,7 @@ pub fn extract<R: Read + Seek, W: Write>(
         mended: false,
         begins_later,
         events: 0,
+        gaps: 0,
         counters: Vec::new(),
         now: Time(0),
         failed: None,
@@ -102,6 +107,8 @@ pub fn extract<R: Read + Seek, W: Write>(
     let out = copy.writer.finish(end, &reason, &counters)?;
     let extracted = Extracted {
         events: copy.events,
+        gaps: copy.gaps,
+        reached: copy.now,
         begin: copy.begun.unwrap_or_default(),
         end,
         anchors: copy.anchors,
@@ -125,6 +132,7 @@ struct Copy<W> {
     mended: bool,
     begins_later: bool,
     events: u64,
+    gaps: u64,
     counters: Vec<(String, u64)>,
     now: Time,
     failed: Option<Error>,
@@ -177,6 +185,7 @@ impl<W: Write> Copy<W> {
     }
 
     fn gap(&mut self, since: Time, problem: &str) {
+        self.gaps += 1;
         self.push(&Event {
             time: self.now,
             body: EventBody::Gap {

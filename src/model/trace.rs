@@ -379,6 +379,12 @@ impl TraceBuilder {
         self.end = self.end.max(time);
     }
 
+    /// The first moment known by events; see [`Trace::begin`].
+    #[must_use]
+    pub fn begin(&self) -> Time {
+        self.begin
+    }
+
     /// The last moment known so far.
     #[must_use]
     pub fn now(&self) -> Time {

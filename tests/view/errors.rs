@@ -29,7 +29,7 @@ fn files_that_are_none_are_told_apart() {
     ));
     assert_eq!(
         fails(&["tree", folder]),
-        format!("tidview: {folder} is a folder: name one trace file in it\n")
+        format!("tidview: no file in the folder {folder} is a trace: name what tidrec wrote\n")
     );
     for (bytes, problem) in [
         (
@@ -136,7 +136,8 @@ fn wrong_usage_exits_with_2() {
             &["tree", &path, "--format", "csv"],
             "[possible values: table, json]",
         ),
-        (&["info"], "<FILE>"),
+        (&["info"], "<FILE>..."),
+        (&["repair", &path], "--output <OUT>"),
         (&["frob", &path], "unrecognized subcommand 'frob'"),
     ] {
         let error = fails(args);
@@ -147,7 +148,10 @@ fn wrong_usage_exits_with_2() {
 #[test]
 fn help_ends_with_examples_that_run() {
     let file = file();
-    for command in ["info", "timeline", "tree", "threads", "check"] {
+    let dir = tempfile::tempdir().unwrap();
+    let written = ["sound.tid", "part.tid"].map(|name| dir.path().join(name));
+    let written = written.map(|path| path.to_str().unwrap().to_string());
+    for command in ["info", "timeline", "tree", "threads", "check", "repair"] {
         let help = prints(&[command, "--help"]);
         let examples = help.split("Examples:\n").nth(1).expect("examples");
         let mut ran = 0;
@@ -164,14 +168,16 @@ fn help_ends_with_examples_that_run() {
             let args: Vec<&str> = words
                 .split_whitespace()
                 .skip(1)
-                .map(|word| {
-                    if word == "server.tid" {
-                        path.as_str()
-                    } else {
-                        word
-                    }
+                .map(|word| match word {
+                    "server.tid" => path.as_str(),
+                    "sound.tid" => &written[0],
+                    "part.tid" => &written[1],
+                    word => word,
                 })
                 .collect();
+            if !line.contains("--force") {
+                let _ = std::fs::remove_file(&written[0]);
+            }
             let run = tidview(&args);
             // The traces of the examples are longer than this one.
             let outside = run.err.contains("is outside the trace");
@@ -180,7 +186,7 @@ fn help_ends_with_examples_that_run() {
         }
         assert!(ran >= 3, "{command}: {ran} examples");
     }
-    assert!(prints(&["--help"]).contains("Exit codes: 0 fine, 1 `check` found damage or loss, 2"));
+    assert!(prints(&["--help"]).contains("Exit codes: 0 fine, 1 `check` found damage or loss, or"));
     assert_eq!(
         prints(&["--version"]),
         format!("tidview {}\n", env!("CARGO_PKG_VERSION"))
@@ -201,6 +207,7 @@ Commands:
   tree      Processes and threads under who created them
   threads   The tasks alive at the end, or at a time
   check     Whether the file is whole, and what is missing
+  repair    One sound file of all that is readable, or of a part of it
   help      Print this message or the help of the given subcommand(s)
 
 Options:
@@ -214,17 +221,20 @@ Examples:
   tidview timeline server.tid --lanes            lives as bars on a time axis
   tidview timeline server.tid --format ndjson    one JSON object per event
 
-Exit codes: 0 fine, 1 `check` found damage or loss, 2 wrong usage or unreadable file.
+A trace may be one file, a folder of files, or several files of one recording, in any order.
+
+Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` found something missing, 2 wrong
+usage or unreadable file.
 "#
     );
     assert_eq!(
         prints(&["timeline", "--help"]),
         r#"Every event in order, or every life as a bar
 
-Usage: tidview timeline [OPTIONS] <FILE>
+Usage: tidview timeline [OPTIONS] <FILE>...
 
 Arguments:
-  <FILE>  The trace
+  <FILE>...  The trace: a file, a folder of files, or several files of one recording
 
 Options:
       --utc              Show wall times in UTC, not in the recording host's zone

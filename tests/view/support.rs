@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use tidline::format::{Header, Writer};
-use tidline::model::{Event, Time};
+use tidline::model::{Anchor, Event, Live, Time};
 
 /// What a run of tidview gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,4 +97,76 @@ pub(crate) fn chunks(header: &Header, events: &[Event]) -> (Vec<u8>, Vec<usize>)
         ends.push(writer.offset() as usize);
     }
     (std::mem::take(writer.get_mut()), ends)
+}
+
+/// The bytes of a recording in several files of so many events each. `step` is what the wall
+/// clock is set forward by before each file but the first, ns.
+pub(crate) fn several(header: &Header, events: &[Event], each: usize, step: i64) -> Vec<Vec<u8>> {
+    let mut live = Live::default();
+    let count = events.len().div_ceil(each);
+    let mut wall_ns = header.start_wall_ns;
+    let parts = events.chunks(each).zip(0..).map(|(part, segment)| {
+        let header = Header {
+            segment,
+            ..header.clone()
+        };
+        let mut writer = Writer::start(Vec::new(), &header).expect("a header that fits");
+        if segment > 0 {
+            wall_ns += step;
+            let time = part[0].time;
+            let anchor = Anchor {
+                time,
+                wall_ns: wall_ns + time.0 as i64,
+                utc_offset_s: header.utc_offset_s,
+            };
+            let carried = live.checkpoint();
+            writer
+                .checkpoint(&carried, anchor)
+                .expect("a vector takes it");
+        }
+        for event in part {
+            writer.push(event).expect("a vector takes it");
+            live.follow(event);
+        }
+        let now = part[part.len() - 1].time;
+        let reason = match segment as usize + 1 == count {
+            true => "the target ended",
+            false => "the next file begins",
+        };
+        writer.finish(now, reason, &[]).expect("a vector takes it")
+    });
+    parts.collect()
+}
+
+/// A folder of files that is removed at the end.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        Folder(TempDir::new().expect("a temporary folder"))
+    }
+
+    /// A folder of a recording's files, of which some are there.
+    pub(crate) fn of(files: &[Vec<u8>], there: &[usize]) -> Folder {
+        let folder = Folder::new();
+        for &number in there {
+            folder.put(&format!("{number:06}.tid"), &files[number]);
+        }
+        folder
+    }
+
+    /// Writes a file; returns its path.
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> String {
+        fs::write(self.0.path().join(name), bytes).expect("a temporary file");
+        self.path(name)
+    }
+
+    /// The path of a file in it, or of itself with "".
+    pub(crate) fn path(&self, name: &str) -> String {
+        let path = match name {
+            "" => self.0.path().to_path_buf(),
+            name => self.0.path().join(name),
+        };
+        path.to_str().expect("a path of UTF-8").into()
+    }
 }

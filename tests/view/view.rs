@@ -9,4 +9,6 @@ mod hostile;
 mod large;
 mod made;
 mod output;
+mod repair;
+mod segments;
 mod support;

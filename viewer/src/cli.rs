@@ -12,7 +12,10 @@ Examples:
   tidview timeline server.tid --lanes            lives as bars on a time axis
   tidview timeline server.tid --format ndjson    one JSON object per event
 
-Exit codes: 0 fine, 1 `check` found damage or loss, 2 wrong usage or unreadable file.";
+A trace may be one file, a folder of files, or several files of one recording, in any order.
+
+Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` found something missing, 2 wrong
+usage or unreadable file.";
 
 const INFO_EXAMPLES: &str = "\
 Examples:
@@ -58,7 +61,19 @@ Examples:
   tidview check server.tid && echo complete
 
 Exit code 0: everything that was recorded is there. 1: damage or loss was found: the file is cut
-short or damaged, has records this version does not know, or the recorder itself noted a loss.";
+short or damaged, has records this version does not know, or the recorder itself noted a loss.
+That the recorder gave up its oldest files to stay within its disk is said, and no damage.";
+
+const REPAIR_EXAMPLES: &str = "\
+Examples:
+  tidview repair server.tid -o sound.tid         one sound file of all that is readable
+  tidview repair server.tid -o part.tid --since 10s --until 1m
+  tidview repair server.tid -o sound.tid --force
+
+What is missing is a gap record in the new file, which is readable by its owner only. TIME is as
+`tidview threads --help` says.
+
+Exit code 0: nothing was missing. 1: something was, and it is said what.";
 
 /// Shows traces of the births and deaths of threads and processes.
 #[derive(Debug, Parser)]
@@ -85,13 +100,17 @@ pub(crate) enum Command {
     /// Whether the file is whole, and what is missing
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// One sound file of all that is readable, or of a part of it
+    #[command(after_help = REPAIR_EXAMPLES)]
+    Repair(Repair),
 }
 
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The trace
-    pub(crate) file: PathBuf,
+    /// The trace: a file, a folder of files, or several files of one recording
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Show wall times in UTC, not in the recording host's zone
     #[arg(long)]
     pub(crate) utc: bool,
@@ -178,6 +197,24 @@ pub(crate) struct Check {
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Replace that file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Leave out the events before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Leave out the events after this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
 }
 
 // The values have no help of their own: it would make each `--help` three times as long.

@@ -7,6 +7,7 @@ mod cli;
 mod fold;
 mod load;
 mod moment;
+mod output;
 mod page;
 mod render;
 mod run;
@@ -23,7 +24,7 @@ use clap::Parser;
 use cli::Cli;
 use run::Report;
 
-/// `check` found damage or loss.
+/// `check` found damage or loss, or `repair` something missing.
 const DAMAGED: u8 = 1;
 /// Wrong usage, or a file that cannot be read.
 const UNUSABLE: u8 = 2;

@@ -1,38 +1,44 @@
 //! A moment as a person may say it: time since the start, a time of day, or a date and time.
 
-use chrono::{DateTime, Days, FixedOffset, NaiveDateTime, NaiveTime, TimeZone};
+use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, TimeZone};
 use tidline::model::Time;
 
 use crate::time::{self, Clock, SECOND};
 
 /// What a person said of a moment, as a time of the trace; else what is wrong, and the mend.
-pub(crate) fn parse_at(text: &str, clock: &Clock, end: Time) -> Result<Time, String> {
+pub(crate) fn parse_at(text: &str, clock: &Clock, extent: (Time, Time)) -> Result<Time, String> {
     let text = text.trim();
-    let found = parse_elapsed(text).or_else(|| parse_wall(text, clock));
+    let (begin, end) = extent;
+    // Someone who copies a wall time copies it cut to the second, another to the microsecond.
+    let (found, cut) = match parse_elapsed(text) {
+        Some(ns) => (Some(ns), 1_000),
+        None => (parse_wall(text, clock, extent), i128::from(SECOND)),
+    };
+    let first = i128::from(begin.0);
     match found {
-        // Someone who copies a wall time copies it cut to the second.
-        Some(ns) if (-i128::from(SECOND)..0).contains(&ns) => Ok(Time(0)),
-        Some(ns) if (0..=i128::from(end.0)).contains(&ns) => Ok(Time(ns as u64)),
+        Some(ns) if (first - cut..first).contains(&ns) => Ok(begin),
+        Some(ns) if (first..=i128::from(end.0)).contains(&ns) => Ok(Time(ns as u64)),
         Some(_) => Err(format!(
             "it is outside the trace, which {}",
-            extent(clock, end)
+            runs(clock, extent)
         )),
         None => Err(format!(
             "it is no time: give the time since the start (1.5s, 200ms, 2m, 1h2m3s), a time of day \
              ({}), or a date and time ({}); the trace {}",
-            clock.short_time_of_day(Time(0)),
-            clock.short_rfc3339(Time(0)),
-            extent(clock, end)
+            clock.short_time_of_day(begin),
+            clock.short_rfc3339(begin),
+            runs(clock, extent)
         )),
     }
 }
 
-fn extent(clock: &Clock, end: Time) -> String {
+fn runs(clock: &Clock, (begin, end): (Time, Time)) -> String {
     let wall = |time| format!("{} {}", clock.date(time), clock.time_of_day(time));
     format!(
-        "runs from 0s to {}, that is {} to {} ({})",
+        "runs from {} to {}, that is {} to {} ({})",
+        time::exact(begin.0),
         time::exact(end.0),
-        wall(Time(0)),
+        wall(begin),
         wall(end),
         clock.zone_name()
     )
@@ -84,31 +90,25 @@ fn amount(number: &str, unit: u64) -> Option<i128> {
 }
 
 /// A wall time as nanoseconds since the start.
-fn parse_wall(text: &str, clock: &Clock) -> Option<i128> {
-    let start = clock.wall(Time(0));
-    let wall = if let Ok(wall) = DateTime::parse_from_rfc3339(text) {
-        wall
-    } else if let Some(local) = parse_local(text) {
-        clock.zone.from_local_datetime(&local).single()?
-    } else {
-        let time = parse_time_of_day(text)?;
-        let today = start.date_naive().and_time(time);
-        let today = clock.zone.from_local_datetime(&today).single()?;
-        if since(start, today)? >= -i128::from(SECOND) {
-            today
-        } else {
-            today.checked_add_days(Days::new(1))?
-        }
-    };
-    since(start, wall)
-}
-
-fn since(start: DateTime<FixedOffset>, wall: DateTime<FixedOffset>) -> Option<i128> {
-    let ns = |time: DateTime<FixedOffset>| {
-        i128::from(time.timestamp()) * i128::from(SECOND)
-            + i128::from(time.timestamp_subsec_nanos())
-    };
-    Some(ns(wall) - ns(start))
+fn parse_wall(text: &str, clock: &Clock, extent: (Time, Time)) -> Option<i128> {
+    if let Ok(wall) = DateTime::parse_from_rfc3339(text) {
+        return clock.find(extent, |_| Some(wall));
+    }
+    let find =
+        |local: NaiveDateTime| clock.find(extent, |zone| zone.from_local_datetime(&local).single());
+    if let Some(local) = parse_local(text) {
+        return find(local);
+    }
+    let begin = extent.0;
+    let today = clock
+        .wall(begin)
+        .date_naive()
+        .and_time(parse_time_of_day(text)?);
+    let found = find(today)?;
+    if found >= i128::from(begin.0) - i128::from(SECOND) {
+        return Some(found);
+    }
+    find(today.checked_add_days(Days::new(1))?)
 }
 
 fn parse_local(text: &str) -> Option<NaiveDateTime> {
@@ -129,22 +129,26 @@ fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
 
 #[cfg(test)]
 mod tests {
-    use tidline::format::Header;
+    use tidline::model::Anchor;
 
     use super::*;
 
     /// 2026-09-21 16:13:20.25 in +02:00.
     fn clock(utc: bool) -> Clock {
-        let header = Header {
-            start_wall_ns: 1_790_000_000_250_000_000,
+        let anchor = Anchor {
+            time: Time(0),
+            wall_ns: 1_790_000_000_250_000_000,
             utc_offset_s: 7_200,
-            ..Header::default()
         };
-        Clock::new(&header, utc)
+        Clock::new(&[anchor], utc)
+    }
+
+    fn up_to(seconds: u64) -> (Time, Time) {
+        (Time(0), Time(seconds * SECOND))
     }
 
     fn at(text: &str) -> Option<u64> {
-        parse_at(text, &clock(false), Time(90_000 * SECOND))
+        parse_at(text, &clock(false), up_to(90_000))
             .ok()
             .map(|time| time.0)
     }
@@ -186,7 +190,7 @@ mod tests {
         ] {
             assert_eq!(at(text), Some(ns), "{text}");
         }
-        let utc = parse_at("14:13:21.25", &clock(true), Time(2 * s));
+        let utc = parse_at("14:13:21.25", &clock(true), up_to(2));
         assert_eq!(utc, Ok(Time(s)));
     }
 
@@ -207,7 +211,7 @@ mod tests {
             "µ",
             "99999999999999999999s",
         ] {
-            let error = parse_at(text, &clock(false), Time(2 * SECOND)).unwrap_err();
+            let error = parse_at(text, &clock(false), up_to(2)).unwrap_err();
             assert_eq!(
                 error,
                 "it is no time: give the time since the start (1.5s, 200ms, 2m, 1h2m3s), a time of \
@@ -224,11 +228,28 @@ mod tests {
             "9999-01-01T00:00:00Z",
         ] {
             assert_eq!(
-                parse_at(text, &clock(true), Time(2 * SECOND)).unwrap_err(),
+                parse_at(text, &clock(true), up_to(2)).unwrap_err(),
                 "it is outside the trace, which runs from 0s to 2s, that is \
                  2026-09-21 14:13:20.250000 to 2026-09-21 14:13:22.250000 (UTC)",
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_trace_that_begins_later_takes_times_from_there_on() {
+        let at = |text| {
+            let extent = (Time(3_600 * SECOND), Time(90_000 * SECOND));
+            parse_at(text, &clock(false), extent)
+        };
+        assert_eq!(at("17:13:20"), Ok(Time(3_600 * SECOND))); // 250 ms before, but cut
+        assert_eq!(at("17:13:21.25"), Ok(Time(3_601 * SECOND)));
+        assert_eq!(at("16:14:20.25"), Ok(Time(86_460 * SECOND))); // the next day
+        assert_eq!(at("3599.999999999s"), Ok(Time(3_600 * SECOND)));
+        assert_eq!(
+            at("30m").unwrap_err(),
+            "it is outside the trace, which runs from 1h to 1d1h, that is 2026-09-21 \
+             17:13:20.250000 to 2026-09-22 17:13:20.250000 (+02:00)"
+        );
     }
 }

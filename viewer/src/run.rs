@@ -2,10 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use anyhow::{Result, bail};
-use tidline::model::{Time, Trace};
+use anyhow::{Context, Result, bail};
+use tidline::format::{Stretch, extract};
+use tidline::model::{Anchor, Time, Trace};
 
 use crate::cli::{self, Color, Command, Common, EventFormat, Format};
+use crate::load::Recording;
+use crate::output::Output;
 use crate::render::json::Stream;
 use crate::render::text::Look;
 use crate::render::{csv, json, text};
@@ -20,7 +23,7 @@ use crate::{load, moment, time};
 pub(crate) struct Report {
     /// Lines for stderr, where the output is for programs.
     pub(crate) asides: Vec<String>,
-    /// Whether `check` found damage or loss.
+    /// Whether `check` found damage or loss, or `repair` something missing.
     pub(crate) damaged: bool,
 }
 
@@ -32,6 +35,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Tree(args) => tree(args, out, report),
         Command::Threads(args) => threads(args, out, report),
         Command::Check(args) => check(args, out, report),
+        Command::Repair(args) => repair(args, out, report),
     }
 }
 
@@ -43,22 +47,27 @@ struct Opened {
 }
 
 fn open(common: &Common, width: Option<usize>) -> Result<Opened> {
-    let trace = load::load(&common.file)?;
-    let width = width.or_else(terminal_width);
-    let options = Options {
-        clock: time::Clock::new(trace.header(), common.utc),
-        width,
+    let trace = load::load(&common.files)?;
+    Ok(Opened {
+        options: options(common, trace.anchors(), width),
+        look: look(common),
+        trace,
+    })
+}
+
+fn options(common: &Common, anchors: &[Anchor], width: Option<usize>) -> Options {
+    Options {
+        clock: time::Clock::new(anchors, common.utc),
+        width: width.or_else(terminal_width),
         limit: common.limit,
-    };
-    let look = Look {
+    }
+}
+
+fn look(common: &Common) -> Look {
+    Look {
         color: wants_color(common.color),
         columns: terminal_width(),
-    };
-    Ok(Opened {
-        trace,
-        options,
-        look,
-    })
+    }
 }
 
 fn terminal_width() -> Option<usize> {
@@ -79,14 +88,25 @@ fn wants_color(color: Color) -> bool {
 }
 
 fn at(text: Option<&str>, opened: &Opened) -> Result<Option<Time>> {
+    let extent = (opened.trace.begin(), opened.trace.end());
+    moment("--at", text, &opened.options.clock, extent)
+}
+
+/// What an option says of a moment of the trace.
+fn moment(
+    option: &str,
+    text: Option<&str>,
+    clock: &time::Clock,
+    extent: (Time, Time),
+) -> Result<Option<Time>> {
     let Some(text) = text else {
         return Ok(None);
     };
-    match moment::parse_at(text, &opened.options.clock, opened.trace.end()) {
+    match moment::parse_at(text, clock, extent) {
         Ok(time) => Ok(Some(time)),
         Err(problem) => {
             let text = tidline::text::escape(text.as_bytes());
-            bail!("--at {text}: {problem}");
+            bail!("{option} {text}: {problem}");
         }
     }
 }
@@ -261,8 +281,56 @@ fn check(args: &cli::Check, out: &mut dyn Write, report: &mut Report) -> Result<
         Format::Table => text::page(out, &view::check::page(&found, &options), look)?,
         Format::Json => {
             json::object(out, &found)?;
+            report.asides = view::begins_later(&trace).into_iter().collect();
             report.asides.extend(view::hidden(found.hidden, "problem"));
         }
     }
     Ok(())
+}
+
+fn repair(args: &cli::Repair, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let common = &args.common;
+    let recording = Recording::open(&common.files)?;
+    let stretch = stretch(args)?;
+    let mut header = recording.header().clone();
+    header.segment = 0;
+    if header.option("repaired").is_none() {
+        header.options.push(("repaired".into(), "yes".into()));
+    }
+    let (output, file) =
+        Output::create(&args.output, args.force, recording.paths(), &common.files)?;
+    let place = load::shown(&args.output);
+    let (segments, left_out) = recording.into_segments();
+    let (file, mut extracted) = extract(segments, stretch, &header, file)
+        .with_context(|| format!("cannot make {place}"))?;
+    output.finish(file)?;
+    extracted.integrity =
+        left_out.added_to(extracted.integrity, extracted.begin, extracted.reached);
+
+    let missing = view::repair::missing(&extracted, stretch);
+    report.damaged = !missing.is_empty();
+    let options = options(common, &extracted.anchors, None);
+    let page = view::repair::page(&extracted, stretch, &missing, &place, &options);
+    Ok(text::page(out, &page, look(common))?)
+}
+
+/// The stretch that is asked for. Where times are given, the files are read once only for where
+/// they begin and end, and for what the wall clock said.
+fn stretch(args: &cli::Repair) -> Result<Stretch> {
+    if args.since.is_none() && args.until.is_none() {
+        return Ok(Stretch::WHOLE);
+    }
+    let found = Recording::open(&args.common.files)?.outline()?;
+    let clock = time::Clock::new(&found.anchors, args.common.utc);
+    let extent = (found.begin, found.end);
+    let since = moment("--since", args.since.as_deref(), &clock, extent)?;
+    let until = moment("--until", args.until.as_deref(), &clock, extent)?;
+    let stretch = Stretch {
+        from: since.unwrap_or(Stretch::WHOLE.from),
+        to: until.unwrap_or(Stretch::WHOLE.to),
+    };
+    if stretch.to < stretch.from {
+        bail!("--until is before --since");
+    }
+    Ok(stretch)
 }

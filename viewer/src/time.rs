@@ -1,39 +1,119 @@
-//! Times: how they are shown.
+//! Times: how they are shown, and found again from what is shown.
 //!
 //! A trace's times are nanoseconds since its start. Wall times are shown in the recording host's
-//! zone, as it was when the recording began, or in UTC: never in the zone of whoever reads.
+//! zone, as it was then, or in UTC: never in the zone of whoever reads.
+
+use std::rc::Rc;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, TimeZone, Timelike, Utc};
-use tidline::format::Header;
-use tidline::model::Time;
+use tidline::model::{Anchor, Time};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
 /// Maps a trace's times to wall times.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    start_ns: i64,
-    pub(crate) zone: FixedOffset,
+    /// In order of time; at least one, which holds before its time, too.
+    readings: Rc<[Reading]>,
     utc: bool,
 }
 
-impl Clock {
-    /// The clock of a recording. An offset that no zone has counts as UTC.
-    pub(crate) fn new(header: &Header, utc: bool) -> Self {
-        let offset = if utc { 0 } else { header.utc_offset_s };
+/// What the wall clock said at a time; it holds until the next.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    time: Time,
+    wall_ns: i64,
+    zone: FixedOffset,
+}
+
+impl Reading {
+    /// An offset that no zone has counts as UTC.
+    fn new(anchor: &Anchor, utc: bool) -> Self {
+        let offset = if utc { 0 } else { anchor.utc_offset_s };
         let zone = FixedOffset::east_opt(offset).or(FixedOffset::east_opt(0));
-        Clock {
-            start_ns: header.start_wall_ns,
+        Reading {
+            time: anchor.time,
+            wall_ns: anchor.wall_ns,
             zone: zone.unwrap_or_else(|| chrono::Offset::fix(&Utc)),
+        }
+    }
+
+    /// When its clock says this, ns since the trace's start.
+    fn time_of(&self, wall: DateTime<FixedOffset>) -> i128 {
+        let ns = i128::from(wall.timestamp()) * i128::from(SECOND)
+            + i128::from(wall.timestamp_subsec_nanos());
+        i128::from(self.time.0) + ns - i128::from(self.wall_ns)
+    }
+}
+
+impl Clock {
+    /// The clock of a trace, by what its host's clock said.
+    pub(crate) fn new(anchors: &[Anchor], utc: bool) -> Self {
+        let start = Anchor {
+            time: Time(0),
+            wall_ns: 0,
+            utc_offset_s: 0,
+        };
+        let anchors = if anchors.is_empty() {
+            &[start]
+        } else {
+            anchors
+        };
+        Clock {
+            readings: anchors
+                .iter()
+                .map(|anchor| Reading::new(anchor, utc))
+                .collect(),
             utc,
         }
     }
 
+    /// The last reading that is not later.
+    fn reading(&self, time: Time) -> &Reading {
+        let later = self
+            .readings
+            .partition_point(|reading| reading.time <= time);
+        &self.readings[later.saturating_sub(1)]
+    }
+
     pub(crate) fn wall(&self, time: Time) -> DateTime<FixedOffset> {
-        let since = i64::try_from(time.0).unwrap_or(i64::MAX);
-        let ns = self.start_ns.saturating_add(since);
-        self.zone
+        let reading = self.reading(time);
+        let since = i64::try_from(time.0.saturating_sub(reading.time.0)).unwrap_or(i64::MAX);
+        let ns = reading.wall_ns.saturating_add(since);
+        reading
+            .zone
             .from_utc_datetime(&DateTime::from_timestamp_nanos(ns).naive_utc())
+    }
+
+    /// When, between two times, the clock said what `wall` makes of the zone that it was in: ns
+    /// since the start, and outside of the two where it was. Of a time that a clock which was set
+    /// back said twice it is the first; of one that a clock was set forward over, when it was.
+    pub(crate) fn find(
+        &self,
+        (begin, end): (Time, Time),
+        wall: impl Fn(FixedOffset) -> Option<DateTime<FixedOffset>>,
+    ) -> Option<i128> {
+        let first = self
+            .readings
+            .partition_point(|reading| reading.time <= begin);
+        let readings = &self.readings[first.saturating_sub(1)..];
+        let (mut skipped, mut before, mut after) = (None, None, None);
+        for (index, reading) in readings.iter().enumerate() {
+            let time = reading.time_of(wall(reading.zone)?);
+            let from = i128::from(reading.time.max(begin).0);
+            let next = readings.get(index + 1);
+            let until = next.map_or(i128::from(end.0) + 1, |next| i128::from(next.time.0));
+            if (from..until).contains(&time) {
+                return Some(time);
+            }
+            if time < from && index == 0 {
+                before = Some(time);
+            } else if time < from && after.is_some() {
+                skipped.get_or_insert(from);
+            }
+            after = (time >= until).then_some(time);
+        }
+        skipped.or(before).or(after)
     }
 
     /// `2026-09-21T16:13:20.000000000+02:00`; `Z` at the end for UTC.
@@ -50,7 +130,7 @@ impl Clock {
 
     /// `2026-09-21 16:13:20.000 +02:00`.
     pub(crate) fn date_time(&self, time: Time) -> String {
-        let zone = self.zone_name();
+        let zone = self.zone_name_at(time);
         format!("{} {zone}", self.wall(time).format("%Y-%m-%d %H:%M:%S%.3f"))
     }
 
@@ -73,13 +153,32 @@ impl Clock {
         self.wall(time).format("%Y-%m-%d").to_string()
     }
 
-    /// `+02:00`, or `UTC`.
+    /// `+02:00`, or `UTC`; `local` where the host's zone changed.
     pub(crate) fn zone_name(&self) -> String {
+        let zone = self.readings[0].zone;
+        match self.readings.iter().all(|reading| reading.zone == zone) {
+            true => self.zone_name_at(Time(0)),
+            false => "local".into(),
+        }
+    }
+
+    /// `+02:00`, or `UTC`: the host's zone at a time.
+    pub(crate) fn zone_name_at(&self, time: Time) -> String {
         if self.utc {
             "UTC".into()
         } else {
-            self.zone.to_string()
+            self.reading(time).zone.to_string()
         }
+    }
+
+    /// Whether all of a stretch is of one day.
+    pub(crate) fn is_one_day(&self, begin: Time, end: Time) -> bool {
+        let day = self.wall(begin).date_naive();
+        let readings = self.readings.iter().map(|reading| reading.time);
+        let between = readings.filter(|time| (begin..=end).contains(time));
+        between
+            .chain([end])
+            .all(|time| self.wall(time).date_naive() == day)
     }
 }
 
@@ -115,7 +214,8 @@ pub(crate) fn duration(ns: u64) -> String {
     }
 }
 
-fn three_digits(ns: u64, unit: u64) -> String {
+/// A number of units, cut to three digits.
+pub(crate) fn three_digits(ns: u64, unit: u64) -> String {
     let (whole, rest) = (ns / unit, ns % unit);
     match whole {
         0..10 => format!("{whole}.{:02}", rest * 100 / unit),
@@ -163,14 +263,17 @@ fn decimal(ns: u64, unit: u64, digits: usize) -> String {
 mod tests {
     use super::*;
 
+    fn anchor(seconds: u64, wall_ns: i64, utc_offset_s: i32) -> Anchor {
+        Anchor {
+            time: Time(seconds * SECOND),
+            wall_ns,
+            utc_offset_s,
+        }
+    }
+
     /// 2026-09-21 16:13:20.25 in +02:00.
     fn clock(utc: bool) -> Clock {
-        let header = Header {
-            start_wall_ns: 1_790_000_000_250_000_000,
-            utc_offset_s: 7_200,
-            ..Header::default()
-        };
-        Clock::new(&header, utc)
+        Clock::new(&[anchor(0, 1_790_000_000_250_000_000, 7_200)], utc)
     }
 
     #[test]
@@ -230,7 +333,7 @@ mod tests {
             (90_000 * SECOND, "1d1h"),
         ] {
             assert_eq!(exact(ns), text);
-            let back = crate::moment::parse_at(text, &clock(false), Time(ns));
+            let back = crate::moment::parse_at(text, &clock(false), (Time(0), Time(ns)));
             assert_eq!(back, Ok(Time(ns)));
         }
     }
@@ -242,17 +345,72 @@ mod tests {
             (i64::MIN, i32::MIN),
             (i64::MIN, -86_399),
         ] {
-            let header = Header {
-                start_wall_ns,
-                utc_offset_s,
-                ..Header::default()
+            let last = Anchor {
+                time: Time(u64::MAX),
+                ..anchor(0, utc_offset_s.into(), utc_offset_s.wrapping_neg())
             };
-            let clock = Clock::new(&header, false);
+            let clock = Clock::new(&[anchor(0, start_wall_ns, utc_offset_s), last], false);
             for time in [Time(0), Time(u64::MAX)] {
                 let _ = (clock.rfc3339(time), clock.date_time(time));
-                let _ = crate::moment::parse_at("12:00", &clock, time);
-                let _ = crate::moment::parse_at("x", &clock, time);
+                for text in ["12:00", "1970-01-01T00:00:00Z", "x"] {
+                    let _ = crate::moment::parse_at(text, &clock, (Time(0), time));
+                    let _ = crate::moment::parse_at(text, &clock, (time, time));
+                }
             }
         }
+    }
+
+    /// Noon in UTC; an hour ahead of it, then on it.
+    const NOON: i64 = 1_789_992_000_000_000_000;
+
+    fn at(clock: &Clock, begin: u64, text: &str) -> Option<u64> {
+        let extent = (Time(begin * SECOND), Time(100 * SECOND));
+        let found = crate::moment::parse_at(text, clock, extent).ok();
+        found.map(|time| time.0 / SECOND)
+    }
+
+    #[test]
+    fn a_later_reading_replaces_an_earlier_one() {
+        let second = SECOND as i64;
+        let anchors = [
+            anchor(0, NOON, 3_600),
+            anchor(10, NOON + 60 * second, 3_600), // set forward by 50 s
+            anchor(20, NOON + 65 * second, 0),     // set back by 5 s, and winter time
+        ];
+        let clock = Clock::new(&anchors, false);
+        for (time, shown) in [
+            (9, "13:00:09"),
+            (10, "13:01:00"),
+            (19, "13:01:09"),
+            (20, "12:01:05"),
+        ] {
+            let time = Time(time * SECOND);
+            assert_eq!(clock.short_time_of_day(time), shown);
+            assert_eq!(at(&clock, 0, shown), Some(time.0 / SECOND), "{shown}");
+        }
+        assert_eq!(clock.zone_name(), "local");
+        assert_eq!(clock.zone_name_at(Time(0)), "+01:00");
+        assert_eq!(clock.zone_name_at(Time(30 * SECOND)), "+00:00");
+        // Nothing was at the time that was left out: the moment when the clock was set.
+        assert_eq!(at(&clock, 0, "13:00:30"), Some(10));
+        // Twice at this time: the first; where that is not here, the second.
+        assert_eq!(at(&clock, 0, "2026-09-21T12:01:07Z"), Some(17));
+        assert_eq!(at(&clock, 18, "2026-09-21T12:01:07Z"), Some(22));
+        assert_eq!(at(&clock, 18, "2026-09-21T12:00:30Z"), None);
+        let utc = Clock::new(&anchors, true);
+        assert_eq!(
+            (utc.zone_name(), at(&utc, 0, "12:00:09")),
+            ("UTC".into(), Some(9))
+        );
+    }
+
+    #[test]
+    fn a_day_that_a_clock_was_set_into_counts() {
+        let day = 86_400 * SECOND as i64;
+        let clock = Clock::new(&[anchor(0, NOON, 0), anchor(5, NOON - day, 0)], true);
+        let ten = Time(10 * SECOND);
+        assert!(!clock.is_one_day(Time(0), ten));
+        assert!(clock.is_one_day(Time(0), Time(4 * SECOND)));
+        assert!(clock.is_one_day(Time(5 * SECOND), ten));
     }
 }

@@ -35,6 +35,52 @@ pub(crate) fn counted(number: impl TryInto<u64>, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
+/// Numbers in order, runs of them shortened, and their noun: `numbers 12 to 14 and 16`.
+pub(crate) fn numbers(numbers: &[u32], noun: &str) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for &number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if number == *last => {}
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    const MOST: usize = 10;
+    let mut words: Vec<String> = Vec::new();
+    for (first, last) in runs.iter().take(MOST) {
+        match last - first {
+            0 => words.push(first.to_string()),
+            1 => words.extend([first.to_string(), last.to_string()]),
+            _ => words.push(format!("{first} to {last}")),
+        }
+    }
+    if runs.len() > MOST {
+        words.push("more".into());
+    }
+    let plural = if numbers.iter().all(|number| *number == numbers[0]) {
+        ""
+    } else {
+        "s"
+    };
+    let last = words.pop().unwrap_or_default();
+    match words.is_empty() {
+        true => format!("{noun}{plural} {last}"),
+        false => format!("{noun}{plural} {} and {last}", words.join(", ")),
+    }
+}
+
+/// A number of bytes at a glance, cut to three digits: `691 bytes`, `31.2 MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return counted(bytes, "byte"),
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        1_000_000_000..1_000_000_000_000 => (1_000_000_000, "GB"),
+        _ => (1_000_000_000_000, "TB"),
+    };
+    format!("{} {name}", crate::time::three_digits(bytes, unit))
+}
+
 /// How a task ended, in words; the same in tables and in JSON's `how`.
 pub(crate) fn how(ended: Ended) -> Cow<'static, str> {
     match ended {
@@ -167,6 +213,39 @@ mod tests {
         assert_eq!(counted(1u64, "event"), "1 event");
         assert_eq!(counted(2_000u64, "event"), "2,000 events");
         assert_eq!(counted(2u64, "process"), "2 processes");
+    }
+
+    #[test]
+    fn runs_of_numbers_are_short() {
+        for (some, text) in [
+            (&[4][..], "file 4"),
+            (&[4, 4], "file 4"),
+            (&[0, 1], "files 0 and 1"),
+            (&[12, 13, 14], "files 12 to 14"),
+            (&[0, 2, 3, 5, 6, 7], "files 0, 2, 3 and 5 to 7"),
+            (&[1, u32::MAX], "files 1 and 4294967295"),
+        ] {
+            assert_eq!(numbers(some, "file"), text);
+        }
+        let many: Vec<u32> = (0..100).map(|number| number * 2).collect();
+        assert_eq!(
+            numbers(&many, "file"),
+            "files 0, 2, 4, 6, 8, 10, 12, 14, 16, 18 and more"
+        );
+    }
+
+    #[test]
+    fn sizes_have_three_digits() {
+        for (bytes, text) in [
+            (1, "1 byte"),
+            (999, "999 bytes"),
+            (1_000, "1.00 kB"),
+            (31_299_999, "31.2 MB"),
+            (312_000_000_000, "312 GB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Life {
 /// Maps times to columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
+    pub(crate) begin: u64,
     pub(crate) end: u64,
     pub(crate) columns: usize,
 }
@@ -28,11 +29,16 @@ pub(crate) struct Scale {
 impl Scale {
     fn column(self, time: u64) -> usize {
         let last = self.columns.saturating_sub(1);
-        if self.end == 0 {
+        let (since, length) = (time.saturating_sub(self.begin), self.length());
+        if length == 0 {
             return 0;
         }
-        let column = u128::from(time) * last as u128 / u128::from(self.end);
+        let column = u128::from(since) * last as u128 / u128::from(length);
         (column as usize).min(last)
+    }
+
+    fn length(self) -> u64 {
+        self.end.saturating_sub(self.begin)
     }
 
     pub(crate) fn bar(self, life: &Life) -> Text {
@@ -81,9 +87,10 @@ impl Scale {
         let step = self.step();
         let mut axis = String::new();
         let mut used = 0;
-        for number in 0..=self.columns as u64 {
+        let first = self.begin.div_ceil(step);
+        for number in first..=first.saturating_add(self.columns as u64) {
             let time = step.saturating_mul(number);
-            if time > self.end || (number > 0 && self.end == 0) {
+            if time > self.end || (number > first && self.length() == 0) {
                 break;
             }
             let label = format!("│{}", time::exact(time));
@@ -101,7 +108,7 @@ impl Scale {
     /// The least round time whose ticks are far enough apart.
     fn step(self) -> u64 {
         const SECOND: u64 = 1_000_000_000;
-        let least = u128::from(self.end) * u128::from(TICK_GAP) / self.columns as u128;
+        let least = u128::from(self.length()) * u128::from(TICK_GAP) / self.columns as u128;
         let decimals = (0..10).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
         let clock = [
             10, 20, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200,
@@ -154,6 +161,7 @@ mod tests {
     use super::*;
 
     const SCALE: Scale = Scale {
+        begin: 0,
         end: 1_000,
         columns: 21,
     };
@@ -207,7 +215,15 @@ mod tests {
 
     #[test]
     fn the_axis_has_round_times() {
-        let axis = |end, columns| Scale { end, columns }.axis();
+        let at = |begin, end, columns| {
+            Scale {
+                begin,
+                end,
+                columns,
+            }
+            .axis()
+        };
+        let axis = |end, columns| at(0, end, columns);
         assert_eq!(axis(1_000, 31), "│0s            │500ns");
         assert_eq!(
             axis(12_345_678_901, 60),
@@ -219,5 +235,10 @@ mod tests {
         );
         assert_eq!(axis(0, 20), "│0s");
         assert_eq!(axis(u64::MAX, 30), "│0s          │100000d");
+        let s = crate::time::SECOND;
+        assert_eq!(at(3_599 * s, 3_609 * s, 40), "   │1h                 │1h5s");
+        assert_eq!(at(s, s, 20), "│1s");
+        assert_eq!(at(5, u64::MAX, 30), "             │100000d");
+        assert_eq!(at(u64::MAX, u64::MAX, 20), "");
     }
 }

@@ -1,7 +1,8 @@
 //! `check`: whether the file is whole, and if not, what is missing and when.
 
 use serde::Serialize;
-use tidline::model::{Ended, Ending, EventBody, Origin, TaskRecord, Time, Trace};
+use tidline::format::Stretch;
+use tidline::model::{Ended, Ending, EventBody, Integrity, Origin, TaskRecord, Time, Trace};
 
 use super::Options;
 use crate::page::{Block, Page, Style, Table, Text};
@@ -28,6 +29,9 @@ pub(crate) struct Report {
     ends_missing: usize,
     /// One entry for each thing that is wrong.
     pub(crate) problems: Vec<Problem>,
+    /// That the recording's first files are not here: no problem, they were given up.
+    #[serde(skip)]
+    begins_later: Option<String>,
     /// Problems that `--limit` left out.
     #[serde(skip)]
     pub(crate) hidden: usize,
@@ -37,6 +41,9 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
     problem: &'static str,
+    /// The number of the file, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +61,7 @@ impl Problem {
     fn new(problem: &'static str, since: Time, until: Option<Time>, detail: String) -> Self {
         Problem {
             problem,
+            file: None,
             offset: None,
             bytes: None,
             count: None,
@@ -64,12 +72,20 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Whether it may have cost something of a stretch.
+    pub(crate) fn touches(&self, stretch: Stretch) -> bool {
+        let until = self.until_ns.unwrap_or(u64::MAX);
+        until >= stretch.from.0 && self.since_ns <= stretch.to.0
+    }
+}
+
 /// Everything that is wrong with a trace.
 pub(crate) fn report(trace: &Trace, limit: usize) -> Report {
     let integrity = trace.integrity();
     let losses = super::losses(trace);
     let (births_missing, ends_missing) = (births_missing(trace), ends_missing(trace));
-    let mut problems = damage(trace);
+    let mut problems = damage(integrity, trace.end());
     problems.extend(noted_by_recorder(trace));
     problems.extend(unexplained(trace, births_missing, ends_missing));
     let (ending, end_reason) = match &integrity.ending {
@@ -96,20 +112,25 @@ pub(crate) fn report(trace: &Trace, limit: usize) -> Report {
         births_missing,
         ends_missing,
         problems,
+        begins_later: super::begins_later(trace),
         hidden,
     }
 }
 
-/// What is wrong with the file.
-fn damage(trace: &Trace) -> Vec<Problem> {
-    let integrity = trace.integrity();
+/// What is wrong with the files.
+pub(crate) fn damage(integrity: &Integrity, end: Time) -> Vec<Problem> {
+    let several = super::is_several(integrity);
+    let last = integrity.segments.last().copied().filter(|_| several);
     let mut problems = Vec::new();
     for damage in &integrity.damage {
+        // A file that is not here has no bytes.
+        let is_here = damage.bytes > 0 || integrity.segments.contains(&damage.segment);
         problems.push(Problem {
-            offset: Some(damage.offset),
-            bytes: Some(damage.bytes),
+            file: several.then_some(damage.segment),
+            offset: is_here.then_some(damage.offset),
+            bytes: is_here.then_some(damage.bytes),
             ..Problem::new(
-                "damage",
+                if is_here { "damage" } else { "missing" },
                 damage.after,
                 damage.before,
                 damage.problem.clone(),
@@ -117,31 +138,42 @@ fn damage(trace: &Trace) -> Vec<Problem> {
         });
     }
     let at_end = integrity
-        .file_bytes
+        .last_file_bytes
         .saturating_sub(integrity.trailing_bytes);
     if integrity.ending == Ending::CutShort {
         let detail = "no end mark: it was cut short, or is still being recorded".into();
         problems.push(Problem {
-            offset: Some(integrity.file_bytes),
-            ..Problem::new("cut short", trace.end(), None, detail)
+            file: last,
+            offset: Some(integrity.last_file_bytes),
+            ..Problem::new("cut short", end, None, detail)
         });
     }
     if integrity.trailing_bytes > 0 {
         let detail = "bytes after the last readable chunk".into();
         problems.push(Problem {
+            file: last,
             offset: Some(at_end),
             bytes: Some(integrity.trailing_bytes),
-            ..Problem::new("unfinished", trace.end(), None, detail)
+            ..Problem::new("unfinished", end, None, detail)
         });
     }
     if integrity.unknown_records > 0 {
         let detail = "records of a later version: a newer tidview shows them".into();
         problems.push(Problem {
             count: Some(integrity.unknown_records),
-            ..Problem::new("unknown", Time(0), Some(trace.end()), detail)
+            ..Problem::new("unknown", Time(0), Some(end), detail)
         });
     }
     problems
+}
+
+/// Fields of records that this version does not know: a copy does not have them.
+pub(crate) fn longer(integrity: &Integrity, end: Time) -> Option<Problem> {
+    let detail = "records with fields of a later version, which are not taken over".into();
+    (integrity.longer_records > 0).then(|| Problem {
+        count: Some(integrity.longer_records),
+        ..Problem::new("longer", Time(0), Some(end), detail)
+    })
 }
 
 /// What the recorder said that it could not see or keep.
@@ -214,19 +246,24 @@ fn births_missing(trace: &Trace) -> usize {
             .execs
             .first()
             .is_some_and(|(time, _)| *time == task.born);
-        task.origin == Origin::Inferred && !by_exec && !left_out(task)
+        task.origin == Origin::Inferred && !by_exec && !left_out(task) && task.born >= trace.begin()
     });
     missing.count()
 }
 
 fn ends_missing(trace: &Trace) -> usize {
     let missing = trace.tasks().iter();
-    missing.filter(|task| task.how == Ended::Missing).count()
+    missing
+        .filter(|task| task.how == Ended::Missing && !super::ended_before(trace, task))
+        .count()
 }
 
 /// The report for people.
 pub(crate) fn page<'a>(report: &'a Report, options: &'a Options) -> Page<'a> {
-    let mut page = Page::default();
+    let mut page = Page {
+        notices: report.begins_later.clone().into_iter().collect(),
+        ..Page::default()
+    };
     let events = counted(report.events as u64, "event");
     if report.ok {
         let line = format!("complete: {events}, nothing lost");
@@ -239,16 +276,18 @@ pub(crate) fn page<'a>(report: &'a Report, options: &'a Options) -> Page<'a> {
     page.blocks
         .push(Block::Line(Text::styled(line, Style::Bad)));
     page.blocks.push(Block::Line(Text::default()));
-    page.blocks.push(Block::Table(table(report, options)));
+    page.blocks
+        .push(Block::Table(table(&report.problems, options)));
     page.foot.extend(super::hidden(report.hidden, "problem"));
     page
 }
 
 /// The problems, in the columns of which any problem has something to say.
-fn table<'a>(report: &'a Report, options: &'a Options) -> Table<'a> {
-    let any = |has: fn(&Problem) -> bool| report.problems.iter().any(has);
+pub(crate) fn table<'a>(problems: &'a [Problem], options: &'a Options) -> Table<'a> {
+    let any = |has: fn(&Problem) -> bool| problems.iter().any(has);
     let columns = [
         ("PROBLEM", true),
+        (">FILE", any(|problem| problem.file.is_some())),
         (">COUNT", any(|problem| problem.count.is_some())),
         (">AT BYTE", any(|problem| problem.offset.is_some())),
         (">BYTES", any(|problem| problem.bytes.is_some())),
@@ -258,7 +297,7 @@ fn table<'a>(report: &'a Report, options: &'a Options) -> Table<'a> {
     ];
     let said = columns.map(|(_, said)| said);
     let titles: Vec<&str> = columns.iter().filter(|c| c.1).map(|c| c.0).collect();
-    Table::new(&titles, report.problems.iter().collect(), move |problem| {
+    Table::new(&titles, problems.iter().collect(), move |problem| {
         let cells = row(problem, options).into_iter().zip(said);
         cells
             .filter(|(_, said)| *said)
@@ -267,7 +306,7 @@ fn table<'a>(report: &'a Report, options: &'a Options) -> Table<'a> {
     })
 }
 
-fn row(problem: &Problem, options: &Options) -> [Text; 7] {
+fn row(problem: &Problem, options: &Options) -> [Text; 8] {
     let number = |number: Option<u64>| number.map_or(Text::default(), |n| Text::plain(count(n)));
     let when = |ns: u64| {
         let wall = match options.narrow() {
@@ -279,6 +318,9 @@ fn row(problem: &Problem, options: &Options) -> [Text; 7] {
     let detail = tidline::text::escape(problem.detail.as_bytes());
     [
         Text::styled(problem.problem, Style::Bad),
+        problem
+            .file
+            .map_or(Text::default(), |file| Text::plain(file.to_string())),
         number(problem.count),
         number(problem.offset),
         number(problem.bytes),

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use tidline::format::{Header, VERSION};
-use tidline::model::{Ended, Ending, EventBody, Origin, Trace, What, errno_name};
+use tidline::model::{Ended, Ending, EventBody, Origin, Time, Trace, What, errno_name};
 
 use super::{Losses, Options, losses, notices};
 use crate::page::{Block, Fact, Page, Style};
 use crate::time;
-use crate::words::{command_line, count, counted, counted_what, shorten};
+use crate::words::{command_line, count, counted, counted_what, numbers, shorten, size};
 
 /// The contract's object.
 #[derive(Debug, Serialize)]
@@ -29,6 +29,11 @@ pub(crate) struct Info {
     options: Pairs<String>,
     start_wall: String,
     duration_ns: u64,
+    /// Where the files begin, and their numbers; not of a recording that is one whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begin_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<Vec<u32>>,
     events: usize,
     tasks: Tasks,
     failed_creations: u64,
@@ -55,6 +60,9 @@ struct Target {
 
 #[derive(Debug, Default, Serialize)]
 struct Tasks {
+    /// Alive at the beginning, which is later than the recording's.
+    #[serde(skip_serializing_if = "is_zero")]
+    carried: usize,
     existing: usize,
     created_threads: usize,
     created_processes: usize,
@@ -64,6 +72,10 @@ struct Tasks {
     end_missing: usize,
     alive_at_end: usize,
     peak_alive: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Names and values in their order, as an object.
@@ -90,6 +102,7 @@ pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
         Ending::Finished(reason) => ("finished", Some(reason.clone())),
         Ending::CutShort => ("cut short", None),
     };
+    let is_part = trace.begin() > Time(0) || integrity.segments != [0];
     Info {
         format_version: VERSION,
         complete: trace.is_complete(),
@@ -106,8 +119,10 @@ pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
         targets,
         launched: header.launched,
         options: Pairs(header.options.clone()),
-        start_wall: options.clock.rfc3339(tidline::model::Time(0)),
+        start_wall: options.clock.rfc3339(Time(0)),
         duration_ns: trace.end().0,
+        begin_ns: is_part.then_some(trace.begin().0),
+        segments: is_part.then(|| integrity.segments.clone()),
         events: trace.events().len(),
         tasks: tasks(trace),
         failed_creations: failed_creations(trace).values().sum(),
@@ -139,11 +154,19 @@ fn tasks(trace: &Trace) -> Tasks {
         peak_alive: trace.peak_alive(),
         ..Tasks::default()
     };
+    let begun = begun(trace);
     for task in trace.tasks() {
+        // Nothing of a creator that had ended is in these files.
+        if super::ended_before(trace, task) {
+            continue;
+        }
         match task.origin {
-            Origin::Existing => tasks.existing += 1,
-            Origin::Inferred => tasks.inferred += 1,
-            Origin::Birth => {}
+            _ if super::is_carried(trace, task) => tasks.carried += 1,
+            Origin::Existing if begun[task.id.0 as usize] => tasks.existing += 1,
+            Origin::Birth if begun[task.id.0 as usize] => {}
+            // Born at that very moment.
+            Origin::Existing | Origin::Birth if task.born == trace.begin() => tasks.carried += 1,
+            _ => tasks.inferred += 1,
         }
         match task.how {
             Ended::Alive => tasks.alive_at_end += 1,
@@ -172,6 +195,19 @@ fn failed_creations(trace: &Trace) -> BTreeMap<u16, u64> {
         }
     }
     failed
+}
+
+/// Of which tasks an event in the files tells the beginning; of others a checkpoint does.
+fn begun(trace: &Trace) -> Vec<bool> {
+    let mut begun = vec![false; trace.tasks().len()];
+    for (index, event) in trace.events().iter().enumerate() {
+        if let EventBody::Existing { .. } | EventBody::Birth(_) = event.body
+            && let Some(task) = trace.subject(index)
+        {
+            begun[task.id.0 as usize] = true;
+        }
+    }
+    begun
 }
 
 /// What a recording made in this way cannot show.
@@ -269,6 +305,7 @@ fn choice(trace: &Trace) -> Option<String> {
 pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
     let info = info(trace, options);
     let header = trace.header();
+    let several = trace.integrity().segments != [0];
     let mut facts = commands(header, options);
     let mut add = |label, value: String, style| {
         facts.push(Fact {
@@ -278,18 +315,27 @@ pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
         });
     };
     add("host", host(header), Style::Plain);
-    let start = options.clock.date_time(tidline::model::Time(0));
+    let start = options.clock.date_time(Time(0));
     let length = time::duration(info.duration_ns);
-    add("recorded", format!("{start}, for {length}"), Style::Plain);
+    let here = match info.duration_ns - trace.begin().0.min(info.duration_ns) {
+        here if here == info.duration_ns => String::new(),
+        here => format!(", of which the last {} are here", time::duration(here)),
+    };
+    add(
+        "recorded",
+        format!("{start}, for {length}{here}"),
+        Style::Plain,
+    );
     add("how", how(header), Style::Plain);
     add("tasks", tasks_in_words(&info.tasks), Style::Plain);
     if info.failed_creations > 0 {
         add("refused", refused(&failed_creations(trace)), Style::Bad);
     }
-    add("file", file(&info), Style::Plain);
+    let label = if several { "files" } else { "file" };
+    add(label, file(&info, several), Style::Plain);
     let (value, style) = ending(&info, trace);
     add("ending", value, style);
-    let (value, style) = losses_in_words(&info);
+    let (value, style) = losses_in_words(&info, trace);
     add("losses", value, style);
     for limit in &info.limits {
         add("limits", limit.clone(), Style::Note);
@@ -363,9 +409,17 @@ fn how(header: &Header) -> String {
 }
 
 fn tasks_in_words(tasks: &Tasks) -> String {
+    let first = match (tasks.carried, tasks.existing) {
+        (0, existing) => format!("{} at first", count(existing as u64)),
+        (carried, 0) => format!("{} at first, carried on from before", count(carried as u64)),
+        (carried, existing) => format!(
+            "{} at first, carried on from before, {} found there later",
+            count(carried as u64),
+            count(existing as u64)
+        ),
+    };
     let mut words = format!(
-        "{} at first, {} and {} created, {} exited, {} alive at the end, {} at most at a time",
-        count(tasks.existing as u64),
+        "{first}, {} and {} created, {} exited, {} alive at the end, {} at most at a time",
         counted_what(tasks.created_threads, What::Thread),
         counted_what(tasks.created_processes, What::Process),
         count(tasks.exited as u64),
@@ -396,12 +450,17 @@ fn refused(failed: &BTreeMap<u16, u64>) -> String {
     format!("{all}: {}", kinds.join(", "))
 }
 
-fn file(info: &Info) -> String {
-    let mut words = format!(
-        "{}, {}",
-        counted(info.file_bytes, "byte"),
-        counted(info.events as u64, "event")
-    );
+fn file(info: &Info, several: bool) -> String {
+    let bytes = match info.segments.as_deref() {
+        Some(segments) if several => format!(
+            "{} ({}), {}",
+            count(segments.len() as u64),
+            numbers(segments, "number"),
+            size(info.file_bytes)
+        ),
+        _ => counted(info.file_bytes, "byte"),
+    };
+    let mut words = format!("{bytes}, {}", counted(info.events as u64, "event"));
     if info.events > 0 {
         let tenths = info.file_bytes * 10 / info.events as u64;
         words += &format!(", {}.{} bytes an event", count(tenths / 10), tenths % 10);
@@ -429,7 +488,7 @@ fn ending(info: &Info, trace: &Trace) -> (String, Style) {
     }
 }
 
-fn losses_in_words(info: &Info) -> (String, Style) {
+fn losses_in_words(info: &Info, trace: &Trace) -> (String, Style) {
     let parts = [
         (info.lost, "event"),
         (info.gaps, "gap"),
@@ -437,7 +496,14 @@ fn losses_in_words(info: &Info) -> (String, Style) {
         (info.unknown_records, "unknown record"),
     ];
     let some = parts.iter().filter(|(number, _)| *number > 0);
-    let words: Vec<String> = some.map(|(number, noun)| counted(*number, noun)).collect();
+    let words = some.map(|(number, noun)| {
+        let mut words = counted(*number, noun);
+        if *noun == "damaged part" && super::several_files(trace) {
+            words += &format!(" ({})", super::files_of(&trace.integrity().damage));
+        }
+        words
+    });
+    let words: Vec<String> = words.collect();
     if words.is_empty() {
         ("none".into(), Style::Good)
     } else {

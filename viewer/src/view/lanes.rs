@@ -16,7 +16,7 @@ use tidline::model::{Name, Pid, TaskId, TaskRecord, Trace};
 use unicode_width::UnicodeWidthStr;
 
 use super::bars::{self, Life, Scale};
-use super::{Options, hidden, notices, was_there_before};
+use super::{Options, ended_before, hidden, is_carried, notices, was_there_before};
 use crate::fold::{Folded, class, fold, fold_rest};
 use crate::page::{Block, Lanes, Page, Text};
 use crate::select::Selection;
@@ -82,6 +82,7 @@ fn draw(trace: &Trace, lanes: &[Lane], columns: usize) -> (Lanes, Vec<String>) {
     let widest = labels.iter().map(|label| label.width()).max();
     let label_width = widest.unwrap_or(0).min((columns * 2 / 5).max(24));
     let scale = Scale {
+        begin: trace.begin().0,
         end: trace.end().0,
         columns: columns.saturating_sub(label_width + 1).clamp(10, 10_000),
     };
@@ -142,7 +143,7 @@ fn lane_bar(trace: &Trace, lane: &Lane, scale: Scale) -> Text {
             scale.bar(&Life {
                 born: task.born,
                 ended: task.ended,
-                open: was_there_before(trace, task),
+                open: was_there_before(trace, task) || is_carried(trace, task),
                 how: task.how,
             })
         }
@@ -154,7 +155,7 @@ fn lives(trace: &Trace, ids: &[TaskId]) -> Vec<(u64, u64)> {
     let ends = |task: &TaskRecord| task.ended.map_or(u64::MAX, |time| time.0);
     ids.iter()
         .map(|id| trace.task(*id))
-        .map(|task| (task.born.0, ends(task)))
+        .map(|task| (task.born.max(trace.begin()).0, ends(task)))
         .collect()
 }
 
@@ -212,7 +213,9 @@ struct Group {
 fn groups(trace: &Trace, selection: &Selection) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut current: HashMap<Pid, usize> = HashMap::new();
-    let asked = |task: &&TaskRecord| selection.admits_task(trace, task);
+    // Nothing of those that ended before is on the axis.
+    let asked =
+        |task: &&TaskRecord| selection.admits_task(trace, task) && !ended_before(trace, task);
     for task in trace.tasks().iter().filter(asked) {
         let leads = task.task.is_leader();
         let mut place = current.get(&task.task.pid).copied();

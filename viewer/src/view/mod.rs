@@ -9,18 +9,19 @@ pub(crate) mod forest;
 pub(crate) mod info;
 pub(crate) mod lanes;
 pub(crate) mod record;
+pub(crate) mod repair;
 pub(crate) mod threads;
 pub(crate) mod timeline;
 pub(crate) mod tree;
 
-use tidline::model::{Ending, EventBody, Origin, TaskRecord, Time, Trace};
+use tidline::model::{Damage, Ending, EventBody, Integrity, Origin, TaskRecord, Time, Trace};
 
 use crate::page::{Style, Text};
 use crate::time::{self, Clock};
 use crate::words::{self, count, counted};
 
 /// How a view is to look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) clock: Clock,
     /// Columns there are; `None` where the output is no terminal and nothing was asked for.
@@ -67,18 +68,11 @@ pub(crate) fn losses(trace: &Trace) -> Losses {
 pub(crate) fn notices(trace: &Trace) -> Vec<String> {
     let integrity = trace.integrity();
     let Losses { gaps, lost } = losses(trace);
-    let mut notices = Vec::new();
+    let mut notices: Vec<String> = begins_later(trace).into_iter().collect();
     if integrity.ending == Ending::CutShort {
         notices.push(cut_short(trace));
     }
-    if !integrity.damage.is_empty() {
-        let parts = counted(integrity.damage.len() as u64, "part");
-        let bytes: u64 = integrity.damage.iter().map(|damage| damage.bytes).sum();
-        notices.push(format!(
-            "damaged: {parts} of the file ({}) cannot be read; `tidview check` says which",
-            counted(bytes, "byte")
-        ));
-    }
+    notices.extend(damaged(trace));
     if integrity.unknown_records > 0 {
         notices.push(format!(
             "{} of a later version skipped: a newer tidview shows them",
@@ -100,6 +94,100 @@ pub(crate) fn notices(trace: &Trace) -> Vec<String> {
     notices
 }
 
+/// Says that the trace does not begin where the recording did.
+pub(crate) fn begins_later(trace: &Trace) -> Option<String> {
+    let first = trace.integrity().segments.first().copied().unwrap_or(0);
+    begins_at(first, trace.begin())
+}
+
+/// The same of a recording whose first file has this number.
+pub(crate) fn begins_at(first: u32, begin: Time) -> Option<String> {
+    if begin == Time(0) && first == 0 {
+        return None;
+    }
+    let gone = match first {
+        0 => String::new(),
+        1 => "file 0 of the recording is not here; ".into(),
+        2 => "files 0 and 1 of the recording are not here; ".into(),
+        first => format!("files 0 to {} of the recording are not here; ", first - 1),
+    };
+    Some(format!(
+        "begins at {}: {gone}of what was before, only what still lived then is known",
+        time::elapsed(begin)
+    ))
+}
+
+/// Says that parts cannot be read, and of which files where there are several.
+fn damaged(trace: &Trace) -> Vec<String> {
+    let damage = &trace.integrity().damage;
+    let (missing, broken): (Vec<&Damage>, Vec<&Damage>) =
+        damage.iter().partition(|damage| is_missing(trace, damage));
+    let mut notices = Vec::new();
+    if !broken.is_empty() {
+        let parts = counted(broken.len() as u64, "part");
+        let bytes = broken.iter().map(|damage| damage.bytes);
+        let bytes = bytes.fold(0, u64::saturating_add);
+        let files = match several_files(trace) {
+            true => files_of(broken),
+            false => "the file".into(),
+        };
+        notices.push(format!(
+            "damaged: {parts} of {files} ({}) cannot be read; `tidview check` says which",
+            counted(bytes, "byte")
+        ));
+    }
+    if !missing.is_empty() {
+        notices.push(format!(
+            "missing: {} of the recording; `tidview check` says from when to when",
+            files_missing(trace)
+        ));
+    }
+    notices
+}
+
+/// Whether the recording has, or had, more than one file here.
+pub(crate) fn several_files(trace: &Trace) -> bool {
+    is_several(trace.integrity())
+}
+
+pub(crate) fn is_several(integrity: &Integrity) -> bool {
+    let known = &integrity.segments;
+    let mut damaged = integrity.damage.iter();
+    known.len() > 1 || damaged.any(|damage| !known.contains(&damage.segment))
+}
+
+/// Whether a damage is a whole file that is not here.
+fn is_missing(trace: &Trace, damage: &Damage) -> bool {
+    let known = &trace.integrity().segments;
+    damage.bytes == 0 && !known.contains(&damage.segment)
+}
+
+/// The numbers of the files that are damaged: `files 3 and 7`.
+pub(crate) fn files_of<'a>(damage: impl IntoIterator<Item = &'a Damage>) -> String {
+    let mut files: Vec<u32> = damage.into_iter().map(|damage| damage.segment).collect();
+    files.sort_unstable();
+    words::numbers(&files, "file")
+}
+
+/// The numbers that are missing between files that are here.
+fn files_missing(trace: &Trace) -> String {
+    const MOST: u32 = 1_000;
+    let damage = &trace.integrity().damage;
+    let pairs = trace.integrity().segments.windows(2);
+    let between = pairs.flat_map(|pair| {
+        let (first, last) = (pair[0].saturating_add(1), pair[1].saturating_sub(1));
+        // A hostile number is no reason to count to it.
+        let cut = first.saturating_add(MOST).min(last);
+        (first..=cut).chain((cut < last).then_some(last))
+    });
+    let unreadable = |number: &u32| {
+        let mut damage = damage.iter();
+        damage.any(|damage| damage.segment == *number && damage.bytes > 0)
+    };
+    let missing: Vec<u32> = between.filter(|number| !unreadable(number)).collect();
+    words::numbers(&missing, "file")
+}
+
 /// Says that the end mark is missing.
 pub(crate) fn cut_short(trace: &Trace) -> String {
     format!(
@@ -117,6 +205,16 @@ pub(crate) fn was_there_before(trace: &Trace, task: &TaskRecord) -> bool {
         Origin::Birth => false,
         Origin::Inferred => true,
     }
+}
+
+/// Whether a task lived when the trace begins, and a checkpoint is all that tells of its beginning.
+pub(crate) fn is_carried(trace: &Trace, task: &TaskRecord) -> bool {
+    task.born < trace.begin() && !ended_before(trace, task)
+}
+
+/// Whether a task had ended when the trace begins, and is known only as a creator.
+pub(crate) fn ended_before(trace: &Trace, task: &TaskRecord) -> bool {
+    task.ended.is_some_and(|ended| ended < trace.begin())
 }
 
 /// When a task was born, in words.
@@ -159,9 +257,9 @@ pub(crate) fn end(task: &TaskRecord, narrow: bool) -> Text {
 
 /// A moment in words: `+0.100000s (16:13:20.100000 +02:00)`.
 pub(crate) fn moment(time: Time, options: &Options) -> String {
-    let clock = options.clock;
-    let wall = clock.time_of_day(time);
-    format!("{} ({wall} {})", time::elapsed(time), clock.zone_name())
+    let clock = &options.clock;
+    let (wall, zone) = (clock.time_of_day(time), clock.zone_name_at(time));
+    format!("{} ({wall} {zone})", time::elapsed(time))
 }
 
 /// Says how many were left out by `--limit`.

@@ -56,7 +56,7 @@ pub(crate) const KIND_WIDTH: usize = 8;
 /// their pc, so that a row still fits a line. On a tiny one there are no wall times.
 pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
     let narrow = options.narrow();
-    let dates = options.clock.date(Time(0)) != options.clock.date(trace.end());
+    let dates = !options.clock.is_one_day(trace.begin(), trace.end());
     let tiny = options.width.is_some_and(|width| width < 72);
     let name = match (tiny, narrow) {
         (true, _) => 12,
@@ -107,7 +107,7 @@ fn wall(time: Time, layout: &Layout, options: &Options) -> String {
     if layout.wall == 0 {
         return String::new();
     }
-    let clock = options.clock;
+    let clock = &options.clock;
     let mut wall = if layout.dates {
         clock.date(time) + " "
     } else {
