@@ -8,8 +8,8 @@ use std::io::Cursor;
 
 use tidline::format::{Header, Writer, read_trace};
 use tidline::model::{
-    Birth, DetachReason, End, Event, EventBody, GapReason, Name, Pid, Task, Tid, Time, Trace, Via,
-    What,
+    Anchor, Birth, DetachReason, End, Event, EventBody, GapReason, Live, Name, Pid, Task, Tid,
+    Time, Trace, Via, What,
 };
 
 pub(crate) const CHUNK_HEADER: usize = 48;
@@ -206,6 +206,37 @@ pub(crate) fn file_of(header: &Header, events: &[Event], per_chunk: usize) -> Ve
     let now = Time(events.last().map_or(0, |event| event.time.0) + 10);
     let counters = [("stops", 4), ("bytes", 1 << 33), ("stops", 5)];
     writer.finish(now, "target ended", &counters).unwrap()
+}
+
+/// The files of a recording, so many events in each, and so many in a chunk.
+pub(crate) fn several(events: &[Event], per_file: usize, per_chunk: usize) -> Vec<Vec<u8>> {
+    let mut live = Live::default();
+    let parts = events.chunks(per_file).zip(0..).map(|(part, segment)| {
+        let header = Header {
+            segment,
+            ..tidline::synth::header()
+        };
+        let mut writer = Writer::start(Vec::new(), &header).unwrap();
+        if segment > 0 {
+            let time = part[0].time;
+            let anchor = Anchor {
+                time,
+                wall_ns: header.start_wall_ns + time.0 as i64,
+                utc_offset_s: header.utc_offset_s,
+            };
+            writer.checkpoint(&live.checkpoint(), anchor).unwrap();
+        }
+        for batch in part.chunks(per_chunk) {
+            for event in batch {
+                writer.push(event).unwrap();
+                live.follow(event);
+            }
+            writer.flush(batch[batch.len() - 1].time).unwrap();
+        }
+        let now = part[part.len() - 1].time;
+        writer.finish(now, "target ended", &[]).unwrap()
+    });
+    parts.collect()
 }
 
 /// A small file of six chunks, and its events.

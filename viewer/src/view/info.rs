@@ -200,6 +200,10 @@ fn failed_creations(trace: &Trace) -> BTreeMap<u16, u64> {
 /// Of which tasks an event in the files tells the beginning; of others a checkpoint does.
 fn begun(trace: &Trace) -> Vec<bool> {
     let mut begun = vec![false; trace.tasks().len()];
+    if trace.begin() == Time(0) && trace.integrity().damage.is_empty() {
+        begun.fill(true);
+        return begun;
+    }
     for (index, event) in trace.events().iter().enumerate() {
         if let EventBody::Existing { .. } | EventBody::Birth(_) = event.body
             && let Some(task) = trace.subject(index)
