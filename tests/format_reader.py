@@ -421,10 +421,18 @@ class Reader:
                 self.unknown += 1
         if count != expected:
             raise Bad("another number of records")
+        for place, task in enumerate(carried):
+            if task["parent"] is not None and task["parent"] >= place:
+                raise Bad("a parent that comes later")
         if end is None:
             raise Bad("a checkpoint that does not end")
         if end:
             self.now = max(self.now, last)
+            for task in carried:
+                creator = 0 if task["parent"] is None else carried[task["parent"]]["born"]
+                task["born"] = max(min(task["born"], self.now), creator)
+                if task["ended"] is not None:
+                    task["ended"][0] = max(min(task["ended"][0], self.now), task["born"])
             self.checkpoints.append({"time": self.now, "carried": carried})
         else:
             self.carried, self.next_part = carried, next_part

@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
     use crate::format::{read_segments, read_trace};
-    use crate::model::Trace;
+    use crate::model::{Ended, Origin, Task, Trace};
     use crate::synth;
 
     const CHUNK: usize = 50;
@@ -467,5 +467,51 @@ mod tests {
         assert_eq!(extracted.anchors, whole.anchors());
         assert_eq!(one.events(), whole.events());
         assert_eq!(tasks(&one), tasks(&whole));
+    }
+
+    #[test]
+    fn damaged_times_of_a_checkpoint_are_put_in_order() {
+        let carried = |tid, parent, born, ended: Option<u64>| Carried {
+            task: Task::new(1, tid),
+            inner: None,
+            origin: Origin::Birth,
+            parent,
+            born: Time(born),
+            name: b"x".into(),
+            exe: None,
+            ended: ended.map(|time| (Time(time), Ended::Missing)),
+        };
+        let mut writer = Writer::start(Vec::new(), &synth::header()).unwrap();
+        let anchor = Anchor {
+            time: Time(50),
+            wall_ns: 0,
+            utc_offset_s: 0,
+        };
+        let tasks = [
+            carried(1, None, 40, Some(30)),
+            carried(2, Some(0), 10, None),
+            carried(3, None, 90, None),
+            carried(4, None, 20, Some(99)),
+            carried(5, Some(3), 25, None),
+        ];
+        writer.checkpoint(&tasks, anchor).unwrap();
+        let file = writer.finish(Time(60), "done", &[]).unwrap();
+        let trace = read_trace(Cursor::new(&file)).unwrap();
+        let lives = trace.tasks().iter().map(|task| {
+            let ended = task.ended.map(|time| time.0);
+            (task.task.tid.0, task.born.0, ended)
+        });
+        let mut lives: Vec<_> = lives.collect();
+        lives.sort_unstable();
+        assert_eq!(
+            lives,
+            [
+                (1, 40, Some(40)),
+                (2, 40, None),
+                (3, 50, None),
+                (4, 20, Some(50)),
+                (5, 25, None),
+            ]
+        );
     }
 }

@@ -416,9 +416,15 @@ impl<'a, S: Sink> Scan<'a, S> {
             }
         }
         has_all(decoder, header.records)?;
+        // Some places were counted from a part that turned out to be of another checkpoint.
+        let mut places = carried.iter().enumerate();
+        if places.any(|(place, task)| task.parent.is_some_and(|parent| parent >= place)) {
+            return Err("a record does not decode: a parent that comes later".into());
+        }
         match end {
             Some((_, true)) => {
                 self.now = self.now.max(header.last);
+                put_in_order(&mut carried, self.now);
                 self.sink.checkpoint(&carried, self.now);
             }
             Some((part, false)) => (self.carried, self.next_part) = (carried, part + 1),
@@ -455,6 +461,20 @@ impl<'a, S: Sink> Scan<'a, S> {
         whole.trailing_bytes = trailing;
         whole.segments.push(self.segment);
         (now, self.open)
+    }
+}
+
+/// Lives that a checkpoint tells of begin no earlier than their creators', end after they begin, and
+/// do neither later than the checkpoint. Times that say otherwise count as the nearest that does not.
+fn put_in_order(carried: &mut [Carried], now: Time) {
+    for place in 0..carried.len() {
+        let parent = carried[place].parent.and_then(|parent| carried.get(parent));
+        let earliest = parent.map_or(Time(0), |parent| parent.born);
+        let task = &mut carried[place];
+        task.born = task.born.min(now).max(earliest);
+        if let Some((ended, _)) = &mut task.ended {
+            *ended = (*ended).min(now).max(task.born);
+        }
     }
 }
 

@@ -561,7 +561,8 @@ impl TraceBuilder {
 
     fn close(&mut self, id: TaskId, time: Time, how: Ended) {
         let record = &mut self.tasks[id.0 as usize];
-        record.ended = Some(time);
+        // A checkpoint may carry on a task of the same TID that is older, where times are damaged.
+        record.ended = Some(time.max(record.born));
         record.how = how;
         let tid = record.task.tid;
         if self.live.get(&tid) == Some(&id) {
