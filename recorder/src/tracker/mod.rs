@@ -377,8 +377,10 @@ impl Tracker {
     pub(crate) fn slipped_away(&mut self, now: Time, tids: &[Tid], out: &mut Output) {
         let mut names = Vec::new();
         for tid in tids {
+            // While all are let go it is no loss: a thread that runs free already may exec.
             if let Some(tracee) = self.tracees.remove(tid)
                 && tracee.state != State::LetGo
+                && !self.ending
             {
                 names.push(tid.to_string());
                 self.let_a_process_go = true;
