@@ -25,6 +25,8 @@ struct State {
     lost: u64,
     lost_since: Time,
     high_water: usize,
+    /// How many of the events are of tasks that existed.
+    existing: usize,
     /// Reasons for snapshots that were asked for.
     snapshots: Vec<String>,
     closed: bool,
@@ -80,7 +82,11 @@ impl State {
     fn add(&mut self, event: Event) {
         // Once something is lost, what follows is lost too, until the writer has been here:
         // so the loss is one stretch of time, and its record stands where it happened.
-        if self.lost == 0 && self.events.len() < CAPACITY {
+        // What is found at an attach comes all at once, while the target is held. There are no more of
+        // these than tasks.
+        let is_existing = matches!(event.body, EventBody::Existing { .. });
+        if self.lost == 0 && (is_existing || self.events.len() - self.existing < CAPACITY) {
+            self.existing += usize::from(is_existing);
             self.events.push(event);
             return;
         }
@@ -204,6 +210,7 @@ impl Receiver {
     pub(crate) fn take(&self, batch: &mut Vec<Event>, now: Time) {
         let mut state = self.0.lock();
         std::mem::swap(batch, &mut state.events);
+        state.existing = 0;
         let (lost, since) = (std::mem::take(&mut state.lost), state.lost_since);
         drop(state);
         if lost > 0 {
@@ -253,6 +260,36 @@ mod tests {
         receiver.take(&mut batch, Time(10));
         assert_eq!(batch, [mark(9)]);
         assert_eq!(sender.high_water(), CAPACITY as u64);
+    }
+
+    #[test]
+    fn what_existed_fits_however_much_it_is() {
+        let (sender, receiver) = queue();
+        let existing = |tid: usize| Event {
+            time: Time(0),
+            body: EventBody::Existing {
+                task: tidline::model::Task::new(1, tid as u32),
+                parent_pid: None,
+                name: Name::default(),
+                pc: None,
+                inner: None,
+            },
+        };
+        let mut batch = Vec::new();
+        for _ in 0..2 {
+            sender.push(&mut (1..3 * CAPACITY).map(existing).collect());
+            sender.push(&mut (0..CAPACITY).map(mark).collect());
+            batch.clear();
+            receiver.take(&mut batch, Time(1));
+            assert_eq!(batch.len(), 4 * CAPACITY - 1);
+        }
+        sender.push(&mut (0..CAPACITY + 1).map(mark).collect());
+        batch.clear();
+        receiver.take(&mut batch, Time(1));
+        assert!(matches!(
+            batch.last().unwrap().body,
+            EventBody::Lost { count: 1, .. }
+        ));
     }
 
     #[test]
