@@ -42,6 +42,14 @@ fn bytes(files: &[PathBuf]) -> u64 {
     lengths.sum()
 }
 
+/// The same, of a folder in which files come and go.
+fn bytes_there(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).expect("read a folder").flatten();
+    let files = entries.filter_map(|entry| entry.metadata().ok());
+    let files = files.filter(std::fs::Metadata::is_file);
+    files.map(|file| file.len()).sum()
+}
+
 /// The snapshots beside a recording.
 fn snapshots(folder: &Path) -> Vec<PathBuf> {
     let mut files = files(folder);
@@ -283,6 +291,84 @@ fn signals_and_ctl_mark_and_snap_and_stop() {
     assert_eq!(late.expect("tidrec ctl").status.code(), Some(2));
     target.signal("TERM");
     target.wait_exit(SOON);
+}
+
+#[test]
+fn a_file_begins_where_the_one_before_ends() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let options = ["--segment-size", "64K", "--compress", "none"];
+    let (_, files, _) = record_chains(dir.path(), &options, "4000");
+    assert!(files.len() > 3, "{files:?}");
+    // Were it later, what happened meanwhile would have no time of its own.
+    for two in files.windows(2) {
+        let [before, file] = two else { unreachable!() };
+        let (before, file) = (
+            read(std::slice::from_ref(before)),
+            read(std::slice::from_ref(file)),
+        );
+        let last = before.events().last().expect("an event").time;
+        assert_eq!(file.begin(), last, "{two:?}");
+    }
+}
+
+#[test]
+fn snapshots_that_were_moved_away_leave_room_for_others() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (output, seen) = (dir.join("rec"), dir.join("seen"));
+    std::fs::create_dir(&seen).expect("a folder");
+    // Their names tell seconds.
+    let then = format!("sleep 1; mv -t {}", seen.display());
+    let options = ["--max-disk", "1M", "--segment-size", "64K", "--compress"];
+    let mut command = std::process::Command::new(program("chains"));
+    let mut target = Child::spawn(command.args(["8", "600"]));
+    let pid = ready(&mut target);
+    let more = ["none", "--after", "50ms", "--on-trigger", &then];
+    let mut recorder = attach(&output, &[pid], &[&options[..], &more].concat());
+    let mut most = 0;
+    for count in 1..=6 {
+        let mut command = tidrec();
+        let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
+        assert!(ask.status().expect("tidrec ctl").success());
+        wait_until("a snapshot", SOON, || {
+            // While it is written, and while the command looks at it, it counts.
+            most = most.max(bytes_there(&output) + bytes_there(dir.path()));
+            files(&seen).len() == count
+        });
+    }
+    assert!(most <= 1 << 20, "{most}");
+    recorder.signal("INT");
+    recorder.expect_exit(0, SOON);
+    target.signal("KILL");
+    target.wait_exit(SOON);
+    assert!(
+        !recorder.stderr().contains("no snapshot"),
+        "{}",
+        recorder.stderr()
+    );
+    let recording = read(&files(&output));
+    assert!(recording.is_complete(), "{:?}", recording.integrity());
+    for path in files(&seen) {
+        let snapshot = open(&path);
+        assert!(snapshot.is_complete(), "{:?}", snapshot.integrity());
+        let mut marks = snapshot.events().iter();
+        let mark = marks.rfind(|event| matches!(event.body, EventBody::Mark { .. }));
+        let at = mark.expect("the mark of its trigger").time;
+        // All that it is to reach is in it, and what is near the mark has its own time.
+        assert!(
+            snapshot.end().0 >= at.0 + 50_000_000,
+            "{at:?} {:?}",
+            snapshot.end()
+        );
+        let events = snapshot.events().iter();
+        let at_once = events.filter(|event| event.time == at).count();
+        assert!(at_once <= 3, "{at_once} events at the mark's time");
+    }
 }
 
 #[test]

@@ -26,15 +26,17 @@ impl Clock {
         }
     }
 
-    /// How the clocks stand now: the wall clock may have been set, or the host suspended.
-    pub(crate) fn anchor(&self) -> Anchor {
+    /// What the wall clock, as it stands now, says of a moment ago: it may have been set since the
+    /// start, or the host suspended.
+    pub(crate) fn anchor_at(&self, time: Time) -> Anchor {
         let now = Clock::start();
+        let since_start = now
+            .start_monotonic_ns
+            .saturating_sub(self.start_monotonic_ns);
+        let ago = i64::try_from(since_start.saturating_sub(time.0)).unwrap_or(0);
         Anchor {
-            time: Time(
-                now.start_monotonic_ns
-                    .saturating_sub(self.start_monotonic_ns),
-            ),
-            wall_ns: now.start_wall_ns,
+            time,
+            wall_ns: now.start_wall_ns.saturating_sub(ago),
             utc_offset_s: now.utc_offset_s,
         }
     }

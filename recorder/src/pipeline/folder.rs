@@ -190,13 +190,27 @@ impl Folder {
         &self.path
     }
 
-    /// The files that have something of a time or later, the oldest first.
-    pub(super) fn files_since(&self, time: Time) -> Vec<PathBuf> {
+    /// The files that have something of a time or later, the oldest first, and how long they are:
+    /// of those the last ones that together have no more bytes than that.
+    pub(super) fn files_since(
+        &self,
+        time: Time,
+        writer: &Writer<Output>,
+        room: u64,
+    ) -> (Vec<PathBuf>, u64) {
         let kept = self.shelf.lock();
-        let later = kept.iter().filter(|kept| kept.last >= time);
-        let numbers = later.map(|kept| kept.number).chain([self.number]);
-        let path = |number| self.path.join(file_name(number));
-        numbers.map(path).collect()
+        let later = kept.iter().rev().take_while(|kept| kept.last >= time);
+        let last = std::iter::once((self.number, writer.offset()));
+        let (mut files, mut total) = (Vec::new(), 0u64);
+        for (number, bytes) in last.chain(later.map(|kept| (kept.number, kept.bytes))) {
+            if total + bytes > room {
+                break;
+            }
+            total += bytes;
+            files.push(self.path.join(file_name(number)));
+        }
+        files.reverse();
+        (files, total)
     }
 
     /// Gives up the oldest files that are over the limits. `others` are bytes beside them that

@@ -6,12 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tidline::format::{Header, Segment, Stretch, extract};
 use tidline::model::Time;
 
 use super::output::shown;
+use super::writer::ON_ITS_WAY_NS;
 use crate::keep::Keep;
 use crate::say::say;
 use crate::source::ptrace::sys;
@@ -19,6 +21,8 @@ use crate::{about, thread};
 
 /// Reasons that one snapshot names.
 const MOST_REASONS: usize = 4;
+/// Whether snapshots are still where they were written is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The snapshots of a recording: those that are asked for, and the one that is being written.
 #[derive(Debug)]
@@ -27,9 +31,10 @@ pub(super) struct Snapshots {
     after_ns: u64,
     on_trigger: Option<String>,
     pending: Option<Pending>,
-    running: Option<JoinHandle<Option<Option<u64>>>>,
-    /// Bytes of those that are written.
-    bytes: u64,
+    running: Option<Running>,
+    /// Those that were written, and were there when last looked for, with their bytes.
+    there: Vec<(PathBuf, u64)>,
+    looked: Option<Instant>,
     written: u64,
 }
 
@@ -39,6 +44,14 @@ struct Pending {
     at: Time,
     due: Time,
     reasons: Vec<String>,
+}
+
+/// One that is being written.
+#[derive(Debug)]
+struct Running {
+    thread: JoinHandle<Option<Option<(PathBuf, u64)>>>,
+    /// It will have at most about so many bytes.
+    bytes: u64,
 }
 
 /// All that the writing thread needs.
@@ -54,21 +67,28 @@ struct Job {
 
 impl Snapshots {
     pub(super) fn new(keep: &Keep) -> Self {
-        let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Snapshots {
             before_ns: keep.before.map_or(u64::MAX, ns),
             after_ns: ns(keep.after),
             on_trigger: keep.on_trigger.clone(),
             pending: None,
             running: None,
-            bytes: 0,
+            there: Vec::new(),
+            looked: None,
             written: 0,
         }
     }
 
-    /// Bytes of all that were written.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Bytes of all that are there, and of the one that is being written. Whoever moves one away
+    /// makes room.
+    pub(super) fn bytes(&mut self) -> u64 {
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            self.looked = Some(Instant::now());
+            self.there.retain(|(path, _)| path.exists());
+        }
+        let running = self.running.as_ref().map_or(0, |running| running.bytes);
+        running + self.there.iter().map(|(_, bytes)| bytes).sum::<u64>()
     }
 
     /// How many were written.
@@ -90,7 +110,8 @@ impl Snapshots {
 
     /// When there is something to do.
     pub(super) fn next(&self) -> Option<Time> {
-        self.pending.as_ref().map(|pending| pending.due)
+        let due = self.pending.as_ref().map(|pending| pending.due);
+        due.map(|due| Time(due.0.saturating_add(ON_ITS_WAY_NS)))
     }
 
     /// Whether one is to be begun now. At the end of the recording none waits longer.
@@ -99,7 +120,7 @@ impl Snapshots {
         let due = self
             .pending
             .as_ref()
-            .is_some_and(|pending| pending.due <= now || ending);
+            .is_some_and(|pending| pending.due.0.saturating_add(ON_ITS_WAY_NS) < now.0 || ending);
         due && self.running.is_none()
     }
 
@@ -109,11 +130,12 @@ impl Snapshots {
         Time(at.0.saturating_sub(self.before_ns))
     }
 
-    /// Begins to write the one that is due, from these files, which vouch for all before `vouched`.
-    /// They are opened here: the oldest may be gone soon.
+    /// Begins to write the one that is due, from these files of so many bytes, which vouch for all
+    /// before `vouched`. They are opened here: the oldest may be gone soon.
     pub(super) fn begin(
         &mut self,
         files: &[PathBuf],
+        bytes: u64,
         header: &Header,
         output: &Path,
         vouched: Time,
@@ -144,7 +166,7 @@ impl Snapshots {
             on_trigger: self.on_trigger.clone(),
         };
         match thread::start("tidrec-snapshot", move || job.run()) {
-            Ok(running) => self.running = Some(running),
+            Ok(thread) => self.running = Some(Running { thread, bytes }),
             Err(error) => say(format_args!("no snapshot could be written: {error}")),
         }
     }
@@ -162,10 +184,11 @@ impl Snapshots {
     fn collect(&mut self, wait: bool) {
         if let Some(running) = self
             .running
-            .take_if(|running| wait || running.is_finished())
-            && let Ok(Some(Some(bytes))) = running.join()
+            .take_if(|running| wait || running.thread.is_finished())
+            && let Ok(Some(Some(written))) = running.thread.join()
         {
-            self.bytes += bytes;
+            self.there.push(written);
+            self.looked = None;
             self.written += 1;
         }
     }
@@ -178,8 +201,8 @@ impl Drop for Snapshots {
 }
 
 impl Job {
-    /// Writes the snapshot, says so, and runs what is to be run; how long the file is.
-    fn run(self) -> Option<u64> {
+    /// Writes the snapshot, says so, and runs what is to be run; the file, and how long it is.
+    fn run(self) -> Option<(PathBuf, u64)> {
         // The recording comes first.
         sys::be_nice();
         let (reason, on_trigger) = (self.reason.clone(), self.on_trigger.clone());
@@ -192,7 +215,7 @@ impl Job {
                 if let Some(command) = on_trigger {
                     run(&command, &path, &reason);
                 }
-                Some(bytes)
+                Some((path, bytes))
             }
             Err(error) => {
                 say(format_args!(

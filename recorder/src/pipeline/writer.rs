@@ -28,7 +28,7 @@ const GATHER: Duration = Duration::from_millis(100);
 /// What was written reaches the disk itself so often, ns.
 const SYNC_EVERY_NS: u64 = 5_000_000_000;
 /// An event that is older than this, ns, has come through the queue.
-const ON_ITS_WAY_NS: u64 = 50_000_000;
+pub(super) const ON_ITS_WAY_NS: u64 = 50_000_000;
 /// While nothing happens, a chunk without events says so often that nothing did, ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
 
@@ -84,7 +84,8 @@ struct Work {
     /// Bytes in files that are finished, those that were given up included.
     bytes_before: u64,
     names: Names,
-    renames: Vec<Event>,
+    /// What was noted since the last batch was taken.
+    found: Vec<Event>,
     /// `None` where every task is kept.
     choose: Option<Choose>,
     chosen: Vec<Event>,
@@ -92,6 +93,8 @@ struct Work {
     summary: Summary,
     last_sync: Time,
     last_write: Time,
+    /// Up to here all is written, or about to be: nothing that comes is earlier.
+    told: Time,
     complained: bool,
 }
 
@@ -148,13 +151,14 @@ impl Work {
             lost_before: 0,
             bytes_before: 0,
             names: Names::default(),
-            renames: Vec::new(),
+            found: Vec::new(),
             choose: Choose::new(setup.globs),
             chosen: Vec::new(),
             progress: setup.progress,
             summary: Summary::default(),
             last_sync: Time(0),
             last_write: Time(0),
+            told: Time(0),
             complained: false,
         }
     }
@@ -171,7 +175,7 @@ impl Work {
             receiver.take(&mut batch, now);
             self.write(&mut batch, now);
             for reason in receiver.take_snapshots() {
-                self.snapshot(self.clock.now(), reason);
+                self.snapshot_now(reason);
             }
             self.tend_snapshots(false);
             if woken == Woken::Closed {
@@ -188,7 +192,7 @@ impl Work {
 
     fn time_to_sleep(&self) -> Duration {
         let now = self.clock.now();
-        if !self.renames.is_empty() {
+        if !self.found.is_empty() {
             return GATHER;
         }
         let heartbeat = Time(self.last_write.0 + HEARTBEAT_NS);
@@ -200,34 +204,34 @@ impl Work {
         Duration::from_nanos(next.0.saturating_sub(now.0)).max(GATHER)
     }
 
-    /// Writes a batch. Renames found on the way wait for the next one: an event with an earlier
-    /// time may still be on its way through the queue.
+    /// Writes a batch. What is noted on the way, renames and marks, waits for the next one: an event
+    /// with an earlier time may still be on its way through the queue.
     fn write(&mut self, batch: &mut Vec<Event>, taken: Time) {
         let mut read = |tid| proc::comm(tid);
-        let found = std::mem::take(&mut self.renames);
+        let found = std::mem::take(&mut self.found);
         let mut found = found.into_iter().peekable();
         for mut event in batch.drain(..) {
-            while let Some(rename) = found.next_if(|rename| rename.time < event.time) {
-                self.push_rename(rename);
+            while let Some(found) = found.next_if(|found| found.time < event.time) {
+                self.push_found(found);
             }
             if self.names.follow(&mut event, &mut read) {
                 self.pass(event);
             }
         }
-        for rename in found {
-            self.push_rename(rename);
+        for found in found {
+            self.push_found(found);
         }
         self.flush(taken);
         self.report();
         let now = self.clock.now();
-        let mut renames = std::mem::take(&mut self.renames);
+        let mut renames = std::mem::take(&mut self.found);
         self.names.look(now, &mut read, &mut renames);
-        self.renames = renames;
+        self.found = renames;
     }
 
-    fn push_rename(&mut self, rename: Event) {
-        if self.names.concern(&rename) {
-            self.pass(rename);
+    fn push_found(&mut self, found: Event) {
+        if matches!(found.body, EventBody::Mark { .. }) || self.names.concern(&found) {
+            self.pass(found);
         }
     }
 
@@ -276,6 +280,7 @@ impl Work {
             EventBody::Gap { .. } => summary.gaps += 1,
             _ => {}
         }
+        self.told = self.told.max(event.time);
         let result = self.writer.push(event);
         self.note(result);
         self.live.follow(event);
@@ -284,48 +289,67 @@ impl Work {
         }
     }
 
-    /// A snapshot is wanted of what was around a time. The recording says so, too.
+    /// A snapshot is wanted of what is around an event, which was just pushed.
     fn snapshot(&mut self, at: Time, reason: String) {
+        if let Some(mark) = self.ask_for_snapshot(at, reason) {
+            self.summary.events += 1;
+            let result = self.writer.push(&mark);
+            self.note(result);
+        }
+    }
+
+    /// A snapshot is wanted of what is around now.
+    fn snapshot_now(&mut self, reason: String) {
+        let mark = self.ask_for_snapshot(self.clock.now(), reason);
+        self.found.extend(mark);
+    }
+
+    /// The mark by which the recording says so.
+    fn ask_for_snapshot(&mut self, at: Time, reason: String) -> Option<Event> {
+        let text = format!("snapshot: {reason}").as_str().into();
+        self.snapshots.ask(at, reason);
         if !self.writer.get_mut().is_file() {
-            self.snapshots.ask(at, reason);
             self.snapshots
                 .refuse("the recording is not a file, and cannot be read back");
-            return;
+            return None;
         }
-        let text = format!("snapshot: {reason}").as_str().into();
-        let mark = Event {
-            time: at,
-            body: EventBody::Mark { text },
-        };
-        self.summary.events += 1;
-        let result = self.writer.push(&mark);
-        self.note(result);
-        self.snapshots.ask(at, reason);
+        let body = EventBody::Mark { text };
+        Some(Event { time: at, body })
     }
 
     /// Begins the snapshot that is due, if there is one.
     fn tend_snapshots(&mut self, ending: bool) {
         // At the end there may be one that is being written, and one that waits for it.
         while self.snapshots.is_due(self.clock.now(), ending) {
-            let max = self.folder.as_ref().and_then(Folder::max_bytes);
-            if max.is_some_and(|max| self.snapshots.bytes() > max / 2) {
-                self.snapshots
-                    .refuse("those that were taken fill half of --max-disk; move them elsewhere");
-                continue;
-            }
             // What came before this moment is in the file.
-            let vouched = Time(self.clock.now().0.saturating_sub(ON_ITS_WAY_NS));
+            let on_its_way = if ending { 0 } else { ON_ITS_WAY_NS };
+            let vouched = Time(self.clock.now().0.saturating_sub(on_its_way));
+            self.told = self.told.max(vouched);
             let result = self.writer.flush(vouched);
             self.note(result);
             let output = self.writer.get_mut().path().to_owned();
-            let (files, output) = match &self.folder {
-                Some(folder) => (
-                    folder.files_since(self.snapshots.begins()),
-                    folder.path().to_owned(),
-                ),
-                None => (vec![output.clone()], output),
+            let Some(folder) = &self.folder else {
+                let files = [output.clone()];
+                self.snapshots
+                    .begin(&files, 0, &self.header, &output, vouched);
+                continue;
             };
-            self.snapshots.begin(&files, &self.header, &output, vouched);
+            // Else snapshots would take the place of what they are to be made of.
+            let room = folder
+                .max_bytes()
+                .map_or(u64::MAX, |max| max / 2)
+                .saturating_sub(self.snapshots.bytes());
+            let (files, bytes) = folder.files_since(self.snapshots.begins(), &self.writer, room);
+            if files.is_empty() {
+                self.snapshots
+                    .refuse("those that are there fill half of --max-disk; move them elsewhere");
+                continue;
+            }
+            let output = folder.path().to_owned();
+            self.snapshots
+                .begin(&files, bytes, &self.header, &output, vouched);
+            // Room for it. The files that it is made of are open.
+            folder.evict(&self.writer, self.snapshots.bytes(), self.clock.now());
         }
     }
 
@@ -342,6 +366,7 @@ impl Work {
         } else {
             0
         };
+        self.told = self.told.max(Time(vouched));
         let result = self.writer.flush(Time(vouched));
         self.note(result);
         self.rotate(taken);
@@ -362,7 +387,9 @@ impl Work {
         }
         let carried = self.live.checkpoint();
         let bytes = self.writer.offset();
-        let rotated = folder.rotate(&mut self.writer, &carried, self.clock.anchor());
+        // Meanwhile there may have been events, which are not to be later than the next file's begin.
+        let anchor = self.clock.anchor_at(self.told);
+        let rotated = folder.rotate(&mut self.writer, &carried, anchor);
         match rotated {
             Ok(lost) => {
                 self.lost_before += lost;
