@@ -372,6 +372,37 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
 }
 
 #[test]
+fn beside_many_threads_the_command_of_a_snapshot_is_waited_for() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let mut target = Child::run(program("sleeper"), ["500"]);
+    let pid = ready(&mut target);
+    let options = ["--after", "1ms", "--on-trigger", "exit 3;"];
+    let mut recorder = attach(&dir.join("rec.tid"), &[pid], &options);
+    // The tracer hears of each process that ends, and must leave this one alone.
+    for count in 1..=10 {
+        let mut command = tidrec();
+        let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
+        assert!(ask.status().expect("tidrec ctl").success());
+        wait_until("the command's end", SOON, || {
+            recorder.stderr().matches("--on-trigger").count() == count
+        });
+    }
+    let said = recorder.stderr();
+    assert_eq!(
+        said.matches("--on-trigger: exit status: 3").count(),
+        10,
+        "{said}"
+    );
+    recorder.signal("INT");
+    recorder.expect_exit(0, SOON);
+    target.signal("TERM");
+    target.wait_exit(SOON);
+}
+
+#[test]
 fn a_folder_that_holds_something_is_kept() {
     if !may_trace() {
         return;

@@ -14,7 +14,7 @@ impl Engine {
     /// stand until the last process is attached.
     pub(crate) fn serve(&mut self) {
         for _ in 0..AT_MOST {
-            match sys::wait(None, Take::Peek) {
+            match sys::wait(None, Take::PeekOwn) {
                 Ok(Some(report)) => self.handle(report),
                 _ => return,
             }

@@ -320,13 +320,13 @@ impl Engine {
 
     fn next_of_many(&mut self) -> Option<Report> {
         while let Some(tid) = self.hot.pop_front() {
-            if let Ok(Some(report)) = sys::wait(Some(tid), Take::Peek) {
+            if let Ok(Some(report)) = sys::wait(Some(tid), Take::PeekOwn) {
                 return Some(report);
             }
         }
         let now = self.clock.now();
         if self.scan_owed && now.0 >= self.last_scan.0 + SCAN_EVERY_NS {
-            let report = sys::wait(None, Take::Peek).ok().flatten();
+            let report = sys::wait(None, Take::PeekOwn).ok().flatten();
             if report.is_none() {
                 self.scan_owed = false;
                 self.last_scan = now;

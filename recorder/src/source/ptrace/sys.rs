@@ -30,6 +30,9 @@ pub(crate) enum Take {
     /// number when the status is taken (`wait_task_stopped`, Linux 6.18). A thread that is
     /// resumed or listening is not reported again.
     Peek,
+    /// The same, of what is the calling thread's alone: whoever looks for any report does not see those
+    /// of processes that another thread has started and waits for.
+    PeekOwn,
     /// Take a stop that holds no signal: of a thread that stays stopped, which else would be
     /// reported for ever, and of an exec, after which the kernel demands it.
     ConsumeStop,
@@ -39,6 +42,8 @@ pub(crate) enum Take {
     Reap,
 }
 
+const PEEK: i32 = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
+
 /// `waitid(2)` without blocking: on one thread, or on any tracee or child (`None`).
 pub(crate) fn wait(on: Option<Tid>, take: Take) -> io::Result<Option<Report>> {
     let on = match on {
@@ -46,7 +51,8 @@ pub(crate) fn wait(on: Option<Tid>, take: Take) -> io::Result<Option<Report>> {
         None => (libc::P_ALL, 0),
     };
     let flags = match take {
-        Take::Peek => libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT,
+        Take::Peek => PEEK,
+        Take::PeekOwn => PEEK | libc::__WNOTHREAD,
         Take::ConsumeStop => libc::WSTOPPED,
         Take::Reap => libc::WEXITED,
     };
@@ -65,8 +71,7 @@ pub(crate) fn wait(on: Option<Tid>, take: Take) -> io::Result<Option<Report>> {
 /// `EINTR` when the [doorbell](crate::doorbell) rang, `ECHILD` when there is nothing to wait for.
 pub(crate) fn wait_for_any() -> io::Result<Option<Report>> {
     // Tracees are the calling thread's: no other has any to be looked at.
-    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WNOTHREAD;
-    wait_id((libc::P_ALL, 0), flags)
+    wait_id((libc::P_ALL, 0), PEEK | libc::__WNOTHREAD)
 }
 
 fn wait_id((idtype, id): (libc::idtype_t, u32), flags: i32) -> io::Result<Option<Report>> {
