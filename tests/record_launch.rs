@@ -927,3 +927,69 @@ fn the_header_tells_what_was_recorded() {
         recording.stderr
     );
 }
+
+#[test]
+fn a_recorder_that_is_started_with_sigchld_ignored_hears_of_its_tracees_all_the_same() {
+    if !may_trace() {
+        return;
+    }
+    // More than 256 tracees are waited for by that signal. The ignored one is the command's own.
+    let dir = TempDir::new();
+    let file = dir.join("trace");
+    let started = || {
+        let mut command = Command::new("env");
+        let recorder = env!("CARGO_BIN_EXE_tidrec");
+        command.arg("--ignore-signal=CHLD").arg(recorder);
+        command
+    };
+    let mut command = started();
+    command.arg("-o").arg(&file).arg("--");
+    command.arg(program("joiner")).args(["200", "300"]);
+    let mut child = Child::spawn(&mut command);
+    child.expect_exit(0, SOON);
+    // Its idle threads end with it.
+    assert_eq!(check(&open(&file)), []);
+    let mut command = started();
+    command.arg("-q").arg("-o").arg(dir.join("mask"));
+    command.args(["--", "grep", "SigIgn", "/proc/self/status"]);
+    let mut child = Child::spawn(&mut command);
+    let ignored = child.expect_exit(0, SOON);
+    let mask = ignored.split_whitespace().last().expect("a mask");
+    let mask = u64::from_str_radix(mask, 16).expect("a mask");
+    assert_ne!(mask & 1 << 16, 0, "SIGCHLD: {ignored}");
+}
+
+#[test]
+fn a_child_that_is_no_tracee_may_stop_and_go_on() {
+    if !may_trace() {
+        return;
+    }
+    // tidrec inherits a child with exec; it is stopped while a command is recorded.
+    let dir = TempDir::new();
+    let file = dir.join("trace");
+    let script = "sleep 60 >/dev/null 2>&1 & echo \"kid $!\"; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .arg(env!("CARGO_BIN_EXE_tidrec"));
+    command
+        .arg("-o")
+        .arg(&file)
+        .args(["--", "sh", "-c", "echo runs; read line; exit 3"]);
+    let (mut child, stdin) = Child::talk(&mut command);
+    let kid = child.wait_line("kid ", SOON);
+    let kid: u32 = kid["kid ".len()..].parse().expect("a pid");
+    child.wait_line("runs", SOON);
+    support::send("STOP", &[kid]);
+    wait_until("the stop", SOON, || {
+        support::thread_states(kid)
+            .iter()
+            .all(|(_, state)| *state == 'T')
+    });
+    drop(stdin);
+    child.expect_exit(3, SOON);
+    let trace = open(&file);
+    assert_eq!(check(&trace), []);
+    assert!(trace.tasks().iter().all(|task| task.task.tid.0 != kid));
+    support::send("KILL", &[kid]);
+}

@@ -22,6 +22,7 @@ impl Signals {
     /// # Errors
     /// If the kernel refuses.
     pub(crate) fn block(attaching: bool) -> nix::Result<Self> {
+        sys::hear_of_children();
         let mut waited = stop_signals();
         if sys::is_ignored(libc::SIGHUP) {
             waited.remove(Signal::SIGHUP); // nohup(1): the end of the terminal is not ours.

@@ -480,18 +480,24 @@ impl Engine {
     }
 
     /// What can be said of a task that nobody has announced. It stands in its first stop, with
-    /// its creator's registers, or is a zombie. `None` for a child of ours that is no tracee: it
-    /// is reaped, and that is all.
+    /// its creator's registers, or is a zombie. `None` for a child of ours that is no tracee: its
+    /// report is taken, and that is all.
     fn identify(&mut self, report: Report) -> Option<Identity> {
         let status = proc::status(report.tid);
-        if let Change::Ended(end) = report.what
-            && status
-                .as_ref()
-                .is_some_and(|status| !status.is_traced_by_us())
+        if status
+            .as_ref()
+            .is_some_and(|status| !status.is_traced_by_us())
         {
-            let _ = sys::wait(Some(report.tid), Take::Reap);
-            if self.launched == Some(Pid(report.tid.0)) {
-                self.launched_end = Some(end);
+            if let Change::Ended(end) = report.what {
+                let _ = sys::wait(Some(report.tid), Take::Reap);
+                if self.launched == Some(Pid(report.tid.0)) {
+                    self.launched_end = Some(end);
+                }
+            } else {
+                // Job control stopped it: a child that we inherited with exec, or were given, or the
+                // command after it was let go. The stop is nobody's business here; taken, it is not
+                // reported again.
+                let _ = sys::wait(Some(report.tid), Take::ConsumeStop);
             }
             return None;
         }

@@ -234,6 +234,19 @@ pub(crate) fn pipe_was_ignored() -> bool {
 
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
+static CHLD_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Makes the kernel send `SIGCHLD` again, if it was ignored when we were started (as exec leaves it):
+/// without it nobody says that a tracee has stopped. A launched command gets it ignored.
+pub(crate) fn hear_of_children() {
+    let ignored = is_ignored(libc::SIGCHLD);
+    CHLD_WAS_IGNORED.store(ignored, Ordering::Relaxed);
+    if ignored {
+        // SAFETY: a default disposition; no handler of ours is replaced.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
 extern "C" fn look_at_sigpipe() {
     PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
 }
@@ -356,6 +369,10 @@ fn run_child(
     for signal in command.ignored_by_us {
         // SAFETY: restoring a default disposition; async-signal-safe.
         unsafe { libc::signal(*signal as libc::c_int, libc::SIG_DFL) };
+    }
+    if CHLD_WAS_IGNORED.load(Ordering::Relaxed) {
+        // SAFETY: as above.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     }
     let _ =
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&command.signals_before), None);
