@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tidline::model::Tid;
@@ -121,13 +121,17 @@ pub(crate) fn ask(pid: u32, request: &Request) -> Result<()> {
         bail!("the note is longer than {LONGEST} bytes");
     }
     let mut stream = connect(pid)?;
-    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-    let mut answer = String::new();
+    let mut answer = Vec::new();
     stream
         .write_all(line.as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
-        .and_then(|()| stream.read_to_string(&mut answer))
-        .with_context(|| format!("tidrec {pid} does not answer"))?;
+        .and_then(|()| read_answer(&mut stream, &mut answer))
+        .with_context(|| format!("tidrec {pid} does not answer in time: it may do so later"))?;
+    // Whoever answers may be another than we think: nothing of it drives a terminal.
+    let lines = answer
+        .split(|byte| *byte == b'\n')
+        .map(tidline::text::escape);
+    let answer = lines.collect::<Vec<_>>().join("\n");
     match answer.split_once('\n') {
         Some(("ok", words)) => {
             // Whoever reads this may be gone.
@@ -139,13 +143,37 @@ pub(crate) fn ask(pid: u32, request: &Request) -> Result<()> {
     }
 }
 
+/// Reads to the end, within the limits of time and length.
+fn read_answer(stream: &mut UnixStream, answer: &mut Vec<u8>) -> io::Result<()> {
+    let until = Instant::now() + ANSWER_LIMIT;
+    let mut bytes = [0; 4096];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut bytes)? {
+            0 => return Ok(()),
+            got if answer.len() + got > LONGEST as usize => {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            got => answer.extend(&bytes[..got]),
+        }
+    }
+}
+
 fn connect(pid: u32) -> Result<UnixStream> {
     let Some(status) = proc::status(Tid(pid)) else {
         bail!("there is no process {pid}: tidrec has ended, or its pid is another");
     };
     let uid = status.uids[1];
     let mut refused = None;
-    for folder in folders(uid) {
+    // In `/tmp` another user may have made a folder of that name, to listen.
+    let owns = |folder: &PathBuf| {
+        fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir() && found.uid() == uid)
+    };
+    for folder in folders(uid).into_iter().filter(owns) {
         match UnixStream::connect(folder.join(format!("{pid}.sock"))) {
             Ok(stream) => return Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -12,7 +12,7 @@ use tidline::model::{End, Pid, Tid, Time};
 
 use crate::about;
 use crate::ask::{Asker, Terminal};
-use crate::cli::{Cli, FollowExec, FollowFork, NewThreads, Other};
+use crate::cli::{Cli, Failures, FollowExec, FollowFork, NewThreads, Other};
 use crate::clock::Clock;
 use crate::control::{self, Control, Recorder};
 use crate::doorbell::Doorbell;
@@ -22,6 +22,7 @@ use crate::notify::Notify;
 use crate::pipeline::folder::ReadyFolder;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::queue::{Desk, queue};
+use crate::pipeline::trigger::Trigger;
 use crate::pipeline::{Globs, Opened, Output, Ready, Setup, Summary, WriterThread, shown};
 use crate::preflight;
 use crate::proc;
@@ -65,6 +66,12 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
         );
     }
     let watch = Watch::new(cli)?;
+    if cli.keep.triggers.contains(&Trigger::CreateFailed) && cli.failures() == Failures::Off {
+        bail!(
+            "--trigger create-failed needs --failures: refused creations make no event that a tracer sees \
+             otherwise"
+        );
+    }
     let signals = Signals::block(cli.command.is_empty())?;
     if cli.command.is_empty() {
         attach_and_record(cli, watch, &signals, &notify)

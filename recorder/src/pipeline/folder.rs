@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +45,8 @@ pub(crate) struct Folder {
 /// make room for itself on a full disk.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    folder: PathBuf,
+    /// The folder itself: its path may be another's by now.
+    folder: File,
     kept: Mutex<VecDeque<Kept>>,
 }
 
@@ -60,6 +63,12 @@ impl Shelf {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The path of a file in the folder, wherever that has been moved to.
+    fn path_of(&self, name: &str) -> PathBuf {
+        let folder = format!("/proc/self/fd/{}", self.folder.as_raw_fd());
+        PathBuf::from(folder).join(name)
+    }
+
     fn oldest(&self) -> Option<Kept> {
         self.lock().front().copied()
     }
@@ -74,7 +83,7 @@ impl Shelf {
             return false;
         };
         // Somebody else may have removed it.
-        let _ = fs::remove_file(self.folder.join(file_name(oldest.number)));
+        let _ = fs::remove_file(self.path_of(&file_name(oldest.number)));
         true
     }
 }
@@ -83,6 +92,7 @@ impl Shelf {
 #[derive(Debug)]
 pub(crate) struct ReadyFolder {
     path: PathBuf,
+    folder: File,
     lock: Option<Flock<File>>,
     created: bool,
     /// Files of an earlier recording.
@@ -121,13 +131,17 @@ impl ReadyFolder {
             }
         };
         let folder = File::open(path).with_context(|| format!("cannot open {shown}"))?;
-        let lock = match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+        let to_lock = folder
+            .try_clone()
+            .with_context(|| format!("cannot open {shown}"))?;
+        let lock = match Flock::lock(to_lock, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Some(lock),
             Err((_, Errno::EWOULDBLOCK)) => bail!("{shown} is being written by another tidrec"),
             Err(_) => None, // A file system without locks.
         };
         Ok(ReadyFolder {
             path: path.into(),
+            folder,
             lock,
             created,
             old,
@@ -163,7 +177,7 @@ impl ReadyFolder {
             fs::remove_file(path).with_context(|| format!("cannot remove {}", shown(path)))?;
         }
         let shelf = Arc::new(Shelf {
-            folder: self.path.clone(),
+            folder: self.folder,
             kept: Mutex::default(),
         });
         let folder = Folder {
@@ -207,7 +221,7 @@ impl Folder {
                 break;
             }
             total += bytes;
-            files.push(self.path.join(file_name(number)));
+            files.push(self.shelf.path_of(&file_name(number)));
         }
         files.reverse();
         (files, total)
@@ -215,7 +229,13 @@ impl Folder {
 
     /// Gives up the oldest files that are over the limits. `others` are bytes beside them that
     /// count, too.
-    pub(super) fn evict(&self, writer: &Writer<Output>, others: u64, now: Time) {
+    pub(super) fn evict(
+        &self,
+        writer: &Writer<Output>,
+        others: u64,
+        needed: Option<Time>,
+        now: Time,
+    ) {
         while let Some(oldest) = self.shelf.oldest() {
             let bytes = self.shelf.bytes() + writer.offset() + others;
             let room = self.limits.max_bytes.unwrap_or(u64::MAX);
@@ -225,7 +245,8 @@ impl Folder {
                 .limits
                 .keep_ns
                 .is_some_and(|keep| oldest.last.0.saturating_add(keep) < now.0);
-            if !full && !old {
+            let needed = needed.is_some_and(|since| oldest.last >= since);
+            if !full && (!old || needed) {
                 return;
             }
             self.shelf.evict_one();
@@ -256,7 +277,16 @@ impl Folder {
         anchor: Anchor,
     ) -> Result<u64, Error> {
         let (now, number) = (anchor.time, self.number + 1);
-        let part = self.path.join(NEXT);
+        let part = self.shelf.path_of(NEXT);
+        let path = self.shelf.path_of(&file_name(number));
+        if path.symlink_metadata().is_ok() {
+            self.not_before = Time(now.0.saturating_add(TRY_AGAIN_NS));
+            return Err(Error::Io {
+                doing: "beginning the next file",
+                offset: 0,
+                source: io::ErrorKind::AlreadyExists.into(),
+            });
+        }
         // One that an earlier try left.
         let _ = fs::remove_file(&part);
         let next = self.start(&part, number).and_then(|mut next| {
@@ -286,10 +316,9 @@ impl Folder {
             bytes,
             last: now,
         });
-        let path = self.path.join(file_name(number));
         let renamed = fs::rename(&part, &path);
-        writer.get_mut().set_path(path);
-        let _ = File::open(&self.path).and_then(|folder| folder.sync_all());
+        writer.get_mut().set_path(self.path.join(file_name(number)));
+        let _ = self.shelf.folder.sync_all();
         (self.number, self.begun) = (number, now);
         match renamed {
             Ok(()) => Ok(lost),

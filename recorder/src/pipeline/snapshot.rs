@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ use crate::say::say;
 use crate::source::ptrace::sys;
 use crate::{about, thread};
 
+/// At the end of the recording the commands of triggers may take so long.
+const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 /// Reasons that one snapshot names.
 const MOST_REASONS: usize = 4;
 /// Whether snapshots are still where they were written is looked at so often.
@@ -30,6 +34,7 @@ pub(super) struct Snapshots {
     before_ns: u64,
     after_ns: u64,
     on_trigger: Option<String>,
+    commands: Commands,
     pending: Option<Pending>,
     running: Option<Running>,
     /// Those that were written, and were there when last looked for, with their bytes.
@@ -63,7 +68,12 @@ struct Job {
     stem: PathBuf,
     reason: String,
     on_trigger: Option<String>,
+    commands: Commands,
 }
+
+/// Commands that were started. None holds the next snapshot, and at the end none is waited for
+/// longer than [`COMMAND_LIMIT`].
+type Commands = Arc<Mutex<Vec<JoinHandle<Option<()>>>>>;
 
 impl Snapshots {
     pub(super) fn new(keep: &Keep) -> Self {
@@ -72,6 +82,7 @@ impl Snapshots {
             before_ns: keep.before.map_or(u64::MAX, ns),
             after_ns: ns(keep.after),
             on_trigger: keep.on_trigger.clone(),
+            commands: Commands::default(),
             pending: None,
             running: None,
             there: Vec::new(),
@@ -124,6 +135,13 @@ impl Snapshots {
         due && self.running.is_none()
     }
 
+    /// From when on the files are needed by one that waits.
+    pub(super) fn needed(&self) -> Option<Time> {
+        // One that reaches back as far as there is anything takes what there is.
+        let bounded = self.before_ns != u64::MAX;
+        (bounded && self.pending.is_some()).then(|| self.begins())
+    }
+
     /// From when on the files are needed.
     pub(super) fn begins(&self) -> Time {
         let at = self.pending.as_ref().map_or(Time(0), |pending| pending.at);
@@ -164,6 +182,7 @@ impl Snapshots {
             stem: output.with_extension(""),
             reason,
             on_trigger: self.on_trigger.clone(),
+            commands: Arc::clone(&self.commands),
         };
         match thread::start("tidrec-snapshot", move || job.run()) {
             Ok(thread) => self.running = Some(Running { thread, bytes }),
@@ -197,6 +216,19 @@ impl Snapshots {
 impl Drop for Snapshots {
     fn drop(&mut self) {
         self.collect(true);
+        let since = Instant::now();
+        let running = || {
+            let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+            commands.iter().any(|command| !command.is_finished())
+        };
+        while running() && since.elapsed() < COMMAND_LIMIT {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if running() {
+            say(format_args!(
+                "the command of --on-trigger goes on by itself"
+            ));
+        }
     }
 }
 
@@ -206,6 +238,7 @@ impl Job {
         // The recording comes first.
         sys::be_nice();
         let (reason, on_trigger) = (self.reason.clone(), self.on_trigger.clone());
+        let commands = Arc::clone(&self.commands);
         match self.write() {
             Ok((path, events, bytes)) => {
                 say(format_args!(
@@ -213,7 +246,7 @@ impl Job {
                     shown(&path)
                 ));
                 if let Some(command) = on_trigger {
-                    run(&command, &path, &reason);
+                    start_command(&commands, command, path.clone(), reason);
                 }
                 Some((path, bytes))
             }
@@ -286,9 +319,24 @@ fn new_file(stem: &Path) -> Result<(PathBuf, File)> {
     anyhow::bail!("a thousand snapshots in one second")
 }
 
-/// Runs a command of the user's by sh, with the path behind it, and waits for it.
+/// Runs a command of the user's in a thread of its own.
+fn start_command(commands: &Commands, command: String, path: PathBuf, reason: String) {
+    let work = move || run(&command, &path, &reason);
+    match thread::start("tidrec-trigger", work) {
+        Ok(thread) => {
+            let mut commands = commands.lock().unwrap_or_else(PoisonError::into_inner);
+            commands.retain(|command| !command.is_finished());
+            commands.push(thread);
+        }
+        Err(error) => say(format_args!("--on-trigger cannot be run: {error}")),
+    }
+}
+
+/// Runs a command of the user's by sh, with the path behind it, and waits for it. What it prints goes
+/// to stderr: stdout is the recorded command's.
 fn run(command: &str, path: &Path, reason: &str) {
     let line = format!("{command} \"$@\"");
+    let stderr = io::stderr().as_fd().try_clone_to_owned();
     let ran = Command::new("/bin/sh")
         .arg("-c")
         .arg(line)
@@ -296,6 +344,7 @@ fn run(command: &str, path: &Path, reason: &str) {
         .arg(path)
         .env("TIDREC_TRIGGER", reason)
         .stdin(Stdio::null())
+        .stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from))
         .status();
     match ran {
         Ok(status) if status.success() => {}

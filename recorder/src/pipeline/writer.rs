@@ -349,7 +349,13 @@ impl Work {
             self.snapshots
                 .begin(&files, bytes, &self.header, &output, vouched);
             // Room for it. The files that it is made of are open.
-            folder.evict(&self.writer, self.snapshots.bytes(), self.clock.now());
+            let needed = self.snapshots.needed();
+            folder.evict(
+                &self.writer,
+                self.snapshots.bytes(),
+                needed,
+                self.clock.now(),
+            );
         }
     }
 
@@ -381,7 +387,8 @@ impl Work {
         let Some(folder) = &mut self.folder else {
             return;
         };
-        folder.evict(&self.writer, self.snapshots.bytes(), now);
+        let needed = self.snapshots.needed();
+        folder.evict(&self.writer, self.snapshots.bytes(), needed, now);
         if !folder.is_due(&self.writer, now) {
             return;
         }
