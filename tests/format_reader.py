@@ -15,6 +15,7 @@ import zlib
 
 MAGIC = b"\x89TID\r\n\x1a\n"
 MARKER = b"\xf5TDC"
+GOES_ON = "the recording goes on in the next file"
 MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 16 << 20
 MAX_TIME = 2**64 - 1
@@ -510,7 +511,7 @@ class Reader:
         for damage in self.damage:
             yield {"damage": damage}
         yield {
-            "ending": self.end["reason"] if self.end else None,
+            "ending": self.end["reason"] if self.end and self.end["reason"] != GOES_ON else None,
             "unknown_records": self.unknown,
             "longer_records": self.longer,
             "trailing_bytes": len(self.data) - self.good,

@@ -40,4 +40,4 @@ pub use error::Error;
 pub use extract::{Extracted, Stretch, extract};
 pub use header::{Header, Target, VERSION};
 pub use reader::{Segment, Sink, looks_like_trace, read_segments, read_trace, scan};
-pub use writer::{MAX_BATCH_BYTES, Writer};
+pub use writer::{GOES_ON, MAX_BATCH_BYTES, Writer};

@@ -9,6 +9,7 @@ use super::header;
 use super::header::Header;
 use super::input::{Found, Input};
 use super::record::{Decoder, Record};
+use super::writer::GOES_ON;
 use crate::model::{Anchor, Carried, Damage, Ending, Event, Integrity, Time, Trace, TraceBuilder};
 
 /// How many bytes chunks may unpack to in all: this, and so many times the file's length. Real
@@ -451,7 +452,11 @@ impl<'a, S: Sink> Scan<'a, S> {
             let problem = "this file was cut short, and the recording went on in another";
             self.damaged(good, trailing, problem.into());
         }
-        whole.ending = self.integrity.ending;
+        // The next file is not here, or not yet: what is here ends before the recording did.
+        whole.ending = match self.integrity.ending {
+            Ending::Finished(reason) if last && reason == GOES_ON => Ending::CutShort,
+            ending => ending,
+        };
         whole.damage.append(&mut self.integrity.damage);
         whole.unknown_records += self.integrity.unknown_records;
         whole.longer_records += self.integrity.longer_records;

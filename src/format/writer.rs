@@ -11,6 +11,9 @@ use crate::model::{Anchor, Carried, Event, EventBody, Time};
 /// A batch that has grown to this many bytes is written without waiting for a flush.
 pub const MAX_BATCH_BYTES: usize = 256 << 10;
 
+/// The end mark's reason in a file that is not its recording's last.
+pub const GOES_ON: &str = "the recording goes on in the next file";
+
 /// Appends a trace to `out`, each chunk whole and by one `write_all`.
 ///
 /// A chunk that cannot be written is not kept for later: its events are counted, and the next

@@ -11,14 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use tidline::format::{Error, Header, MAX_BATCH_BYTES, Writer};
+use tidline::format::{Error, GOES_ON, Header, MAX_BATCH_BYTES, Writer};
 use tidline::model::{Anchor, Carried, Time};
 
 use super::output::{Output, shown};
 use crate::keep::{Compress, Limits};
 
-/// What a file that is not the last one ends with.
-const GOES_ON: &str = "the recording goes on in the next file";
 /// After a file could not be begun the next try waits so long, ns.
 const TRY_AGAIN_NS: u64 = 1_000_000_000;
 /// A file's name until the one before it is finished.
