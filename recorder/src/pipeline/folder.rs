@@ -304,8 +304,9 @@ impl Folder {
         // Its events are written. Should its end mark not be, a reader says so.
         let bytes = match before.finish(now, GOES_ON, &[]) {
             Ok(output) => {
-                let _ = output.sync();
-                output.len().unwrap_or(offset)
+                let bytes = output.len().unwrap_or(offset);
+                self.sync_aside(output);
+                bytes
             }
             Err(_) => offset,
         };
@@ -316,7 +317,6 @@ impl Folder {
         });
         let renamed = fs::rename(&part, &path);
         writer.get_mut().set_path(self.path.join(file_name(number)));
-        let _ = self.shelf.folder.sync_all();
         (self.number, self.begun) = (number, now);
         match renamed {
             Ok(()) => Ok(lost),
@@ -326,6 +326,20 @@ impl Folder {
                 source,
             }),
         }
+    }
+
+    /// Brings a finished file to the disk, in a thread of its own: a slow disk may take longer than
+    /// the queue has room for.
+    fn sync_aside(&self, output: Output) {
+        let folder = self.shelf.folder.try_clone();
+        let sync = move || {
+            let _ = output.sync();
+            let _ = folder.and_then(|folder| folder.sync_all());
+        };
+        // Without a thread the kernel does it in its own time.
+        let _ = std::thread::Builder::new()
+            .name("tidrec-sync".into())
+            .spawn(sync);
     }
 
     fn start(&self, path: &Path, number: u32) -> Result<Writer<Output>, Error> {
