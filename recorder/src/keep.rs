@@ -35,7 +35,7 @@ pub(crate) struct Keep {
     pub(crate) compress: Compress,
 
     /// When this happens, write what was recorded around it into a file of its own, a snapshot; may
-    /// be given several times: live-threads>N, create-rate>N/s, create-failed, exit-signal. SIGUSR1
+    /// be given several times: live-threads>N, create-rate>N/s, create-failed (with --failures), exit-signal. SIGUSR1
     /// to tidrec and `tidrec ctl PID snapshot` do so, too
     #[arg(long = "trigger", value_name = "WHAT", value_parser = Trigger::parse)]
     pub(crate) triggers: Vec<Trigger>,

@@ -639,7 +639,8 @@ impl Engine {
     }
 
     /// Finds the TIDs by which new tasks know themselves. One that has ended by now is still there:
-    /// nobody but us reaps it.
+    /// nobody but us reaps it. Newborns and their creators do not wait for it. Threads that an
+    /// attach finds in such a namespace do, 10 us each: they stand until all are found.
     fn find_inner(&mut self) {
         for index in 0..self.out.events.len() {
             if !self.may_be_nested(&self.out.events[index]) {
