@@ -108,6 +108,8 @@ fn birth(time: u64, parent: Task, child: Task, process: bool) -> Event {
         flags,
         pc,
         inner: None,
+        stack: None,
+        start: None,
     });
     Event {
         time: Time(time),

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use tidline::format::{Error, Header, Segment, Sink, Writer, read_trace, scan};
 use tidline::model::{
-    Anchor, Carried, Damage, DetachReason, End, Ended, Ending, Event, EventBody, GapReason, Name,
-    Origin, Task, Tid, Time, Trace,
+    Anchor, Carried, Damage, Definition, DetachReason, End, Ended, Ending, Event, EventBody,
+    GapReason, Name, Origin, Task, Tid, Time, Trace,
 };
 use tidline::synth::{self, Plan};
 
@@ -106,6 +106,8 @@ fn carried_on(tasks: u32) -> Vec<u8> {
             2 => Some((Time(9), Ended::Detached(DetachReason::FollowFork))),
             _ => None,
         },
+        stack: None,
+        start: None,
     });
     let carried: Vec<Carried> = carried.collect();
     let anchor = Anchor {
@@ -278,6 +280,7 @@ impl Sink for Checkpoints {
         ));
     }
     fn event(&mut self, _: Event) {}
+    fn define(&mut self, _: Definition) {}
     fn counter(&mut self, _: String, _: u64) {}
     fn reached(&mut self, _: Time) {}
     fn damaged(&mut self, _: &Damage) {}
@@ -452,6 +455,7 @@ fn body_json(body: &EventBody) -> String {
             errno,
             flags,
             pc,
+            stack: _,
         } => format!(
             "{},\"errno\":{errno},\"flags\":{},\"pc\":{},\"call\":{}",
             task_json(*task),

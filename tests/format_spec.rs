@@ -26,6 +26,8 @@ fn events() -> [Event; 3] {
         flags: Some(0x3d_0f00),
         pc: Some(0x40_1000),
         inner: None,
+        stack: None,
+        start: None,
     });
     let exit = EventBody::Exit {
         task: thread,

@@ -39,6 +39,7 @@ fn recorded(trace: &Trace) -> Vec<Refusal> {
                 errno,
                 flags,
                 pc,
+                stack: _,
             } => {
                 assert!(pc.is_some(), "{event:?}");
                 Some((task.tid.0, call.to_string(), *errno, *flags))

@@ -19,6 +19,8 @@ pub(super) mod kind {
     pub(crate) const END: u8 = 2;
     /// What lives, for a reader that has nothing before it.
     pub(crate) const CHECKPOINT: u8 = 3;
+    /// What numbers stand for that events in this and later chunks have.
+    pub(crate) const DEFINITIONS: u8 = 5;
 }
 
 /// How a payload is packed.

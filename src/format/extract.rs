@@ -2,12 +2,14 @@
 
 use std::io::{Read, Seek, Write};
 
+use super::define::Defined;
 use super::error::Error;
 use super::header::Header;
 use super::reader::{Segment, Sink, scan};
 use super::writer::Writer;
 use crate::model::{
-    Anchor, Carried, Damage, Ending, Event, EventBody, GapReason, Integrity, Live, Time,
+    Anchor, Carried, Damage, Definition, Ending, Event, EventBody, GapReason, Integrity, Live,
+    Stacks, Time,
 };
 
 /// What to take.
@@ -81,6 +83,9 @@ pub fn extract<R: Read + Seek, W: Write>(
         events: 0,
         gaps: 0,
         counters: Vec::new(),
+        stacks: Stacks::default(),
+        defined: Defined::default(),
+        needed: Vec::new(),
         now: Time(0),
         failed: None,
     };
@@ -95,6 +100,8 @@ pub fn extract<R: Read + Seek, W: Write>(
         }
         _ => "the stretch that was asked for ended".into(),
     };
+    copy.defined.for_end(&copy.stacks, &mut copy.needed);
+    copy.define_needed();
     if let Some(error) = copy.failed {
         return Err(error);
     }
@@ -134,6 +141,10 @@ struct Copy<W> {
     events: u64,
     gaps: u64,
     counters: Vec<(String, u64)>,
+    stacks: Stacks,
+    defined: Defined,
+    /// What is to be defined before the next thing is written.
+    needed: Vec<Definition>,
     now: Time,
     failed: Option<Error>,
 }
@@ -173,15 +184,28 @@ impl<W: Write> Copy<W> {
     }
 
     fn checkpoint_now(&mut self, carried: &[Carried], anchor: Anchor) {
+        self.defined
+            .for_checkpoint(carried, &self.stacks, &mut self.needed);
+        self.define_needed();
         let written = self.writer.checkpoint(carried, anchor);
         self.note(written);
     }
 
     fn push(&mut self, event: &Event) {
         self.begin();
+        self.defined
+            .for_event(event, &self.stacks, &mut self.needed);
+        self.define_needed();
         let written = self.writer.push(event);
         self.note(written);
         self.events += 1;
+    }
+
+    fn define_needed(&mut self) {
+        for definition in std::mem::take(&mut self.needed) {
+            let written = self.writer.define(&definition);
+            self.note(written);
+        }
     }
 
     fn gap(&mut self, since: Time, problem: &str) {
@@ -222,6 +246,10 @@ impl<W: Write> Sink for Copy<W> {
         } else if std::mem::take(&mut self.mended) && time <= self.stretch.to {
             self.checkpoint_now(carried, self.clock_at(time));
         }
+    }
+
+    fn define(&mut self, definition: Definition) {
+        self.stacks.define(definition);
     }
 
     fn anchor(&mut self, mut anchor: Anchor) {
@@ -480,6 +508,8 @@ mod tests {
             name: b"x".into(),
             exe: None,
             ended: ended.map(|time| (Time(time), Ended::Missing)),
+            stack: None,
+            start: None,
         };
         let mut writer = Writer::start(Vec::new(), &synth::header()).unwrap();
         let anchor = Anchor {

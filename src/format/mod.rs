@@ -28,6 +28,7 @@
 
 mod chunk;
 mod codec;
+mod define;
 mod error;
 mod extract;
 mod header;
@@ -36,6 +37,7 @@ mod reader;
 mod record;
 mod writer;
 
+pub use define::Defined;
 pub use error::Error;
 pub use extract::{Extracted, Stretch, extract};
 pub use header::{Header, Target, VERSION};

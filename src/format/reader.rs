@@ -10,7 +10,9 @@ use super::header::Header;
 use super::input::{Found, Input};
 use super::record::{Decoder, Record};
 use super::writer::GOES_ON;
-use crate::model::{Anchor, Carried, Damage, Ending, Event, Integrity, Time, Trace, TraceBuilder};
+use crate::model::{
+    Anchor, Carried, Damage, Definition, Ending, Event, Integrity, Time, Trace, TraceBuilder,
+};
 
 /// How many bytes chunks may unpack to in all: this, and so many times the file's length. Real
 /// traces unpack to a few times their length; LZ4 could give 255 times it, and an event in memory
@@ -60,6 +62,8 @@ pub trait Sink {
     fn event(&mut self, event: Event);
     /// A checkpoint: what lived at a time.
     fn checkpoint(&mut self, carried: &[Carried], time: Time);
+    /// What a number stands for, before the events that have it.
+    fn define(&mut self, definition: Definition);
     /// What the wall clock said.
     fn anchor(&mut self, anchor: Anchor);
     /// Something that the recorder counted about itself.
@@ -340,13 +344,14 @@ impl<'a, S: Sink> Scan<'a, S> {
             chunk::kind::EVENTS,
             chunk::kind::END,
             chunk::kind::CHECKPOINT,
+            chunk::kind::DEFINITIONS,
         ];
         if !known.contains(&header.kind) {
             self.integrity.unknown_records += u64::from(header.records).max(1);
             return;
         }
         let is_checkpoint = header.kind == chunk::kind::CHECKPOINT;
-        let mut decoder = Decoder::new(payload, is_checkpoint);
+        let mut decoder = Decoder::new(payload, header.kind);
         let read = if is_checkpoint {
             self.checkpoint(&mut decoder, header)
         } else {
@@ -374,6 +379,7 @@ impl<'a, S: Sink> Scan<'a, S> {
                 }
                 Record::Counter { name, value } => self.sink.counter(name, value),
                 Record::Anchor(anchor) => self.sink.anchor(anchor),
+                Record::Definition(definition) => self.sink.define(definition),
                 // The decoder gives them of checkpoints only.
                 Record::Part { .. } | Record::Carried(_) => {}
                 Record::End { events, reason } => {
@@ -500,6 +506,9 @@ impl Sink for TraceBuilder {
     }
     fn checkpoint(&mut self, carried: &[Carried], time: Time) {
         self.restore(carried, time);
+    }
+    fn define(&mut self, definition: Definition) {
+        TraceBuilder::define(self, definition);
     }
     fn anchor(&mut self, anchor: Anchor) {
         TraceBuilder::anchor(self, anchor);

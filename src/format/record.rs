@@ -2,14 +2,17 @@
 //!
 //! For each kind its number, its body and both directions stand together. Ids are kept as
 //! differences to the last id in the same role ([`Context`]); the context begins anew in each
-//! chunk, so a chunk decodes alone.
+//! chunk, so a chunk decodes alone. What numbers of stacks stand for is defined in chunks of their
+//! own.
 
 use std::collections::HashMap;
 
+use super::chunk;
 use super::codec::{self, BorrowDecode, Encode};
 use crate::model::{
-    Anchor, Birth, Carried, DetachReason, End, Ended, Event, EventBody, GapReason, Origin, Pid,
-    Task, Tid, Time, Via, What,
+    Anchor, Birth, Carried, Definition, DetachReason, End, Ended, Event, EventBody, Frame, FrameId,
+    Function, GapReason, Module, ModuleId, Origin, Pid, StackEnd, StackId, StackNode, Symbol,
+    SymbolSource, Task, Tid, Time, Trust, Via, What,
 };
 
 /// Record kinds. A number is never given a second meaning.
@@ -22,6 +25,14 @@ pub(super) mod kind {
     pub(crate) const CARRIED: u8 = 3;
     /// What the wall clock said.
     pub(crate) const ANCHOR: u8 = 4;
+    /// What the number of a module stands for.
+    pub(crate) const MODULE: u8 = 5;
+    /// What the number of a frame stands for.
+    pub(crate) const FRAME: u8 = 6;
+    /// What the number of a stack stands for.
+    pub(crate) const STACK: u8 = 7;
+    /// What a frame's address means to a person.
+    pub(crate) const SYMBOL: u8 = 8;
     /// Kinds that the end mark counts as events, those of later versions included.
     pub(crate) const EVENTS: std::ops::Range<u8> = 16..64;
     pub(crate) const EXISTING: u8 = 16;
@@ -56,6 +67,7 @@ pub(super) enum Record {
     },
     Carried(Carried),
     Anchor(Anchor),
+    Definition(Definition),
     /// The end mark: how many events the file holds, and why the recording ended.
     End {
         events: u64,
@@ -82,6 +94,14 @@ pub(super) struct Context {
 struct Site {
     pc: Option<u64>,
     flags: Option<u64>,
+    // And `Stacked`, if it has any.
+}
+
+/// Numbers of a stack and of a frame, each one higher than it is; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, BorrowDecode)]
+struct Stacked {
+    stack: u32,
+    start: u32,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -164,6 +184,7 @@ struct CreateFailedBody<'a> {
     flags: Option<u64>,
     pc: Option<u64>,
     call: &'a [u8],
+    // And `stack`, a `u32`, if there is one.
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -208,6 +229,51 @@ struct CarriedBody<'a> {
     exe: Option<&'a [u8]>,
     /// When and how, as in EXIT and with more numbers.
     ended: Option<(u64, u16)>,
+    // And `Stacked`, if it has any.
+}
+
+#[derive(Encode, BorrowDecode)]
+struct ModuleBody<'a> {
+    id: u32,
+    path: &'a [u8],
+    build_id: &'a [u8],
+    pid: u32,
+    start: u64,
+    end: u64,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct FrameBody {
+    id: u32,
+    /// One higher than the module's number; 0 for none.
+    module: u32,
+    address: u64,
+    trust: u8,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct StackBody {
+    id: u32,
+    /// One higher than the caller's number; 0 for none.
+    up: u32,
+    frame: u32,
+    end: u8,
+}
+
+/// And then so many functions.
+#[derive(Encode, BorrowDecode)]
+struct SymbolBody {
+    frame: u32,
+    source: u8,
+    functions: u32,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct FunctionBody<'a> {
+    name: &'a [u8],
+    file: &'a [u8],
+    /// 0 if it is not known.
+    line: u32,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -230,6 +296,8 @@ struct EndBody<'a> {
 
 /// Names, paths and notes longer than this are cut when written, bytes.
 const MAX_TEXT: usize = 64 << 10;
+/// More functions than this are not inlined into one place; further ones are left out.
+const MAX_FUNCTIONS: usize = 256;
 
 fn cut(text: &[u8]) -> &[u8] {
     &text[..text.len().min(MAX_TEXT)]
@@ -265,7 +333,7 @@ fn plus(base: &mut u32, difference: i64) -> Result<u32, String> {
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     context: Context,
-    sites: HashMap<Site, u32>,
+    sites: HashMap<(Site, Stacked), u32>,
     body: Vec<u8>,
 }
 
@@ -293,7 +361,7 @@ impl Encoder {
                     pc: *pc,
                     name,
                 });
-                self.put_inner(*inner);
+                self.put_last(inner.map(|inner| inner.0));
                 kind::EXISTING
             }
             EventBody::Birth(birth) => {
@@ -383,6 +451,7 @@ impl Encoder {
                 errno,
                 flags,
                 pc,
+                stack,
             } => {
                 self.put(&CreateFailedBody {
                     tid: task.tid.0,
@@ -392,6 +461,7 @@ impl Encoder {
                     pc: *pc,
                     call: cut(call.as_bytes()),
                 });
+                self.put_last(stack.map(|stack| stack.0));
                 kind::CREATE_FAILED
             }
             EventBody::SyscallEnter {
@@ -461,6 +531,7 @@ impl Encoder {
                 .ended
                 .map(|(time, how)| (time.0, ended_to_number(how))),
         });
+        self.put_last(stacked(carried.stack, carried.start));
         self.frame(kind::CARRIED, time, out);
     }
 
@@ -471,6 +542,59 @@ impl Encoder {
             utc_offset_s: anchor.utc_offset_s,
         });
         self.frame(kind::ANCHOR, anchor.time, out);
+    }
+
+    pub(super) fn definition(&mut self, definition: &Definition, time: Time, out: &mut Vec<u8>) {
+        self.body.clear();
+        let number = match definition {
+            Definition::Module(id, module) => {
+                let (pid, start, end) = module.seen;
+                self.put(&ModuleBody {
+                    id: id.0,
+                    path: cut(module.path.as_bytes()),
+                    build_id: cut(&module.build_id),
+                    pid: pid.0,
+                    start,
+                    end,
+                });
+                kind::MODULE
+            }
+            Definition::Frame(id, frame) => {
+                self.put(&FrameBody {
+                    id: id.0,
+                    module: frame.module.map_or(0, |module| module.0.saturating_add(1)),
+                    address: frame.address,
+                    trust: trust_to_number(frame.trust),
+                });
+                kind::FRAME
+            }
+            Definition::Stack(id, node) => {
+                self.put(&StackBody {
+                    id: id.0,
+                    up: node.up.map_or(0, |up| up.0.saturating_add(1)),
+                    frame: node.frame.0,
+                    end: stack_end_to_number(node.end),
+                });
+                kind::STACK
+            }
+            Definition::Symbol(id, symbol) => {
+                let functions = &symbol.functions[..symbol.functions.len().min(MAX_FUNCTIONS)];
+                self.put(&SymbolBody {
+                    frame: id.0,
+                    source: symbol_source_to_number(symbol.source),
+                    functions: functions.len() as u32,
+                });
+                for function in functions {
+                    self.put(&FunctionBody {
+                        name: cut(function.name.as_bytes()),
+                        file: cut(function.file.as_bytes()),
+                        line: function.line.unwrap_or(0),
+                    });
+                }
+                kind::SYMBOL
+            }
+        };
+        self.frame(number, time, out);
     }
 
     pub(super) fn counter(&mut self, name: &str, value: u64, time: Time, out: &mut Vec<u8>) {
@@ -492,11 +616,14 @@ impl Encoder {
             pc: birth.pc,
             flags: birth.flags,
         };
+        let stacked = stacked(birth.stack, birth.start);
         let next = self.sites.len() as u32;
-        let index = *self.sites.entry(site).or_insert(next);
+        let key = (site, stacked.unwrap_or_default());
+        let index = *self.sites.entry(key).or_insert(next);
         let records = u32::from(index == next);
         if index == next {
             self.put(&site);
+            self.put_last(stacked);
             self.frame(kind::SITE, time, out);
             self.body.clear();
         }
@@ -521,7 +648,7 @@ impl Encoder {
             child,
             site: index,
         });
-        self.put_inner(birth.inner);
+        self.put_last(birth.inner.map(|inner| inner.0));
         records
     }
 
@@ -533,9 +660,9 @@ impl Encoder {
     }
 
     /// The optional field at a body's end.
-    fn put_inner(&mut self, inner: Option<Tid>) {
-        if let Some(inner) = inner {
-            self.put(&inner.0);
+    fn put_last<T: Encode>(&mut self, last: Option<T>) {
+        if let Some(last) = last {
+            self.put(&last);
         }
     }
 
@@ -558,10 +685,10 @@ impl Encoder {
 #[derive(Debug)]
 pub(super) struct Decoder<'a> {
     rest: &'a [u8],
-    /// Whether it is a checkpoint's, which has kinds of its own.
-    is_checkpoint: bool,
+    /// What kind of chunk it is of.
+    chunk: u8,
     context: Context,
-    sites: Vec<Site>,
+    sites: Vec<(Site, Stacked)>,
     /// Records so far, of any kind.
     pub(super) records: u64,
     /// Those of them that are events, known or not.
@@ -573,10 +700,10 @@ pub(super) struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(payload: &'a [u8], is_checkpoint: bool) -> Self {
+    pub(super) fn new(payload: &'a [u8], chunk: u8) -> Self {
         Decoder {
             rest: payload,
-            is_checkpoint,
+            chunk,
             context: Context::default(),
             sites: Vec::new(),
             records: 0,
@@ -613,30 +740,37 @@ impl<'a> Decoder<'a> {
         self.context.time = self.context.time.saturating_add(since);
         let time = Time(self.context.time);
 
-        let of_checkpoints = matches!(number, kind::PART | kind::CARRIED);
-        if self.is_checkpoint != of_checkpoints && number != kind::ANCHOR {
+        let belongs = match number {
+            kind::PART | kind::CARRIED => self.chunk == chunk::kind::CHECKPOINT,
+            kind::MODULE | kind::FRAME | kind::STACK | kind::SYMBOL => {
+                self.chunk == chunk::kind::DEFINITIONS
+            }
+            kind::ANCHOR => self.chunk != chunk::kind::DEFINITIONS,
+            _ => matches!(self.chunk, chunk::kind::EVENTS | chunk::kind::END),
+        };
+        if !belongs {
             self.unknown += 1;
             return Ok(None);
         }
         let event = match number {
             kind::SITE => {
-                let site = self.body(body)?;
-                self.sites.push(site);
+                let (site, stacked) = self.body_and(body)?;
+                self.sites.push((site, stacked.unwrap_or_default()));
                 return Ok(None);
             }
             kind::EXISTING => {
-                let (body, inner): (ExistingBody<'_>, _) = self.body_with_inner(body)?;
+                let (body, inner): (ExistingBody<'_>, _) = self.body_and(body)?;
                 EventBody::Existing {
                     task: self.task(body.tid, body.pid)?,
                     parent_pid: body.parent_pid.map(Pid),
                     name: body.name.into(),
                     pc: body.pc,
-                    inner,
+                    inner: inner.map(Tid),
                 }
             }
             kind::BIRTH => {
-                let (body, inner) = self.body_with_inner(body)?;
-                EventBody::Birth(self.birth(&body, inner)?)
+                let (body, inner) = self.body_and(body)?;
+                EventBody::Birth(self.birth(&body, inner.map(Tid))?)
             }
             kind::EXEC => {
                 let body: ExecBody<'_> = self.body(body)?;
@@ -699,13 +833,14 @@ impl<'a> Decoder<'a> {
                 }
             }
             kind::CREATE_FAILED => {
-                let body: CreateFailedBody<'_> = self.body(body)?;
+                let (body, stack): (CreateFailedBody<'_>, _) = self.body_and(body)?;
                 EventBody::CreateFailed {
                     task: Task::new(body.pid, body.tid),
                     call: body.call.into(),
                     errno: body.errno,
                     flags: body.flags,
                     pc: body.pc,
+                    stack: stack.map(StackId),
                 }
             }
             kind::SYSCALL_ENTER => {
@@ -741,8 +876,12 @@ impl<'a> Decoder<'a> {
                 }));
             }
             kind::CARRIED => {
-                let body: CarriedBody<'_> = self.body(body)?;
-                return Ok(Some(Record::Carried(carried(&body))));
+                let (body, stacked): (CarriedBody<'_>, Option<Stacked>) = self.body_and(body)?;
+                let stacked = stacked.unwrap_or_default();
+                return Ok(Some(Record::Carried(carried(&body, stacked))));
+            }
+            kind::MODULE | kind::FRAME | kind::STACK | kind::SYMBOL => {
+                return Ok(Some(Record::Definition(self.definition(number, body)?)));
             }
             kind::ANCHOR => {
                 let body: AnchorBody = self.body(body)?;
@@ -785,18 +924,69 @@ impl<'a> Decoder<'a> {
     }
 
     /// A body that may have one field more, of which files of the first writers know nothing.
-    fn body_with_inner<T: BorrowDecode<'a, ()>>(
+    fn body_and<T: BorrowDecode<'a, ()>, L: BorrowDecode<'a, ()>>(
         &mut self,
         body: &'a [u8],
-    ) -> Result<(T, Option<Tid>), String> {
+    ) -> Result<(T, Option<L>), String> {
         let (value, used) = codec::decode(body)?;
         let rest = &body[used..];
-        let inner = if rest.is_empty() {
+        let last = if rest.is_empty() {
             None
         } else {
-            Some(Tid(self.body(rest)?))
+            Some(self.body(rest)?)
         };
-        Ok((value, inner))
+        Ok((value, last))
+    }
+
+    fn definition(&mut self, number: u8, body: &'a [u8]) -> Result<Definition, String> {
+        Ok(match number {
+            kind::MODULE => {
+                let body: ModuleBody<'_> = self.body(body)?;
+                let module = Module {
+                    path: body.path.into(),
+                    build_id: body.build_id.into(),
+                    seen: (Pid(body.pid), body.start, body.end),
+                };
+                Definition::Module(ModuleId(body.id), module)
+            }
+            kind::FRAME => {
+                let body: FrameBody = self.body(body)?;
+                let frame = Frame {
+                    module: body.module.checked_sub(1).map(ModuleId),
+                    address: body.address,
+                    trust: number_to_trust(body.trust),
+                };
+                Definition::Frame(FrameId(body.id), frame)
+            }
+            kind::STACK => {
+                let body: StackBody = self.body(body)?;
+                let node = StackNode {
+                    up: body.up.checked_sub(1).map(StackId),
+                    frame: FrameId(body.frame),
+                    end: number_to_stack_end(body.end),
+                };
+                Definition::Stack(StackId(body.id), node)
+            }
+            _ => self.symbol(body)?,
+        })
+    }
+
+    fn symbol(&mut self, body: &'a [u8]) -> Result<Definition, String> {
+        let (symbol, mut at) = codec::decode::<SymbolBody>(body)?;
+        let mut functions = Vec::new();
+        for _ in 0..symbol.functions {
+            let (function, used) = codec::decode::<FunctionBody<'_>>(&body[at..])?;
+            at += used;
+            functions.push(Function {
+                name: function.name.into(),
+                file: function.file.into(),
+                line: (function.line > 0).then_some(function.line),
+            });
+        }
+        self.longer += u64::from(at < body.len());
+        let source = number_to_symbol_source(symbol.source);
+        let id = FrameId(symbol.frame);
+        Ok(Definition::Symbol(id, Symbol { source, functions }))
     }
 
     fn birth(&mut self, body: &BirthBody, inner: Option<Tid>) -> Result<Birth, String> {
@@ -809,7 +999,7 @@ impl<'a> Decoder<'a> {
         };
         let pid = plus(&mut context.pid, body.pid)?;
         let child = plus(&mut context.child, body.child)?;
-        let site = *self
+        let (site, stacked) = *self
             .sites
             .get(body.site as usize)
             .ok_or("a site that is not defined")?;
@@ -831,6 +1021,8 @@ impl<'a> Decoder<'a> {
             flags: site.flags,
             pc: site.pc,
             inner,
+            stack: stacked.stack(),
+            start: stacked.start(),
         })
     }
 
@@ -841,11 +1033,100 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn carried(body: &CarriedBody<'_>) -> Carried {
+impl Stacked {
+    fn stack(self) -> Option<StackId> {
+        self.stack.checked_sub(1).map(StackId)
+    }
+
+    fn start(self) -> Option<FrameId> {
+        self.start.checked_sub(1).map(FrameId)
+    }
+}
+
+/// `None` where there is nothing to write.
+fn stacked(stack: Option<StackId>, start: Option<FrameId>) -> Option<Stacked> {
+    let stacked = Stacked {
+        stack: stack.map_or(0, |stack| stack.0.saturating_add(1)),
+        start: start.map_or(0, |start| start.0.saturating_add(1)),
+    };
+    (stacked != Stacked::default()).then_some(stacked)
+}
+
+fn trust_to_number(trust: Trust) -> u8 {
+    match trust {
+        Trust::Register => 1,
+        Trust::Cfi => 2,
+        Trust::FramePointer => 3,
+        Trust::Argument => 4,
+        Trust::Other(number) => number,
+    }
+}
+
+fn number_to_trust(number: u8) -> Trust {
+    match number {
+        1 => Trust::Register,
+        2 => Trust::Cfi,
+        3 => Trust::FramePointer,
+        4 => Trust::Argument,
+        other => Trust::Other(other),
+    }
+}
+
+fn stack_end_to_number(end: StackEnd) -> u8 {
+    match end {
+        StackEnd::Bottom => 1,
+        StackEnd::Captured => 2,
+        StackEnd::Limit => 3,
+        StackEnd::NoUnwindInfo => 4,
+        StackEnd::NoCode => 5,
+        StackEnd::NoMap => 6,
+        StackEnd::Unreadable => 7,
+        StackEnd::Foreign => 8,
+        StackEnd::Other(number) => number,
+    }
+}
+
+fn number_to_stack_end(number: u8) -> StackEnd {
+    match number {
+        1 => StackEnd::Bottom,
+        2 => StackEnd::Captured,
+        3 => StackEnd::Limit,
+        4 => StackEnd::NoUnwindInfo,
+        5 => StackEnd::NoCode,
+        6 => StackEnd::NoMap,
+        7 => StackEnd::Unreadable,
+        8 => StackEnd::Foreign,
+        other => StackEnd::Other(other),
+    }
+}
+
+fn symbol_source_to_number(source: SymbolSource) -> u8 {
+    match source {
+        SymbolSource::Nothing => 0,
+        SymbolSource::DebugInfo => 1,
+        SymbolSource::SymbolTable => 2,
+        SymbolSource::JitMap => 3,
+        SymbolSource::Other(number) => number,
+    }
+}
+
+fn number_to_symbol_source(number: u8) -> SymbolSource {
+    match number {
+        0 => SymbolSource::Nothing,
+        1 => SymbolSource::DebugInfo,
+        2 => SymbolSource::SymbolTable,
+        3 => SymbolSource::JitMap,
+        other => SymbolSource::Other(other),
+    }
+}
+
+fn carried(body: &CarriedBody<'_>, stacked: Stacked) -> Carried {
     let ended = |(time, number)| (Time(time), number_to_ended(number));
     Carried {
         task: Task::new(body.pid, body.tid),
         inner: body.inner.map(Tid),
+        stack: stacked.stack(),
+        start: stacked.start(),
         origin: match body.origin {
             0 => Origin::Existing,
             1 => Origin::Birth,

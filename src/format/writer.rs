@@ -6,7 +6,7 @@ use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
 use super::header::Header;
 use super::record::{Decoder, Encoder, Record};
-use crate::model::{Anchor, Carried, Event, EventBody, Time};
+use crate::model::{Anchor, Carried, Definition, Event, EventBody, Time};
 
 /// A batch that has grown to this many bytes is written without waiting for a flush.
 pub const MAX_BATCH_BYTES: usize = 256 << 10;
@@ -29,6 +29,10 @@ pub struct Writer<W> {
     number: u32,
     events: u64,
     batch: Batch,
+    /// Definitions that the batch needs.
+    definitions: Batch,
+    /// Up to here the file vouches that nothing is missing.
+    vouched: Time,
     lost: Option<Loss>,
     lost_total: u64,
     packs: bool,
@@ -72,6 +76,8 @@ impl<W: Write> Writer<W> {
             number: 0,
             events: 0,
             batch: Batch::default(),
+            definitions: Batch::default(),
+            vouched: Time(0),
             lost: None,
             lost_total: 0,
             packs: true,
@@ -89,6 +95,39 @@ impl<W: Write> Writer<W> {
         } else {
             Ok(())
         }
+    }
+
+    /// Says what a number stands for, before an event that has it is pushed. It is written
+    /// together with that event. If a call fails with an error, what was defined since the last
+    /// that did not may be missing from the file: define it again.
+    ///
+    /// # Errors
+    /// If it cannot be written; no event is lost by that.
+    pub fn define(&mut self, definition: &Definition) -> Result<(), Error> {
+        let (batch, time) = (&mut self.definitions, self.vouched);
+        batch
+            .encoder
+            .definition(definition, time, &mut batch.payload);
+        batch.records += 1;
+        if batch.payload.len() >= MAX_BATCH_BYTES {
+            return self.write_definitions();
+        }
+        Ok(())
+    }
+
+    fn write_definitions(&mut self) -> Result<(), Error> {
+        if self.definitions.records == 0 {
+            return Ok(());
+        }
+        let mut batch = std::mem::take(&mut self.definitions);
+        let written = self.write_batch(&batch, chunk::kind::DEFINITIONS, self.vouched);
+        batch.reset();
+        self.definitions = batch;
+        written.map_err(|source| Error::Io {
+            doing: "writing definitions",
+            offset: self.offset,
+            source,
+        })
     }
 
     /// Writes the batch as one chunk that vouches for everything up to `now`: no event that comes
@@ -231,17 +270,46 @@ impl<W: Write> Writer<W> {
     }
 
     fn write_chunk(&mut self, kind: u8, now: Time) -> Result<(), Error> {
+        // Without them events are still worth having.
+        let defined = self.write_definitions();
         let mut batch = std::mem::take(&mut self.batch);
-        let mut counted = batch.events;
-        let first = batch.first.unwrap_or(now);
         // A checkpoint is no place for events; a loss waits for the next chunk of those.
-        if kind != chunk::kind::CHECKPOINT
-            && let Some(loss) = self.lost.take()
-        {
+        let takes_loss = kind != chunk::kind::CHECKPOINT;
+        let (first, pushed) = (batch.first.unwrap_or(now), batch.events);
+        if takes_loss && let Some(loss) = self.lost.take() {
             batch = batch.led_by(&loss, now);
-            counted = batch.events;
             self.lost = Some(loss);
         }
+        let written = self.write_batch(&batch, kind, now);
+        let offset = self.offset;
+        match written {
+            Ok(()) => {
+                self.events += batch.events;
+                if takes_loss {
+                    self.lost = None;
+                }
+                batch.reset();
+                self.batch = batch;
+                defined
+            }
+            Err(source) if !takes_loss => Err(Error::Io {
+                doing: "writing a checkpoint",
+                offset,
+                source,
+            }),
+            Err(source) => {
+                self.lose(pushed, first, &format!("writing failed: {source}"));
+                Err(Error::Io {
+                    doing: "writing a chunk",
+                    offset,
+                    source,
+                })
+            }
+        }
+    }
+
+    /// Writes one chunk, which vouches for everything up to `now`.
+    fn write_batch(&mut self, batch: &Batch, kind: u8, now: Time) -> std::io::Result<()> {
         let (codec, packed) = if self.packs {
             chunk::pack(&batch.payload)
         } else {
@@ -262,39 +330,12 @@ impl<W: Write> Writer<W> {
         let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
         bytes.extend(header.encode());
         bytes.extend(payload);
-
-        let written = self.out.write_all(&bytes).and_then(|()| self.out.flush());
-        match written {
-            Ok(()) => {
-                self.offset += bytes.len() as u64;
-                self.number += 1;
-                self.events += counted;
-                if kind != chunk::kind::CHECKPOINT {
-                    self.lost = None;
-                }
-                batch.reset();
-                self.batch = batch;
-                Ok(())
-            }
-            Err(source) => {
-                let (offset, reason) = (self.offset, format!("writing failed: {source}"));
-                let led = kind != chunk::kind::CHECKPOINT && self.lost.is_some();
-                let dropped = batch.events - u64::from(led);
-                if kind == chunk::kind::CHECKPOINT {
-                    return Err(Error::Io {
-                        doing: "writing a checkpoint",
-                        offset,
-                        source,
-                    });
-                }
-                self.lose(dropped, first, &reason);
-                Err(Error::Io {
-                    doing: "writing a chunk",
-                    offset,
-                    source,
-                })
-            }
-        }
+        self.out.write_all(&bytes)?;
+        self.out.flush()?;
+        self.offset += bytes.len() as u64;
+        self.number += 1;
+        self.vouched = self.vouched.max(header.last);
+        Ok(())
     }
 }
 
@@ -332,7 +373,7 @@ impl Batch {
             reason: loss.reason.as_str().into(),
         };
         out.push(&Event { time, body });
-        let mut decoder = Decoder::new(&self.payload, false);
+        let mut decoder = Decoder::new(&self.payload, chunk::kind::EVENTS);
         while let Some(Ok(record)) = decoder.next() {
             match record {
                 Record::Event(event) => out.push(&event),

@@ -1,6 +1,7 @@
 //! The one event type: what a recorder saw, at one moment.
 
 use super::ids::{Name, Pid, Task, Tid, Time};
+use super::stack::{FrameId, StackId};
 
 /// Something that happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub enum EventBody {
         flags: Option<u64>,
         /// The caller's instruction pointer.
         pc: Option<u64>,
+        /// The caller's call stack, where it was taken.
+        stack: Option<StackId>,
     },
     /// A task entered a system call that was asked for.
     SyscallEnter {
@@ -148,6 +151,10 @@ pub struct Birth {
     /// The new task's TID as it knows itself (`gettid(2)`), where it lives in a pid namespace
     /// below the recorder's: the last number of `NSpid` in `/proc/TID/status` (Linux 4.1).
     pub inner: Option<Tid>,
+    /// The creator's call stack, where it was taken.
+    pub stack: Option<StackId>,
+    /// The function that a new thread begins with, where it is known.
+    pub start: Option<FrameId>,
 }
 
 /// The kernel's word for a creation (`PTRACE_EVENT_CLONE`, `_FORK`, `_VFORK`).

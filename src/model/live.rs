@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::event::{Birth, Event, EventBody};
 use super::ids::{Name, Pid, Task, Tid, Time};
+use super::stack::{FrameId, StackId};
 use super::task::{Ended, Origin};
 
 /// A task as a checkpoint carries it on, from a past that need not be at hand.
@@ -15,6 +16,10 @@ pub struct Carried {
     pub inner: Option<Tid>,
     /// How the trace came to know of it.
     pub origin: Origin,
+    /// Its creator's call stack; see [`Birth::stack`].
+    pub stack: Option<StackId>,
+    /// The function that it began with; see [`Birth::start`].
+    pub start: Option<FrameId>,
     /// Who made it: the place of an earlier task in the same checkpoint.
     pub parent: Option<usize>,
     /// When it was made, or first seen.
@@ -47,6 +52,8 @@ struct Entry {
     task: Task,
     inner: Option<Tid>,
     origin: Origin,
+    stack: Option<StackId>,
+    start: Option<FrameId>,
     parent: Option<u64>,
     born: Time,
     name: Name,
@@ -103,6 +110,8 @@ impl Live {
                 task: carried.task,
                 inner: carried.inner,
                 origin: carried.origin,
+                stack: carried.stack,
+                start: carried.start,
                 parent,
                 born: carried.born,
                 name: carried.name.clone(),
@@ -128,6 +137,8 @@ impl Live {
             task: entry.task,
             inner: entry.inner,
             origin: entry.origin,
+            stack: entry.stack,
+            start: entry.start,
             parent: entry.parent.and_then(|parent| places.get(&parent)).copied(),
             born: entry.born,
             name: entry.name.clone(),
@@ -182,6 +193,9 @@ impl Live {
         let name = name.map(|entry| entry.name.clone()).unwrap_or_default();
         let serial = self.insert(birth.child, parent, Origin::Birth, self.now, name);
         self.set_inner(serial, birth.inner);
+        if let Some(entry) = self.tasks.get_mut(&serial) {
+            (entry.stack, entry.start) = (birth.stack, birth.start);
+        }
     }
 
     fn exec(&mut self, task: Task, former: Tid, exe: &Name, name: &Name) {
@@ -258,6 +272,8 @@ impl Live {
                 task,
                 inner: None,
                 origin,
+                stack: None,
+                start: None,
                 parent,
                 born,
                 name,
@@ -360,6 +376,8 @@ mod tests {
                     flags: None,
                     pc: None,
                     inner,
+                    stack: None,
+                    start: None,
                 })
             }),
             (1..4u32, 0..3u32, name(), name()).prop_map(|(pid, more, exe, name)| {
@@ -433,6 +451,8 @@ mod tests {
                 flags: None,
                 pc: None,
                 inner: None,
+                stack: None,
+                start: None,
             });
             let exit = EventBody::Exit {
                 task: parent,

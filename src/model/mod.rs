@@ -18,6 +18,8 @@
 //!     flags: None,
 //!     pc: None,
 //!     inner: None,
+//!     stack: None,
+//!     start: None,
 //! });
 //! let exit = EventBody::Exit { task: thread, end: End::Code(0) };
 //!
@@ -37,15 +39,22 @@
 mod errno;
 mod event;
 mod ids;
+mod intern;
 mod live;
 mod signal;
+mod stack;
 mod task;
 mod trace;
 
 pub use errno::errno_name;
 pub use event::{Birth, DetachReason, End, Event, EventBody, GapReason, Via, What};
 pub use ids::{Name, Pid, Task, TaskId, Tid, Time};
+pub use intern::Interner;
 pub use live::{Carried, Live};
 pub use signal::signal_name;
+pub use stack::{
+    Definition, Frame, FrameId, Function, Module, ModuleId, StackEnd, StackId, StackNode, Stacks,
+    Symbol, SymbolSource, Trust,
+};
 pub use task::{Ended, Origin, TaskRecord};
 pub use trace::{Anchor, Damage, Ending, Integrity, Trace, TraceBuilder};

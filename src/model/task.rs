@@ -2,6 +2,7 @@
 
 use super::event::{DetachReason, End, What};
 use super::ids::{Name, Task, TaskId, Tid, Time};
+use super::stack::{FrameId, StackId};
 
 /// One task of a trace.
 #[derive(Clone, Debug)]
@@ -18,6 +19,10 @@ pub struct TaskRecord {
     pub parent: Option<TaskId>,
     /// How the trace came to know of it.
     pub origin: Origin,
+    /// Its creator's call stack at its birth, where it was taken.
+    pub stack: Option<StackId>,
+    /// The function that it began with, where it is known.
+    pub start: Option<FrameId>,
     /// Thread, or process (the leader of its group).
     pub what: What,
     /// When it was made, or first seen.

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::event::{Birth, Event, EventBody, What};
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
 use super::live::Carried;
+use super::stack::{Definition, Stacks};
 use super::task::{Ended, Origin, TaskRecord};
 use crate::format::Header;
 
@@ -21,6 +22,7 @@ pub struct Trace {
     peak_alive: usize,
     counters: Vec<(String, u64)>,
     anchors: Vec<Anchor>,
+    stacks: Stacks,
     integrity: Integrity,
     begin: Time,
     end: Time,
@@ -179,6 +181,12 @@ impl Trace {
         &self.anchors
     }
 
+    /// What the numbers of stacks and frames stand for.
+    #[must_use]
+    pub fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
     /// The first moment that the trace knows of by its events: 0, or where the first of the
     /// files that are left begins. Of what was before, only what still lived then is known.
     #[must_use]
@@ -210,6 +218,7 @@ pub struct TraceBuilder {
     members: HashMap<Pid, Vec<TaskId>>,
     peak_alive: usize,
     anchors: Vec<Anchor>,
+    stacks: Stacks,
     begin: Time,
     counters: Vec<(String, u64)>,
     /// Where in `counters` a name is.
@@ -229,6 +238,7 @@ impl TraceBuilder {
         TraceBuilder {
             header,
             anchors: vec![anchor],
+            stacks: Stacks::default(),
             begin: Time(0),
             events: Vec::new(),
             subjects: Vec::new(),
@@ -344,6 +354,7 @@ impl TraceBuilder {
             (record.ended, record.how) = (Some(time), how);
         }
         record.inner = carried.inner;
+        (record.stack, record.start) = (carried.stack, carried.start);
         if let Some(exe) = &carried.exe {
             record.execs.push((carried.born, exe.clone()));
         }
@@ -372,6 +383,11 @@ impl TraceBuilder {
         {
             self.anchors.push(anchor);
         }
+    }
+
+    /// Takes up what a number of a stack, a frame or a module stands for.
+    pub fn define(&mut self, definition: Definition) {
+        self.stacks.define(definition);
     }
 
     /// Notes that the recording was still going on at a time.
@@ -407,6 +423,7 @@ impl TraceBuilder {
             peak_alive: self.peak_alive,
             counters: self.counters,
             anchors: self.anchors,
+            stacks: self.stacks,
             integrity,
             begin: self.begin,
             end: self.end,
@@ -464,7 +481,9 @@ impl TraceBuilder {
             .map(|id| self.tasks[id.0 as usize].name().clone())
             .unwrap_or_default();
         let id = self.add(birth.child, parent, Origin::Birth, time, name);
-        self.tasks[id.0 as usize].inner = birth.inner;
+        let record = &mut self.tasks[id.0 as usize];
+        record.inner = birth.inner;
+        (record.stack, record.start) = (birth.stack, birth.start);
         id
     }
 
@@ -541,6 +560,8 @@ impl TraceBuilder {
             inner: None,
             parent,
             origin,
+            stack: None,
+            start: None,
             what: if task.is_leader() {
                 What::Process
             } else {

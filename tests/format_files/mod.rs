@@ -39,6 +39,7 @@ pub(crate) fn every_shape() -> Vec<Event> {
             errno: 11,
             flags: Some(0x3d_0f00),
             pc: Some(1),
+            stack: None,
         },
         EventBody::SyscallEnter {
             task,
@@ -74,6 +75,8 @@ pub(crate) fn every_kind() -> Vec<Event> {
             flags,
             pc,
             inner: None,
+            stack: None,
+            start: None,
         })
     };
     let existing = |task, parent_pid, pc| EventBody::Existing {

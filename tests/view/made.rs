@@ -82,6 +82,8 @@ fn birth(
             flags,
             pc,
             inner: None,
+            stack: None,
+            start: None,
         }),
     )
 }

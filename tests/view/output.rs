@@ -679,6 +679,7 @@ fn refused_creations_are_counted_by_error_and_selected_by_kind() {
             errno,
             flags: None,
             pc: Some(0x40_1000),
+            stack: None,
         };
         events.push(at(ms, body));
     }

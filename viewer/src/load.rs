@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use tidline::format::{Error, Header, Segment, Sink, looks_like_trace, scan};
-use tidline::model::{Anchor, Carried, Damage, Event, Integrity, Time, Trace, TraceBuilder};
+use tidline::model::{
+    Anchor, Carried, Damage, Definition, Event, Integrity, Time, Trace, TraceBuilder,
+};
 use tidline::text;
 
 use crate::time::Clock;
@@ -159,6 +161,7 @@ impl Sink for Outline {
         }
         self.reached(time);
     }
+    fn define(&mut self, _: Definition) {}
     fn anchor(&mut self, anchor: Anchor) {
         let last = self.anchors.last();
         if last.is_none_or(|last| last.time <= anchor.time) {

@@ -116,6 +116,8 @@ mod tests {
             flags: None,
             pc: None,
             inner: None,
+            stack: None,
+            start: None,
         }));
         let exec = event(EventBody::Exec {
             task: Task::new(1, 1),

@@ -197,6 +197,8 @@ mod tests {
             flags: None,
             pc: None,
             inner: None,
+            stack: None,
+            start: None,
         });
         Event {
             time: Time(ns),

@@ -67,6 +67,7 @@ impl Calls {
                 errno,
                 flags: creation.flags,
                 pc: Some(creation.pc),
+                stack: None,
             };
             out.events.push(Event { time: now, body });
         }

@@ -85,6 +85,8 @@ impl Tracker {
                 flags,
                 pc: identity.pc,
                 inner: None,
+                stack: None,
+                start: None,
             };
             self.orphans.insert(tid, ());
             self.born(now, birth, None, Some(early), out);

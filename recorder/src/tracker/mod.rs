@@ -450,6 +450,8 @@ impl Tracker {
             flags,
             pc,
             inner: None,
+            stack: None,
+            start: None,
         };
         let early = self.early.remove(&child.tid);
         self.born(now, birth, Some(creator), early, out);

@@ -102,6 +102,8 @@ fn thread_born(parent: Option<u32>, child: u32) -> EventBody {
         flags: THREAD,
         pc: PC,
         inner: None,
+        stack: None,
+        start: None,
     })
 }
 
@@ -117,6 +119,8 @@ fn forked(parent: u32, child: u32) -> EventBody {
         flags: Some(17),
         pc: PC,
         inner: None,
+        stack: None,
+        start: None,
     })
 }
 
@@ -831,6 +835,7 @@ fn refused(tid: u32, call: &str, errno: u16) -> EventBody {
         errno,
         flags: THREAD,
         pc: PC,
+        stack: None,
     }
 }
 

@@ -38,6 +38,8 @@ fn birth() -> impl Strategy<Value = Birth> {
             flags,
             pc,
             inner,
+            stack: None,
+            start: None,
         }
     })
 }
@@ -103,6 +105,7 @@ fn body() -> impl Strategy<Value = EventBody> {
                 errno,
                 flags: site.map(|(flags, _)| flags),
                 pc: site.map(|(_, pc)| pc),
+                stack: None,
             }
         ),
         (task(), any::<u64>(), name(), any::<[u64; 6]>()).prop_map(|(task, number, name, args)| {
@@ -138,7 +141,7 @@ proptest! {
         for event in &events {
             encoder.event(event, &mut out);
         }
-        let mut decoder = Decoder::new(&out, false);
+        let mut decoder = Decoder::new(&out, chunk::kind::EVENTS);
         let mut back = Vec::new();
         while let Some(record) = decoder.next() {
             match record {
@@ -152,7 +155,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut decoder = Decoder::new(&bytes, false);
+        let mut decoder = Decoder::new(&bytes, chunk::kind::EVENTS);
         while decoder.next().is_some() {}
     }
 }
@@ -181,7 +184,7 @@ fn unknown_kinds_and_longer_bodies_are_passed_over_and_counted() {
     encoder.body.extend([9, 9]);
     encoder.frame(kind::EXIT, Time(9), &mut out);
 
-    let mut decoder = Decoder::new(&out, false);
+    let mut decoder = Decoder::new(&out, chunk::kind::EVENTS);
     assert_eq!(decoder.next(), Some(Ok(Record::Event(exit(7)))));
     let last = EventBody::Exit {
         task: Task::new(5, 9),

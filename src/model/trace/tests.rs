@@ -23,6 +23,8 @@ fn birth(parent: Option<Task>, child: Task) -> EventBody {
         flags: None,
         pc: None,
         inner: None,
+        stack: None,
+        start: None,
     })
 }
 

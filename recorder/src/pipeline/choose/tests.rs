@@ -69,6 +69,8 @@ fn birth(parent: Task, child: Task) -> EventBody {
         flags: Some(flags),
         pc: None,
         inner: None,
+        stack: None,
+        start: None,
     })
 }
 
@@ -125,6 +127,7 @@ fn what_is_excluded_is_left_out_with_all_its_events() {
         errno: 11,
         flags: None,
         pc: None,
+        stack: None,
     });
     script.leaves_out(exit(OTHER));
     script.leaves_out(exit(THREAD));

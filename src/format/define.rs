@@ -1,0 +1,107 @@
+//! Which definitions a file has, and which an event still needs.
+
+use std::collections::HashSet;
+
+use crate::model::{Carried, Definition, Event, EventBody, FrameId, ModuleId, StackId, Stacks};
+
+/// Knows what is defined in a file, so that each number is defined in it once, and before its use.
+#[derive(Debug, Default)]
+pub struct Defined {
+    modules: HashSet<ModuleId>,
+    frames: HashSet<FrameId>,
+    stacks: HashSet<StackId>,
+    symbols: HashSet<FrameId>,
+}
+
+impl Defined {
+    /// Forgets everything: for a new file, or one that lost an unknown part of what was written.
+    pub fn clear(&mut self) {
+        *self = Defined::default();
+    }
+
+    /// What has to be defined before an event can be written.
+    pub fn for_event(&mut self, event: &Event, stacks: &Stacks, out: &mut Vec<Definition>) {
+        let (stack, start) = match &event.body {
+            EventBody::Birth(birth) => (birth.stack, birth.start),
+            EventBody::CreateFailed { stack, .. } => (*stack, None),
+            _ => return,
+        };
+        self.needed(stack, start, stacks, out);
+    }
+
+    /// What has to be defined before a checkpoint can be written.
+    pub fn for_checkpoint(
+        &mut self,
+        carried: &[Carried],
+        stacks: &Stacks,
+        out: &mut Vec<Definition>,
+    ) {
+        for task in carried {
+            self.needed(task.stack, task.start, stacks, out);
+        }
+    }
+
+    /// What a frame's address means, if that is not defined and the frame is.
+    pub fn for_symbol(&mut self, frame: FrameId, stacks: &Stacks, out: &mut Vec<Definition>) {
+        if self.frames.contains(&frame) {
+            self.symbol(frame, stacks, out);
+        }
+    }
+
+    /// What the addresses of all frames that are defined mean, where that is known and not defined.
+    pub fn for_end(&mut self, stacks: &Stacks, out: &mut Vec<Definition>) {
+        let mut frames: Vec<FrameId> = self.frames.iter().copied().collect();
+        frames.sort_unstable();
+        for frame in frames {
+            self.symbol(frame, stacks, out);
+        }
+    }
+
+    fn needed(
+        &mut self,
+        stack: Option<StackId>,
+        start: Option<FrameId>,
+        stacks: &Stacks,
+        out: &mut Vec<Definition>,
+    ) {
+        if let Some(frame) = start {
+            self.frame(frame, stacks, out);
+        }
+        let Some(stack) = stack else { return };
+        let new = stacks
+            .walk(stack)
+            .take_while(|(id, _)| !self.stacks.contains(id));
+        let new: Vec<_> = new.map(|(id, node)| (id, *node)).collect();
+        // The outermost first: what a definition refers to comes before it.
+        for (id, node) in new.into_iter().rev() {
+            self.frame(node.frame, stacks, out);
+            self.stacks.insert(id);
+            out.push(Definition::Stack(id, node));
+        }
+    }
+
+    fn frame(&mut self, id: FrameId, stacks: &Stacks, out: &mut Vec<Definition>) {
+        let Some(frame) = stacks.frame(id) else {
+            return;
+        };
+        if !self.frames.insert(id) {
+            return;
+        }
+        if let Some(number) = frame.module
+            && let Some(module) = stacks.module(number)
+            && self.modules.insert(number)
+        {
+            out.push(Definition::Module(number, module.clone()));
+        }
+        out.push(Definition::Frame(id, *frame));
+        self.symbol(id, stacks, out);
+    }
+
+    fn symbol(&mut self, frame: FrameId, stacks: &Stacks, out: &mut Vec<Definition>) {
+        if let Some(symbol) = stacks.symbol(frame)
+            && self.symbols.insert(frame)
+        {
+            out.push(Definition::Symbol(frame, symbol.clone()));
+        }
+    }
+}
