@@ -375,6 +375,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_closed_is_opened_again_and_read_as_long_as_it_was() {
+        let events = synthetic(200);
+        let files = recording(&events, 1);
+        let short = files[0].len() - 100;
+        let closed = |again: Vec<u8>| {
+            let segment = Segment::open(Cursor::new(files[0][..short].to_vec())).unwrap();
+            read_segments(vec![segment.closed(|| Ok(Cursor::new(again)))])
+        };
+        let as_it_was = read_trace(Cursor::new(&files[0][..short])).unwrap();
+        let longer = closed(files[0].clone()).unwrap();
+        assert_eq!(longer.integrity(), as_it_was.integrity());
+        assert_eq!(longer.events(), as_it_was.events());
+        let other = Header {
+            trace_id: 77,
+            ..synth::header()
+        };
+        let other = Writer::start(Vec::new(), &other).unwrap().get_mut().clone();
+        let error = closed(other).unwrap_err();
+        assert!(error.to_string().contains("is another"), "{error}");
+    }
+
+    #[test]
     fn a_file_that_was_given_up_leaves_what_lived() {
         let events = synthetic(2_000);
         let whole = read_trace(Cursor::new(&recording(&events, 1)[0])).unwrap();

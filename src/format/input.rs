@@ -61,6 +61,11 @@ impl<R: Read + Seek> Input<R> {
         self.len
     }
 
+    /// Takes the file, of which nothing was read yet, for so long at most, bytes.
+    pub(super) fn shorten(&mut self, len: u64) {
+        self.len = self.len.min(len);
+    }
+
     /// The file's header, and the offset behind it.
     pub(super) fn header(&mut self) -> Result<(Header, u64), Error> {
         let fixed = self.peek(0, header::FIXED_LEN)?.to_vec();

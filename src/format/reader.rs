@@ -1,7 +1,8 @@
 //! Reading a trace: whatever the file went through, all that is readable, and what is not.
 
 use std::borrow::Cow;
-use std::io::{Read, Seek};
+use std::fmt;
+use std::io::{self, Read, Seek};
 
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
@@ -25,13 +26,31 @@ pub fn looks_like_trace(start: &[u8]) -> bool {
     start.starts_with(&header::MAGIC)
 }
 
-/// One file of a recording, opened; its header is read.
+/// One file of a recording; its header is read.
 #[derive(Debug)]
 pub struct Segment<R> {
-    input: Input<R>,
+    input: Source<R>,
     header: Header,
     /// Where the first chunk begins.
     behind: u64,
+}
+
+/// Opens a file again.
+type Opener<R> = Box<dyn FnOnce() -> io::Result<R>>;
+
+enum Source<R> {
+    Open(Input<R>),
+    /// To be opened when its turn comes, and read up to this length, bytes.
+    Closed(Opener<R>, u64),
+}
+
+impl<R> fmt::Debug for Source<R> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Open(_) => out.write_str("Open"),
+            Source::Closed(_, len) => write!(out, "Closed({len} bytes)"),
+        }
+    }
 }
 
 impl<R: Read + Seek> Segment<R> {
@@ -43,10 +62,45 @@ impl<R: Read + Seek> Segment<R> {
         let mut input = Input::new(file)?;
         let (header, behind) = input.header()?;
         Ok(Segment {
-            input,
+            input: Source::Open(input),
             header,
             behind,
         })
+    }
+
+    /// Closes it, until its turn to be read comes: a recording may have more files than a process
+    /// may have open, or buffers for. Then `open` is to give the same file, which is read as long as
+    /// it was when it was opened first.
+    #[must_use]
+    pub fn closed(mut self, open: impl FnOnce() -> io::Result<R> + 'static) -> Self {
+        let len = match &self.input {
+            Source::Open(input) => input.len(),
+            Source::Closed(_, len) => *len,
+        };
+        self.input = Source::Closed(Box::new(open), len);
+        self
+    }
+
+    /// The file, open. One that was closed must have the header that it had.
+    fn into_input(self) -> Result<Input<R>, Error> {
+        let (open, len) = match self.input {
+            Source::Open(input) => return Ok(input),
+            Source::Closed(open, len) => (open, len),
+        };
+        let file = open().map_err(|source| Error::Io {
+            doing: "opening a file of the recording again",
+            offset: 0,
+            source,
+        })?;
+        let mut input = Input::new(file)?;
+        input.shorten(len);
+        if input.header()?.0 != self.header {
+            return Err(Error::Header {
+                offset: 0,
+                problem: "is another than a moment ago".into(),
+            });
+        }
+        Ok(input)
     }
 
     /// What the recorder wrote at its start.
@@ -116,7 +170,7 @@ pub fn scan<R: Read + Seek>(
     let mut open = Vec::new();
     let count = segments.len();
     let mut expected: Option<(u128, u32)> = None;
-    for (index, mut segment) in segments.into_iter().enumerate() {
+    for (index, segment) in segments.into_iter().enumerate() {
         let (id, number) = (segment.header.trace_id, segment.header.segment);
         if let Some((expected_id, expected_number)) = expected {
             if id != expected_id || number < expected_number {
@@ -138,10 +192,12 @@ pub fn scan<R: Read + Seek>(
             }
         }
         expected = Some((id, number.wrapping_add(1)));
-        let mut scan = Scan::new(sink, &segment, now, open);
-        while scan.step(&mut segment.input)? {}
+        let behind = segment.behind;
+        let mut input = segment.into_input()?;
+        let mut scan = Scan::new(sink, number, behind, input.len(), now, open);
+        while scan.step(&mut input)? {}
         let last = index + 1 == count;
-        (now, open) = scan.finish(segment.input.len(), last, &mut whole);
+        (now, open) = scan.finish(input.len(), last, &mut whole);
     }
     for damage in open {
         sink.damaged(&damage);
@@ -187,17 +243,18 @@ struct Scan<'a, S> {
 }
 
 impl<'a, S: Sink> Scan<'a, S> {
-    fn new<R: Read + Seek>(
+    fn new(
         sink: &'a mut S,
-        segment: &Segment<R>,
+        segment: u32,
+        offset: u64,
+        file_bytes: u64,
         now: Time,
         open: Vec<Damage>,
     ) -> Self {
-        let (offset, file_bytes) = (segment.behind, segment.input.len());
         Scan {
             sink,
             integrity: Integrity::new(Ending::CutShort),
-            segment: segment.header.segment,
+            segment,
             now,
             carried: Vec::new(),
             next_part: 0,

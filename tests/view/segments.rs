@@ -365,3 +365,37 @@ fn a_folder_that_changes_while_it_is_read_is_read_as_it_was_at_a_moment() {
     });
     assert!(readers > 0);
 }
+
+/// More files than a process may have open.
+#[cfg(unix)]
+#[test]
+fn more_files_than_may_be_open_at_a_time() {
+    let events: Vec<_> = tidline::synth::events(tidline::synth::Plan {
+        events: 2_000,
+        width: 20,
+        seed: 3,
+    });
+    let files = several(&tidline::synth::header(), &events, events.len() / 200, 0);
+    assert!(files.len() >= 200);
+    let numbers: Vec<usize> = (0..files.len()).collect();
+    let folder = Folder::of(&files, &numbers);
+    let out = tempfile::TempDir::new().unwrap();
+    let mended = out.path().join("mended.tid").to_str().unwrap().to_string();
+    let limited = |words: &str| {
+        let line = format!("ulimit -n 64; exec \"$0\" {words}");
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_tidview"), &folder.path("")]);
+        let output = command.arg(&mended).output().unwrap();
+        assert!(output.status.success(), "{words}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let whole = prints(&["timeline", &folder.path(""), "--format", "ndjson"]);
+    assert_eq!(whole.lines().count(), events.len());
+    assert_eq!(limited("timeline \"$1\" --format ndjson"), whole);
+    assert_eq!(limited("timeline \"$1\"/*.tid --format ndjson"), whole);
+    assert!(limited("check \"$1\"").starts_with("complete: "));
+    let made = limited("repair \"$1\" -o \"$2\"");
+    assert!(made.contains("nothing is missing"), "{made}");
+    let again = prints(&["timeline", &mended, "--format", "ndjson"]);
+    assert_eq!(again.lines().count(), events.len());
+}

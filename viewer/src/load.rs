@@ -17,24 +17,46 @@ use tidline::text;
 use crate::time::Clock;
 use crate::words::{counted, numbers};
 
-/// A live recorder gives up its oldest file while a folder is being opened: then it is listed
-/// again, so often. Files that are gone after that are found missing by their numbers.
+/// A live recorder gives up its oldest file while a folder is being opened or read: then it is
+/// listed again, so often. Files that are gone after that are found missing by their numbers.
 const LISTINGS: usize = 10;
 /// Digits of a recording's id that tell it from others.
 const ID_DIGITS: usize = 8;
 
 /// Reads the recording whose files are named, each as long as it is now.
 pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
-    let recording = Recording::open(named)?;
-    let mut builder = TraceBuilder::new(recording.header().clone());
-    let shown = recording.shown.clone();
-    let (segments, left_out) = recording.into_segments();
-    let integrity = scan(segments, &mut builder).with_context(|| format!("cannot read {shown}"))?;
-    let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
-    Ok(builder.finish(integrity))
+    while_files_vanish(|| {
+        let recording = Recording::open(named)?;
+        let mut builder = TraceBuilder::new(recording.header().clone());
+        let shown = recording.shown.clone();
+        let (segments, left_out) = recording.into_segments();
+        let integrity =
+            scan(segments, &mut builder).with_context(|| format!("cannot read {shown}"))?;
+        let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
+        Ok(builder.finish(integrity))
+    })
 }
 
-/// The files of one recording, opened.
+/// Opens and reads a recording, and does so again if a file was given up before its turn came. The
+/// next time it is not among them.
+pub(crate) fn while_files_vanish<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..LISTINGS {
+        match read() {
+            Err(error) if vanished(&error) => {}
+            done => return done,
+        }
+    }
+    read()
+}
+
+fn vanished(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Io { source, .. }) => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// The files of one recording. Of each the header is read; none is open.
 pub(crate) struct Recording {
     /// At least one, in the recording's order.
     files: Vec<Opened>,
@@ -222,14 +244,27 @@ fn open_file(path: &Path) -> Result<Tried> {
     try_header(file, path)
 }
 
+/// Reads a file's header. It is opened again when its turn comes: there may be more files than a
+/// process may have open.
 fn try_header(file: File, path: &Path) -> Result<Tried> {
     let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     match Segment::open(BufReader::new(file)) {
-        Ok(segment) => Ok(Ok(segment)),
+        Ok(segment) => {
+            let path = path.to_owned();
+            Ok(Ok(segment.closed(move || open_again(&path))))
+        }
         // Of several files, the others may be read all the same.
         Err(error @ Error::Header { .. }) => Ok(Err((bytes, error))),
         Err(error) => Err(cannot_read(error, path)),
     }
+}
+
+fn open_again(path: &Path) -> io::Result<BufReader<File>> {
+    let named = |error: io::Error| {
+        let words = format!("{}: {error}", shown(path));
+        io::Error::new(error.kind(), words)
+    };
+    File::open(path).map(BufReader::new).map_err(named)
 }
 
 /// Opens the traces in a folder.

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
-use tidline::format::{Stretch, extract};
+use tidline::format::{Extracted, Stretch, extract};
 use tidline::model::{Anchor, Time, Trace};
 
 use crate::cli::{self, Color, Command, Common, EventFormat, Format};
@@ -290,22 +290,9 @@ fn check(args: &cli::Check, out: &mut dyn Write, report: &mut Report) -> Result<
 
 fn repair(args: &cli::Repair, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let common = &args.common;
-    let recording = Recording::open(&common.files)?;
     let stretch = stretch(args)?;
-    let mut header = recording.header().clone();
-    header.segment = 0;
-    if header.option("repaired").is_none() {
-        header.options.push(("repaired".into(), "yes".into()));
-    }
-    let (output, file) =
-        Output::create(&args.output, args.force, recording.paths(), &common.files)?;
     let place = load::shown(&args.output);
-    let (segments, left_out) = recording.into_segments();
-    let (file, mut extracted) = extract(segments, stretch, &header, file)
-        .with_context(|| format!("cannot make {place}"))?;
-    output.finish(file)?;
-    extracted.integrity =
-        left_out.added_to(extracted.integrity, extracted.begin, extracted.reached);
+    let extracted = load::while_files_vanish(|| mend(args, stretch, &place))?;
 
     let missing = view::repair::missing(&extracted, stretch);
     report.damaged = !missing.is_empty();
@@ -314,13 +301,33 @@ fn repair(args: &cli::Repair, out: &mut dyn Write, report: &mut Report) -> Resul
     Ok(text::page(out, &page, look(common))?)
 }
 
+/// Writes the mended file.
+fn mend(args: &cli::Repair, stretch: Stretch, place: &str) -> Result<Extracted> {
+    let common = &args.common;
+    let recording = Recording::open(&common.files)?;
+    let mut header = recording.header().clone();
+    header.segment = 0;
+    if header.option("repaired").is_none() {
+        header.options.push(("repaired".into(), "yes".into()));
+    }
+    let (output, file) =
+        Output::create(&args.output, args.force, recording.paths(), &common.files)?;
+    let (segments, left_out) = recording.into_segments();
+    let (file, mut extracted) = extract(segments, stretch, &header, file)
+        .with_context(|| format!("cannot make {place}"))?;
+    output.finish(file)?;
+    extracted.integrity =
+        left_out.added_to(extracted.integrity, extracted.begin, extracted.reached);
+    Ok(extracted)
+}
+
 /// The stretch that is asked for. Where times are given, the files are read once only for where
 /// they begin and end, and for what the wall clock said.
 fn stretch(args: &cli::Repair) -> Result<Stretch> {
     if args.since.is_none() && args.until.is_none() {
         return Ok(Stretch::WHOLE);
     }
-    let found = Recording::open(&args.common.files)?.outline()?;
+    let found = load::while_files_vanish(|| Recording::open(&args.common.files)?.outline())?;
     let clock = time::Clock::new(&found.anchors, args.common.utc);
     let extent = (found.begin, found.end);
     let since = moment("--since", args.since.as_deref(), &clock, extent)?;
