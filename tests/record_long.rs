@@ -373,6 +373,60 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
     }
 }
 
+/// Records into many files with a limit on open files, takes a snapshot of all, and gives what
+/// tidrec said and the recording, the snapshot, and the limit that the command had.
+fn snapshot_of_many_files(limit: &str) -> (String, Trace, Trace, String) {
+    let dir = TempDir::new();
+    let output = dir.join("rec");
+    let line = format!(
+        "{limit}; exec \"$0\" -o {} --segment-time 100ms --after 1ms -- sh -c 'ulimit -n; {}'",
+        output.display(),
+        "while :; do (:); sleep 0.01; done"
+    );
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_tidrec")]);
+    let mut recorder = Child::spawn(&mut command);
+    let had = recorder.wait_line("", SOON);
+    wait_until("many files", 2 * SOON, || files(&output).len() > 40);
+    let mut command = tidrec();
+    let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
+    assert!(ask.status().expect("tidrec ctl").success());
+    wait_until("a snapshot", SOON, || snapshots(dir.path()).len() == 1);
+    recorder.wait_stderr(" events; tidrec ctl)", SOON);
+    recorder.signal("INT");
+    recorder.wait_exit(SOON);
+    let snapshot = open(&snapshots(dir.path())[0]);
+    (recorder.stderr(), read(&files(&output)), snapshot, had)
+}
+
+#[test]
+fn a_snapshot_of_more_files_than_may_be_open() {
+    if !may_trace() {
+        return;
+    }
+    // tidrec raises the limit for itself, and not for the command.
+    let (said, recording, snapshot, had) = snapshot_of_many_files("ulimit -Sn 32");
+    assert_eq!(had, "32");
+    assert!(!said.contains("less far"), "{said}");
+    for trace in [&recording, &snapshot] {
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
+        assert_eq!(trace.begin(), Time(0));
+    }
+    // Where it may not, the latest files are in the snapshot.
+    let (said, recording, snapshot, _) = snapshot_of_many_files("ulimit -n 32");
+    assert!(
+        said.contains("less far") && said.contains("open 16 "),
+        "{said}"
+    );
+    assert!(!said.contains("cannot be written"), "{said}");
+    for trace in [&recording, &snapshot] {
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
+    }
+    assert!(snapshot.begin() > Time(0));
+    let last = snapshot.events().last().expect("an event");
+    assert!(recording.events().contains(last));
+}
+
 #[test]
 fn beside_many_threads_the_command_of_a_snapshot_is_waited_for() {
     if !may_trace() {

@@ -58,6 +58,7 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
     // Before there is a second thread.
     let notify = sys::take_variable("NOTIFY_SOCKET");
     let notify = Arc::new(Notify::new(notify.as_deref()));
+    sys::raise_file_limit();
     open_terminal(cli)?;
     if !proc::is_ours() {
         bail!(

@@ -170,10 +170,7 @@ impl Snapshots {
         };
         header.options.push(("snapshot".into(), reason.clone()));
         let job = Job {
-            files: files
-                .iter()
-                .filter_map(|path| File::open(path).ok())
-                .collect(),
+            files: open_latest(files),
             header,
             stretch: Stretch {
                 from,
@@ -260,11 +257,7 @@ impl Job {
     }
 
     fn write(self) -> Result<(PathBuf, u64, u64)> {
-        let segments: Result<Vec<_>, _> = self
-            .files
-            .into_iter()
-            .map(|file| Segment::open(BufReader::new(file)))
-            .collect();
+        let segments: Result<Vec<_>> = self.files.into_iter().map(segment).collect();
         let segments = segments.context("cannot read the recording")?;
         let (path, file) = new_file(&self.stem)?;
         let part = Part(&path);
@@ -278,6 +271,36 @@ impl Job {
         part.keep();
         Ok((path, extracted.events, bytes))
     }
+}
+
+/// Opens files, the latest first, and gives them in their order. Where that would take more open
+/// files than we may have, or half of that, the earliest are left out: the recording needs some,
+/// too.
+fn open_latest(files: &[PathBuf]) -> Vec<File> {
+    let room = usize::try_from(sys::most_open_files() / 2).unwrap_or(usize::MAX);
+    let mut opened = Vec::new();
+    for path in files.iter().rev().take(room) {
+        match File::open(path) {
+            Ok(file) => opened.push(file),
+            Err(_) => break,
+        }
+    }
+    if opened.len() < files.len() {
+        say(format_args!(
+            "a snapshot reaches back less far than it should: of {} files tidrec could open {} (ulimit -Hn \
+             is the limit on open files; larger files, by --segment-size, need fewer)",
+            files.len(),
+            opened.len()
+        ));
+    }
+    opened.reverse();
+    opened
+}
+
+/// A file of the recording. Buffers for it are made when its turn comes.
+fn segment(file: File) -> Result<Segment<BufReader<File>>> {
+    let segment = Segment::open(BufReader::new(file.try_clone()?))?;
+    Ok(segment.closed(move || Ok(BufReader::new(file))))
 }
 
 /// A file that is removed unless it is whole.
@@ -337,7 +360,8 @@ fn start_command(commands: &Commands, command: String, path: PathBuf, reason: St
 fn run(command: &str, path: &Path, reason: &str) {
     let line = format!("{command} \"$@\"");
     let stderr = io::stderr().as_fd().try_clone_to_owned();
-    let ran = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    let ran = sys::with_own_file_limit(&mut shell)
         .arg("-c")
         .arg(line)
         .arg("tidrec")

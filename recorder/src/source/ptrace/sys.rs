@@ -10,7 +10,9 @@ use std::ffi::{CString, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -265,6 +267,58 @@ pub(crate) fn take_variable(name: &str) -> Option<std::ffi::OsString> {
     Some(value)
 }
 
+/// The limit on open files that we were started with.
+static FILES_BEFORE: OnceLock<libc::rlimit> = OnceLock::new();
+
+/// Raises the limit on our open files as far as we may: a snapshot keeps its files open while it is
+/// written. What we start gets back what we were started with.
+pub(crate) fn raise_file_limit() {
+    if let Some(limit) = file_limit()
+        && limit.rlim_cur < limit.rlim_max
+    {
+        let _ = FILES_BEFORE.set(limit);
+        let raised = libc::rlimit {
+            rlim_cur: limit.rlim_max,
+            ..limit
+        };
+        // SAFETY: reads a valid limit. A refusal leaves what there is.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
+    }
+}
+
+/// How many files we may have open.
+pub(crate) fn most_open_files() -> u64 {
+    file_limit().map_or(u64::MAX, |limit| limit.rlim_cur)
+}
+
+fn file_limit() -> Option<libc::rlimit> {
+    let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
+    // SAFETY: `limit` is valid for the write of one limit.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) };
+    // SAFETY: zeroed, and written by the kernel where it succeeded; all zeros are valid.
+    (result == 0).then(|| unsafe { limit.assume_init() })
+}
+
+/// Gives a process, which is about to become a command, the limit that we were started with.
+fn restore_file_limit() {
+    if let Some(limit) = FILES_BEFORE.get() {
+        // SAFETY: reads a valid limit; async-signal-safe.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) };
+    }
+}
+
+/// Has a command get the limit on open files that we were started with.
+pub(crate) fn with_own_file_limit(
+    command: &mut std::process::Command,
+) -> &mut std::process::Command {
+    let restore = || {
+        restore_file_limit();
+        Ok(())
+    };
+    // SAFETY: it makes one system call, and allocates nothing.
+    unsafe { command.pre_exec(restore) }
+}
+
 /// The columns of the terminal that stderr is; `None` where it does not know.
 pub(crate) fn terminal_width() -> Option<usize> {
     let mut size = MaybeUninit::<libc::winsize>::zeroed();
@@ -376,6 +430,7 @@ fn run_child(
     }
     let _ =
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&command.signals_before), None);
+    restore_file_limit();
     for end in command.parents {
         // SAFETY: the child's copies of descriptors that it does not use.
         unsafe { libc::close(end) };
