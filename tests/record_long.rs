@@ -180,6 +180,23 @@ fn the_oldest_files_go_and_each_that_is_left_opens_alone() {
 }
 
 #[test]
+fn a_small_ring_is_kept_as_full_as_a_large_one() {
+    if !may_trace() {
+        return;
+    }
+    for (limit, bytes_of_it) in [("128K", 128 << 10), ("1M", 1 << 20)] {
+        let dir = TempDir::new();
+        let options = ["--ring", limit, "--compress", "none"];
+        let (trace, files, log) = record_chains(dir.path(), &options, "8000");
+        assert!(trace.begin() > Time(0), "{limit}: nothing went");
+        let there = bytes(&files);
+        assert!(there <= bytes_of_it, "{limit}: {there}");
+        assert!(there >= bytes_of_it / 3, "{limit}: {there}");
+        assert_end_of_log(&trace, &log);
+    }
+}
+
+#[test]
 fn a_flight_recorder_keeps_the_last_seconds_and_a_trigger_has_them_written_out() {
     if !may_trace() {
         return;
@@ -232,6 +249,74 @@ fn a_flight_recorder_keeps_the_last_seconds_and_a_trigger_has_them_written_out()
     assert!(shell.is_some(), "{:?}", snapshot.tasks());
     // The command got the path.
     assert_eq!(files(&seen).len(), 1);
+}
+
+/// Two thousand threads live, and others come and go for three seconds; the most bytes of the disk that the
+/// recording had at any moment, and what tidrec said.
+fn crowded(folder: &Path, options: &[&str]) -> (u64, String, Trace) {
+    use std::os::unix::fs::MetadataExt;
+    let output = folder.join("rec");
+    let mut sleepers = Child::run(program("sleeper"), ["2000"]);
+    let mut chains = Child::run(program("chains"), ["8", "600"]);
+    let pids = [ready(&mut sleepers), ready(&mut chains)];
+    let mut recorder = attach(&output, &pids, options);
+    let mut most = 0;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < until {
+        let there = std::fs::read_dir(&output).expect("read a folder").flatten();
+        let blocks = there.filter_map(|entry| Some(entry.metadata().ok()?.blocks()));
+        most = most.max(512 * blocks.sum::<u64>());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    recorder.signal("INT");
+    recorder.expect_exit(0, SOON);
+    for child in [&mut sleepers, &mut chains] {
+        child.signal("KILL");
+        child.wait_exit(SOON);
+    }
+    (most, recorder.stderr(), read(&files(&output)))
+}
+
+#[test]
+fn the_limit_is_kept_while_a_file_begins_with_thousands_of_tasks() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (most, said, trace) = crowded(dir.path(), &["--max-disk", "128K"]);
+    assert!(most <= 128 << 10, "{most}");
+    assert!(!said.contains("is not kept"), "{said}");
+    assert!(trace.is_complete(), "{:?}", trace.integrity());
+    assert!(
+        trace
+            .tasks()
+            .iter()
+            .filter(|task| task.ended.is_none())
+            .count()
+            > 2_000
+    );
+    // Files are mostly events: ten a second would be mostly beginnings.
+    let dir = TempDir::new();
+    let options = ["--max-disk", "128K", "--compress", "none"];
+    let (_, said, trace) = crowded(dir.path(), &options);
+    assert_eq!(
+        said.matches("is not kept; give a --max-disk").count(),
+        1,
+        "{said}"
+    );
+    let last = trace.integrity().segments.last().expect("a file");
+    assert!(*last < 20, "{last} files in three seconds");
+    // What it says to give instead is enough.
+    let advice = said.split("(or --ring) of ").nth(1).expect("an advice");
+    let advice = advice.split(' ').next().expect("a number");
+    let dir = TempDir::new();
+    let options = ["--max-disk", advice, "--compress", "none"];
+    let (most, said, _) = crowded(dir.path(), &options);
+    assert!(!said.contains("is not kept"), "{said}");
+    assert!(
+        most <= advice.parse().expect("a number"),
+        "{most} of {advice}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use tidline::format::MAX_BATCH_BYTES;
 
 use crate::cli::parse_duration;
 use crate::pipeline::trigger::Trigger;
@@ -90,6 +91,8 @@ pub(crate) struct Limits {
     pub(crate) segment_ns: u64,
     /// All files together, bytes.
     pub(crate) max_bytes: Option<u64>,
+    /// So many bytes of events are written at once, an event more or less.
+    pub(crate) batch_bytes: usize,
     /// A file whose end is so many ns ago goes.
     pub(crate) keep_ns: Option<u64>,
 }
@@ -102,6 +105,10 @@ const LEAST_BYTES: u64 = 64 << 10;
 const LEAST_TIME: Duration = Duration::from_millis(100);
 /// Of a limit on all files one file takes this part, so that giving one up costs little.
 const PARTS: u64 = 8;
+/// What is written at once takes this part of such a limit, and not less than `LEAST_BATCH`: room for
+/// it is made before.
+const BATCHES: u64 = 32;
+const LEAST_BATCH: u64 = 4 << 10;
 
 impl Keep {
     /// The limits; `None` if the trace is to be one file without any.
@@ -148,6 +155,10 @@ impl Keep {
             segment_bytes,
             segment_ns: ns(segment_time),
             max_bytes,
+            batch_bytes: max_bytes.map_or(MAX_BATCH_BYTES, |max| {
+                let part = (max / BATCHES).max(LEAST_BATCH);
+                usize::try_from(part).map_or(MAX_BATCH_BYTES, |part| part.min(MAX_BATCH_BYTES))
+            }),
             keep_ns: ring_time.map(ns),
         }))
     }
@@ -265,6 +276,9 @@ mod tests {
             (ring.segment_bytes, ring.max_bytes),
             (32 << 20, Some(256 << 20))
         );
+        assert_eq!(ring.batch_bytes, MAX_BATCH_BYTES);
+        let least = limits("--ring 128K").unwrap().unwrap();
+        assert_eq!((least.segment_bytes, least.batch_bytes), (64 << 10, 4096));
         let ring = limits("--ring 8m --max-disk 1M").unwrap().unwrap();
         assert_eq!(ring.segment_ns, 60_000_000_000);
         assert_eq!(ring.keep_ns, Some(480_000_000_000));

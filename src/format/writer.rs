@@ -221,6 +221,12 @@ impl<W: Write> Writer<W> {
         self.batch.events
     }
 
+    /// Bytes in the batch, before it is packed.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.batch.payload.len()
+    }
+
     /// Events written, in all.
     #[must_use]
     pub fn events(&self) -> u64 {

@@ -11,16 +11,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use tidline::format::{Error, GOES_ON, Header, MAX_BATCH_BYTES, Writer};
+use tidline::format::{Error, GOES_ON, Header, Writer};
 use tidline::model::{Anchor, Carried, Time};
 
 use super::output::{Output, shown};
 use crate::keep::{Compress, Limits};
+use crate::say::say;
 
 /// After a file could not be begun the next try waits so long, ns.
 const TRY_AGAIN_NS: u64 = 1_000_000_000;
 /// A file's name until the one before it is finished.
 const NEXT: &str = "next.tid.part";
+/// What a write may add beside the records that it is for, bytes: headers, the count of a loss.
+const BESIDE: u64 = 2 << 10;
+/// A file takes whole blocks of the disk, bytes.
+const BLOCK: u64 = 4 << 10;
+/// What a living task takes in a checkpoint where nothing is known of others, bytes: most take less.
+const TASK_BYTES: u64 = 48;
 
 /// The folder, and what is in it.
 #[derive(Debug)]
@@ -33,6 +40,10 @@ pub(crate) struct Folder {
     number: u32,
     /// When that was begun.
     begun: Time,
+    /// How long it was when its checkpoint was written, bytes, and of how many tasks that is.
+    head: (u64, u64),
+    /// That the limit cannot be kept was said.
+    complained: bool,
     not_before: Time,
     shelf: Arc<Shelf>,
     /// Held as long as the recording goes on.
@@ -71,8 +82,8 @@ impl Shelf {
         self.lock().front().copied()
     }
 
-    fn bytes(&self) -> u64 {
-        self.lock().iter().map(|kept| kept.bytes).sum()
+    fn bytes_on_disk(&self) -> u64 {
+        self.lock().iter().map(|kept| on_disk(kept.bytes)).sum()
     }
 
     /// Gives up the oldest file; whether there was one.
@@ -185,6 +196,8 @@ impl ReadyFolder {
             compress,
             number: 0,
             begun: Time(0),
+            head: (0, 0),
+            complained: false,
             not_before: Time(0),
             shelf,
             _lock: self.lock,
@@ -225,20 +238,20 @@ impl Folder {
         (files, total)
     }
 
-    /// Gives up the oldest files that are over the limits. `others` are bytes beside them that
-    /// count, too.
+    /// Gives up the oldest files, so that `adding` more bytes are within the limits. `others` are bytes
+    /// beside the files that count, too.
     pub(super) fn evict(
         &self,
         writer: &Writer<Output>,
+        adding: u64,
         others: u64,
         needed: Option<Time>,
         now: Time,
     ) {
+        let room = self.limits.max_bytes.unwrap_or(u64::MAX);
         while let Some(oldest) = self.shelf.oldest() {
-            let bytes = self.shelf.bytes() + writer.offset() + others;
-            let room = self.limits.max_bytes.unwrap_or(u64::MAX);
-            // The next batch is not to reach the limit.
-            let full = bytes.saturating_add(2 * MAX_BATCH_BYTES as u64) > room;
+            let written = on_disk(writer.offset() + adding);
+            let full = self.shelf.bytes_on_disk() + written + others > room;
             let old = self
                 .limits
                 .keep_ns
@@ -251,16 +264,69 @@ impl Folder {
         }
     }
 
+    /// What writing a batch adds at most, bytes.
+    pub(super) fn batch(writer: &Writer<Output>) -> u64 {
+        writer.pending_bytes() as u64 + BESIDE
+    }
+
+    /// Whether what waits is to be written now.
+    pub(super) fn is_batch_full(&self, writer: &Writer<Output>) -> bool {
+        writer.pending_bytes() >= self.limits.batch_bytes
+    }
+
     /// How many bytes all files may have.
     pub(super) fn max_bytes(&self) -> Option<u64> {
         self.limits.max_bytes
     }
 
-    /// Whether it is time for the next file.
-    pub(super) fn is_due(&self, writer: &Writer<Output>, now: Time) -> bool {
-        let full = writer.offset() >= self.limits.segment_bytes;
+    /// Whether it is time for the next file, which will begin with so many tasks. `others` are bytes
+    /// beside the files that count, too.
+    pub(super) fn is_due(
+        &mut self,
+        writer: &Writer<Output>,
+        now: Time,
+        live: u64,
+        others: u64,
+    ) -> bool {
+        if writer.events() == 0 || writer.is_behind() || now < self.not_before {
+            return false;
+        }
         let old = now.0.saturating_sub(self.begun.0) >= self.limits.segment_ns;
-        (full || old) && writer.events() > 0 && !writer.is_behind() && now >= self.not_before
+        old || writer.offset() >= self.fill(live, others)
+    }
+
+    /// How long a file grows, bytes: at least so long that it is half events, however many tasks live;
+    /// and so long at most that there is room for the next one's beginning beside it.
+    fn fill(&mut self, live: u64, others: u64) -> u64 {
+        let (head, tasks) = self.head;
+        let fill = self.limits.segment_bytes.max(2 * head);
+        let Some(max) = self.limits.max_bytes else {
+            return fill;
+        };
+        let next = match tasks {
+            0 => live * TASK_BYTES,
+            tasks => head * live.max(1) / tasks * 5 / 4,
+        };
+        // It is seen to be full one batch later.
+        let batch = self.limits.batch_bytes as u64;
+        let room = max.saturating_sub(others + next + batch + 2 * BLOCK);
+        if room >= head + batch {
+            return fill.min(room);
+        }
+        if !std::mem::replace(&mut self.complained, true) {
+            let beside = if others > 0 {
+                " (and the snapshots beside it)"
+            } else {
+                ""
+            };
+            say(format_args!(
+                "{}: {live} tasks live, and each file begins with all of them: a limit of {max} bytes has no \
+                 room for two such files{beside}, and is not kept; give a --max-disk (or --ring) of {} or more",
+                shown(&self.path),
+                others + 4 * (next + self.limits.segment_bytes),
+            ));
+        }
+        fill
     }
 
     /// Begins the next file, and finishes the one before: the other way round a full disk would
@@ -273,6 +339,7 @@ impl Folder {
         writer: &mut Writer<Output>,
         carried: &[Carried],
         anchor: Anchor,
+        others: u64,
     ) -> Result<u64, Error> {
         let (now, number) = (anchor.time, self.number + 1);
         let part = self.shelf.path_of(NEXT);
@@ -287,6 +354,10 @@ impl Folder {
         }
         // One that an earlier try left.
         let _ = fs::remove_file(&part);
+        let head = self.head_bytes(number, carried, anchor)?;
+        // Both are there for a moment, and the one before gets its end mark.
+        let adding = on_disk(head) + BESIDE;
+        self.evict(writer, adding, others, None, now);
         let next = self.start(&part, number).and_then(|mut next| {
             next.checkpoint(carried, anchor)?;
             Ok(next)
@@ -318,6 +389,7 @@ impl Folder {
         let renamed = fs::rename(&part, &path);
         writer.get_mut().set_path(self.path.join(file_name(number)));
         (self.number, self.begun) = (number, now);
+        self.head = (head, carried.len() as u64);
         match renamed {
             Ok(()) => Ok(lost),
             Err(source) => Err(Error::Io {
@@ -348,6 +420,10 @@ impl Folder {
             offset: 0,
             source,
         })?;
+        self.start_on(output, number)
+    }
+
+    fn start_on<W: io::Write>(&self, output: W, number: u32) -> Result<Writer<W>, Error> {
         let header = Header {
             segment: number,
             ..self.header.clone()
@@ -356,6 +432,18 @@ impl Folder {
         writer.pack(self.compress == Compress::Lz4);
         Ok(writer)
     }
+
+    /// How long a file is that has only its checkpoint yet, bytes.
+    fn head_bytes(&self, number: u32, carried: &[Carried], anchor: Anchor) -> Result<u64, Error> {
+        let mut writer = self.start_on(io::sink(), number)?;
+        writer.checkpoint(carried, anchor)?;
+        Ok(writer.offset())
+    }
+}
+
+/// What a file of so many bytes takes of the disk.
+pub(super) fn on_disk(bytes: u64) -> u64 {
+    bytes.next_multiple_of(BLOCK)
 }
 
 fn file_name(number: u32) -> String {

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use tidline::format::{Header, Segment, Stretch, extract};
 use tidline::model::Time;
 
+use super::folder::on_disk;
 use super::output::shown;
 use super::writer::ON_ITS_WAY_NS;
 use crate::keep::Keep;
@@ -98,8 +99,9 @@ impl Snapshots {
             self.looked = Some(Instant::now());
             self.there.retain(|(path, _)| path.exists());
         }
-        let running = self.running.as_ref().map_or(0, |running| running.bytes);
-        running + self.there.iter().map(|(_, bytes)| bytes).sum::<u64>()
+        let running = self.running.as_ref().map(|running| running.bytes);
+        let there = self.there.iter().map(|(_, bytes)| *bytes);
+        there.chain(running).map(on_disk).sum()
     }
 
     /// How many were written.

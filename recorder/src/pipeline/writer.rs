@@ -287,6 +287,12 @@ impl Work {
         if let Some(reason) = self.triggers.follow(event, self.live.len()) {
             self.snapshot(event.time, reason);
         }
+        if let Some(folder) = &self.folder
+            && folder.is_batch_full(&self.writer)
+        {
+            self.write_out(event.time);
+            self.rotate(event.time);
+        }
     }
 
     /// A snapshot is wanted of what is around an event, which was just pushed.
@@ -325,8 +331,7 @@ impl Work {
             let on_its_way = if ending { 0 } else { ON_ITS_WAY_NS };
             let vouched = Time(self.clock.now().0.saturating_sub(on_its_way));
             self.told = self.told.max(vouched);
-            let result = self.writer.flush(vouched);
-            self.note(result);
+            self.write_out(vouched);
             let output = self.writer.get_mut().path().to_owned();
             let Some(folder) = &self.folder else {
                 let files = [output.clone()];
@@ -350,12 +355,8 @@ impl Work {
                 .begin(&files, bytes, &self.header, &output, vouched);
             // Room for it. The files that it is made of are open.
             let needed = self.snapshots.needed();
-            folder.evict(
-                &self.writer,
-                self.snapshots.bytes(),
-                needed,
-                self.clock.now(),
-            );
+            let others = self.snapshots.bytes();
+            folder.evict(&self.writer, 0, others, needed, self.clock.now());
         }
     }
 
@@ -373,8 +374,7 @@ impl Work {
             0
         };
         self.told = self.told.max(Time(vouched));
-        let result = self.writer.flush(Time(vouched));
-        self.note(result);
+        self.write_out(Time(vouched));
         self.rotate(taken);
         if taken.0 >= self.last_sync.0 + SYNC_EVERY_NS {
             self.last_sync = taken;
@@ -382,21 +382,36 @@ impl Work {
         }
     }
 
-    /// Begins the next file when it is time to, and gives up the oldest.
+    /// Writes the batch, once there is room for it.
+    fn write_out(&mut self, vouched: Time) {
+        self.make_room();
+        let result = self.writer.flush(vouched);
+        self.note(result);
+    }
+
+    /// Gives up the oldest files, for the sake of what is about to be written.
+    fn make_room(&mut self) {
+        if let Some(folder) = &self.folder {
+            let (others, needed) = (self.snapshots.bytes(), self.snapshots.needed());
+            let adding = Folder::batch(&self.writer);
+            folder.evict(&self.writer, adding, others, needed, self.clock.now());
+        }
+    }
+
+    /// Begins the next file when it is time to.
     fn rotate(&mut self, now: Time) {
         let Some(folder) = &mut self.folder else {
             return;
         };
-        let needed = self.snapshots.needed();
-        folder.evict(&self.writer, self.snapshots.bytes(), needed, now);
-        if !folder.is_due(&self.writer, now) {
+        let others = self.snapshots.bytes();
+        if !folder.is_due(&self.writer, now, self.live.len() as u64, others) {
             return;
         }
         let carried = self.live.checkpoint();
         let bytes = self.writer.offset();
         // Meanwhile there may have been events, which are not to be later than the next file's begin.
         let anchor = self.clock.anchor_at(self.told);
-        let rotated = folder.rotate(&mut self.writer, &carried, anchor);
+        let rotated = folder.rotate(&mut self.writer, &carried, anchor, others);
         match rotated {
             Ok(lost) => {
                 self.lost_before += lost;
@@ -433,6 +448,7 @@ impl Work {
 
     /// Writes the end mark. What was done, and what is wrong with the file.
     fn finish(mut self, end: &End) -> Summary {
+        self.make_room();
         let mut summary = self.summary;
         let problem = self.writer.get_mut().problem();
         let lost = self.writer.lost() + self.lost_before;
