@@ -513,6 +513,40 @@ fn a_snapshot_of_more_files_than_may_be_open() {
 }
 
 #[test]
+fn snapshots_of_earlier_recordings_count_for_the_limit() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let earlier = dir.join("rec-snapshot-20260101-000000.tid");
+    std::fs::write(&earlier, vec![0; 500 << 10]).expect("a file");
+    let (output, log) = (dir.join("rec"), dir.join("log"));
+    let record = |limit: &str| {
+        let mut command = tidrec();
+        command.args(["--force", "--compress", "none", "-o"]);
+        command
+            .arg(&output)
+            .args(["--max-disk", limit])
+            .env("LOG", &log);
+        command.arg("--").arg(program("chains"));
+        let run = command.args(["8", "60", "6000"]).output().expect("tidrec");
+        (
+            run.status.code(),
+            String::from_utf8_lossy(&run.stderr).into_owned(),
+        )
+    };
+    let (code, said) = record("512K");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("rec-snapshot-20260101-000000.tid"), "{said}");
+    assert!(!output.exists() && !log.exists(), "nothing was begun");
+    let (code, said) = record("1M");
+    assert_eq!(code, Some(0), "{said}");
+    let files = files(&output);
+    assert!(read(&files).begin() > Time(0), "nothing went");
+    assert!(bytes(&files) + (500 << 10) <= 1 << 20, "{files:?}");
+}
+
+#[test]
 fn beside_many_threads_the_command_of_a_snapshot_is_waited_for() {
     if !may_trace() {
         return;

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::control::{self, Control, Recorder};
 use crate::doorbell::Doorbell;
 use crate::gather::{self, Wanted};
-use crate::keep::Compress;
+use crate::keep::{Compress, Limits};
 use crate::notify::Notify;
 use crate::pipeline::folder::ReadyFolder;
 use crate::pipeline::progress::Progress;
@@ -155,8 +155,8 @@ fn try_output(cli: &Cli) -> Result<()> {
     if let Some(path) = &cli.output
         && !is_stream(path)
     {
-        let made = if cli.keep.limits()?.is_some() {
-            ReadyFolder::open(path, cli.force)?.made()
+        let made = if let Some(limits) = cli.keep.limits()? {
+            open_folder(path, cli.force, limits)?.made()
         } else {
             let ready = Ready::open(path, cli.force)?;
             ready.made().into_iter().collect()
@@ -256,13 +256,20 @@ enum Prospect {
     New(Box<Opened>),
 }
 
+/// A folder with room for a recording.
+fn open_folder(path: &Path, force: bool, limits: Limits) -> Result<ReadyFolder> {
+    let ready = ReadyFolder::open(path, force)?;
+    let made = ready.made();
+    ready.has_room(limits).inspect_err(|_| remove(&made))
+}
+
 impl Prospect {
     fn open(cli: &Cli, path: &Path, header: &Header) -> Result<(Self, Vec<PathBuf>)> {
         let (header, compress) = (header.clone(), cli.keep.compress);
         let (keeps_old, made, begin): (_, _, Box<dyn FnOnce() -> Result<Opened> + Send>) =
             match cli.keep.limits()? {
                 Some(limits) => {
-                    let ready = ReadyFolder::open(path, cli.force)?;
+                    let ready = open_folder(path, cli.force, limits)?;
                     let (keeps_old, made) = (ready.holds_something(), ready.made());
                     let begin = move || {
                         let (folder, writer) = ready.begin(header, limits, compress)?;

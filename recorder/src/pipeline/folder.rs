@@ -15,6 +15,7 @@ use tidline::format::{Error, GOES_ON, Header, Writer};
 use tidline::model::{Anchor, Carried, Time};
 
 use super::output::{Output, shown};
+use super::snapshot;
 use crate::keep::{Compress, Limits};
 use crate::say::say;
 
@@ -155,6 +156,27 @@ impl ReadyFolder {
             created,
             old,
         })
+    }
+
+    /// Looks whether the limits leave room for a recording.
+    ///
+    /// # Errors
+    /// If the snapshots of earlier ones, which count, fill them.
+    pub(crate) fn has_room(self, limits: Limits) -> Result<Self> {
+        let Some(max) = limits.max_bytes else {
+            return Ok(self);
+        };
+        let snapshots = snapshot::earlier(&self.path);
+        let bytes: u64 = snapshots.iter().map(|(_, bytes)| on_disk(*bytes)).sum();
+        if max < bytes.saturating_add(2 * limits.segment_bytes) {
+            let most = snapshots.iter().max_by_key(|(_, bytes)| *bytes);
+            let such_as = most.map_or(String::new(), |(path, _)| shown(path));
+            bail!(
+                "snapshots of earlier recordings, such as {such_as}, have {bytes} bytes of a limit of \
+                 {max}: move them elsewhere, or give a higher --max-disk (or --ring)"
+            );
+        }
+        Ok(self)
     }
 
     /// Whether there is something in it that beginning would destroy.

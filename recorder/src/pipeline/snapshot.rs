@@ -1,8 +1,10 @@
 //! Snapshots: the stretch around a trigger, in a file of its own.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -77,7 +79,8 @@ struct Job {
 type Commands = Arc<Mutex<Vec<JoinHandle<Option<()>>>>>;
 
 impl Snapshots {
-    pub(super) fn new(keep: &Keep) -> Self {
+    /// `earlier` are there already, and count, too.
+    pub(super) fn new(keep: &Keep, earlier: Vec<(PathBuf, u64)>) -> Self {
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Snapshots {
             before_ns: keep.before.map_or(u64::MAX, ns),
@@ -86,7 +89,7 @@ impl Snapshots {
             commands: Commands::default(),
             pending: None,
             running: None,
-            there: Vec::new(),
+            there: earlier,
             looked: None,
             written: 0,
         }
@@ -318,6 +321,26 @@ impl Drop for Part<'_> {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.0);
     }
+}
+
+/// Snapshots that earlier recordings into this output have left beside it, with their bytes.
+pub(crate) fn earlier(output: &Path) -> Vec<(PathBuf, u64)> {
+    let stem = output.with_extension("");
+    let folder = match stem.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut begin = stem.file_name().unwrap_or_default().as_bytes().to_vec();
+    begin.extend(b"-snapshot-");
+    let is_one = |name: &OsStr| {
+        let name = name.as_bytes();
+        name.starts_with(&begin) && (name.ends_with(b".tid") || name.ends_with(b".tid.part"))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let found = entries.filter(|entry| is_one(&entry.file_name()));
+    found
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
+        .collect()
 }
 
 /// A new file `STEM-snapshot-DATE-TIME.tid`, with a number where there is one of that second.

@@ -14,7 +14,7 @@ use super::names::Names;
 use super::output::{Output, shown};
 use super::progress::{Counts, Progress};
 use super::queue::{End, Receiver, Woken};
-use super::snapshot::Snapshots;
+use super::snapshot::{self, Snapshots};
 use super::trigger::Triggers;
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
@@ -138,6 +138,9 @@ impl WriterThread {
 impl Work {
     fn new(opened: Opened, setup: Setup) -> Self {
         let keep = &setup.keep;
+        let limited = opened.folder.as_ref();
+        let limited = limited.filter(|folder| folder.max_bytes().is_some());
+        let earlier = limited.map(|folder| snapshot::earlier(folder.path()));
         Work {
             writer: opened.writer,
             folder: opened.folder,
@@ -147,7 +150,7 @@ impl Work {
             on_full: keep.on_full,
             live: Live::default(),
             triggers: Triggers::new(&keep.triggers, keep.trigger_pause),
-            snapshots: Snapshots::new(keep),
+            snapshots: Snapshots::new(keep, earlier.unwrap_or_default()),
             lost_before: 0,
             bytes_before: 0,
             names: Names::default(),
