@@ -85,11 +85,13 @@ fn record_chains(folder: &Path, options: &[&str], links: &str) -> (Trace, Vec<Pa
     let mut recorder = Child::spawn(&mut command);
     recorder.expect_exit(0, 2 * SOON);
     let files = files(&output);
-    (
-        read(&files),
-        files,
-        std::fs::read_to_string(log).expect("the log"),
-    )
+    let (said, trace) = (recorder.stderr(), read(&files));
+    assert_eq!(events_said(&said), trace.events().len() as u64, "{said}");
+    assert_eq!(
+        said.contains(" that were given up with their files"),
+        trace.begin() > Time(0)
+    );
+    (trace, files, std::fs::read_to_string(log).expect("the log"))
 }
 
 #[test]
@@ -671,6 +673,23 @@ fn a_flight_recorder_on_a_full_disk_gives_up_its_oldest() {
     // It ends with the target's end: there was room to the last.
     assert!(trace.is_complete(), "{:?}", trace.integrity());
     assert!(trace.tasks().iter().all(|task| task.ended.is_some()));
+    // That it had to is said once, and in the files.
+    let said = recorder.stderr();
+    assert_eq!(said.matches("before their time").count(), 1, "{said}");
+    let first = u64::from(trace.integrity().segments[0]);
+    let early = trace.counters().iter();
+    let early = early.filter(|(name, _)| name == "files_given_up_early");
+    assert_eq!(early.map(|(_, files)| *files).collect::<Vec<_>>(), [first]);
+    let told = |mark: &String| mark.starts_with("the disk was full: ");
+    assert!(marks(&trace).iter().any(told), "{:?}", marks(&trace));
+    assert_eq!(events_said(&said), trace.events().len() as u64, "{said}");
+}
+
+/// How many events the last line says are in the files.
+fn events_said(said: &str) -> u64 {
+    let words = said.split(" events in ").next().expect("a line");
+    let number = words.rsplit(' ').next().expect("a number");
+    number.parse().unwrap_or_else(|_| panic!("{said}"))
 }
 
 #[test]

@@ -558,8 +558,19 @@ fn describe_summary(summary: &Summary, path: &str) -> String {
         1 => format!("1 {one}"),
         _ => format!("{count} {more}"),
     };
+    let (older, in_all) = match summary.given_up {
+        0 => (String::new(), ""),
+        1 => (
+            ", after 1 that was given up with its file".into(),
+            "in all ",
+        ),
+        older => (
+            format!(", after {older} that were given up with their files"),
+            "in all ",
+        ),
+    };
     let mut words = format!(
-        "{} in {path} ({} and {} created, {} ended)",
+        "{} in {path}{older} ({in_all}{} and {} created, {} ended)",
         many(summary.events, "event", "events"),
         many(summary.threads, "thread", "threads"),
         many(summary.processes, "process", "processes"),

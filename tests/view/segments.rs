@@ -5,7 +5,7 @@ use std::fs;
 use tidline::format::Header;
 
 use crate::made::{everything, header, with_losses};
-use crate::support::{File, Folder, prints, several, tidview};
+use crate::support::{File, Folder, finished, prints, several, tidview};
 
 /// 25 events in five files, and the wall clock as it was.
 fn files() -> Vec<Vec<u8>> {
@@ -94,6 +94,20 @@ fn what_was_given_up_is_said_first_by_every_view() {
         "{printed:?}"
     );
     assert_eq!(printed.code, Some(0));
+}
+
+#[test]
+fn what_a_full_disk_made_the_recorder_give_up_is_said() {
+    let counters = [("files_given_up_early", 3), ("stops", 7)];
+    let bytes = finished(&header(), &everything(), 95_000_000, &counters);
+    let file = File::new("t.tid", &bytes);
+    let said = "the disk was full while it was recorded: 3 files given up before their time";
+    for command in ["info", "timeline", "tree", "threads"] {
+        let printed = prints(&[command, &file.path()]);
+        assert!(printed.starts_with(&format!("! {said}\n")), "{printed}");
+    }
+    let info = prints(&["info", &file.path()]);
+    assert!(info.contains("overhead  stops 7\n"), "{info}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ const TRY_AGAIN_NS: u64 = 1_000_000_000;
 const NEXT: &str = "next.tid.part";
 /// What a write may add beside the records that it is for, bytes: headers, the count of a loss.
 const BESIDE: u64 = 2 << 10;
+/// The counter of files that were given up because the disk was full.
+const GIVEN_UP_EARLY: &str = "files_given_up_early";
 /// A file takes whole blocks of the disk, bytes.
 const BLOCK: u64 = 4 << 10;
 /// What a living task takes in a checkpoint where nothing is known of others, bytes: most take less.
@@ -57,7 +59,16 @@ pub(crate) struct Folder {
 pub(super) struct Shelf {
     /// The folder itself: its path may be another's by now.
     folder: File,
-    kept: Mutex<VecDeque<Kept>>,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    kept: VecDeque<Kept>,
+    /// Events in files that were given up.
+    events_given_up: u64,
+    /// Files that were given up because the disk was full.
+    given_up_early: u64,
 }
 
 /// A finished file.
@@ -65,12 +76,13 @@ pub(super) struct Shelf {
 struct Kept {
     number: u32,
     bytes: u64,
+    events: u64,
     last: Time,
 }
 
 impl Shelf {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The path of a file in the folder, wherever that has been moved to.
@@ -80,21 +92,32 @@ impl Shelf {
     }
 
     fn oldest(&self) -> Option<Kept> {
-        self.lock().front().copied()
+        self.lock().kept.front().copied()
     }
 
     fn bytes_on_disk(&self) -> u64 {
-        self.lock().iter().map(|kept| on_disk(kept.bytes)).sum()
+        let books = self.lock();
+        books.kept.iter().map(|kept| on_disk(kept.bytes)).sum()
     }
 
     /// Gives up the oldest file; whether there was one.
-    pub(super) fn evict_one(&self) -> bool {
-        let Some(oldest) = self.lock().pop_front() else {
+    fn evict_one(&self) -> bool {
+        let mut books = self.lock();
+        let Some(oldest) = books.kept.pop_front() else {
             return false;
         };
+        books.events_given_up += oldest.events;
+        drop(books);
         // Somebody else may have removed it.
         let _ = fs::remove_file(self.path_of(&file_name(oldest.number)));
         true
+    }
+
+    /// The same, because the disk is full.
+    pub(super) fn evict_early(&self) -> bool {
+        let evicted = self.evict_one();
+        self.lock().given_up_early += u64::from(evicted);
+        evicted
     }
 }
 
@@ -209,7 +232,7 @@ impl ReadyFolder {
         }
         let shelf = Arc::new(Shelf {
             folder: self.folder,
-            kept: Mutex::default(),
+            books: Mutex::default(),
         });
         let folder = Folder {
             path: self.path,
@@ -245,8 +268,8 @@ impl Folder {
         writer: &Writer<Output>,
         room: u64,
     ) -> (Vec<PathBuf>, u64) {
-        let kept = self.shelf.lock();
-        let later = kept.iter().rev().take_while(|kept| kept.last >= time);
+        let books = self.shelf.lock();
+        let later = books.kept.iter().rev().take_while(|kept| kept.last >= time);
         let last = std::iter::once((self.number, writer.offset()));
         let (mut files, mut total) = (Vec::new(), 0u64);
         for (number, bytes) in last.chain(later.map(|kept| (kept.number, kept.bytes))) {
@@ -294,6 +317,28 @@ impl Folder {
     /// Whether what waits is to be written now.
     pub(super) fn is_batch_full(&self, writer: &Writer<Output>) -> bool {
         writer.pending_bytes() >= self.limits.batch_bytes
+    }
+
+    /// Events in files that were given up.
+    pub(super) fn events_given_up(&self) -> u64 {
+        self.shelf.lock().events_given_up
+    }
+
+    /// Files that were given up because the disk was full.
+    pub(super) fn given_up_early(&self) -> u64 {
+        self.shelf.lock().given_up_early
+    }
+
+    /// What the files' end marks tell of those that are gone.
+    pub(super) fn counters(&self) -> Vec<(&'static str, u64)> {
+        let early = self.given_up_early();
+        let counter = (early > 0).then_some((GIVEN_UP_EARLY, early));
+        counter.into_iter().collect()
+    }
+
+    /// The number of the file that is being written.
+    pub(super) fn number(&self) -> u32 {
+        self.number
     }
 
     /// How many bytes all files may have.
@@ -393,9 +438,9 @@ impl Folder {
             }
         };
         let before = std::mem::replace(writer, next);
-        let (lost, offset) = (before.lost(), before.offset());
+        let (lost, offset, events) = (before.lost(), before.offset(), before.events());
         // Its events are written. Should its end mark not be, a reader says so.
-        let bytes = match before.finish(now, GOES_ON, &[]) {
+        let bytes = match before.finish(now, GOES_ON, &self.counters()) {
             Ok(output) => {
                 let bytes = output.len().unwrap_or(offset);
                 self.sync_aside(output);
@@ -403,9 +448,10 @@ impl Folder {
             }
             Err(_) => offset,
         };
-        self.shelf.lock().push_back(Kept {
+        self.shelf.lock().kept.push_back(Kept {
             number: self.number,
             bytes,
+            events,
             last: now,
         });
         let renamed = fs::rename(&part, &path);

@@ -264,7 +264,7 @@ impl Write for Output {
             let room = self
                 .shelf
                 .as_ref()
-                .is_some_and(|shelf| full && shelf.evict_one());
+                .is_some_and(|shelf| full && shelf.evict_early());
             if !room {
                 return Err(error);
             }

@@ -35,8 +35,10 @@ const HEARTBEAT_NS: u64 = 60_000_000_000;
 /// What the writer did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
-    /// Events that are in the file.
+    /// Events that are in the file, or the files.
     pub(crate) events: u64,
+    /// Events of files that were given up.
+    pub(crate) given_up: u64,
     pub(crate) threads: u64,
     pub(crate) processes: u64,
     pub(crate) exits: u64,
@@ -96,6 +98,8 @@ struct Work {
     /// Up to here all is written, or about to be: nothing that comes is earlier.
     told: Time,
     complained: bool,
+    /// Files that were given up early, as far as the recording tells of them, and in which file it does.
+    told_early: (u64, Option<u32>),
 }
 
 impl WriterThread {
@@ -163,6 +167,7 @@ impl Work {
             last_write: Time(0),
             told: Time(0),
             complained: false,
+            told_early: (0, None),
         }
     }
 
@@ -390,6 +395,31 @@ impl Work {
         self.make_room();
         let result = self.writer.flush(vouched);
         self.note(result);
+        self.tell_of_a_full_disk();
+    }
+
+    /// Says, and notes in each file, that older ones had to go for the sake of a full disk.
+    fn tell_of_a_full_disk(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        let (early, number) = (folder.given_up_early(), folder.number());
+        let (told, told_in) = self.told_early;
+        if early == told || told_in == Some(number) {
+            return;
+        }
+        self.told_early = (early, Some(number));
+        if told == 0 {
+            say(format_args!(
+                "{}: the disk is full, and the oldest files are given up before their time",
+                shown(folder.path())
+            ));
+        }
+        let s = if early == 1 { "" } else { "s" };
+        let text = format!("the disk was full: {early} file{s} given up before their time");
+        let body = EventBody::Mark {
+            text: text.as_str().into(),
+        };
+        let time = self.clock.now();
+        self.found.push(Event { time, body });
     }
 
     /// Gives up the oldest files, for the sake of what is about to be written.
@@ -455,7 +485,6 @@ impl Work {
         let mut summary = self.summary;
         let problem = self.writer.get_mut().problem();
         let lost = self.writer.lost() + self.lost_before;
-        summary.events = summary.events.saturating_sub(lost);
         summary.lost += lost;
         let mut counters = end.counters.clone();
         if self.snapshots.written() > 0 {
@@ -464,6 +493,9 @@ impl Work {
         if let Some(choose) = &self.choose {
             summary.left_out = choose.left_out();
             counters.push(("left_out", summary.left_out));
+        }
+        if let Some(folder) = &self.folder {
+            counters.extend(folder.counters());
         }
         let result = self.writer.finish(self.clock.now(), &end.reason, &counters);
         let written = match result {
@@ -476,6 +508,9 @@ impl Work {
                 anyhow::Error::from(error)
             )),
         };
+        // The last write may have cost a file, too.
+        summary.given_up = self.folder.as_ref().map_or(0, Folder::events_given_up);
+        summary.events = summary.events.saturating_sub(lost + summary.given_up);
         summary.problem = problem.or(written);
         summary
     }

@@ -344,7 +344,7 @@ pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
     for limit in &info.limits {
         add("limits", limit.clone(), Style::Note);
     }
-    if trace.counters().iter().any(|(name, _)| name != LEFT_OUT) {
+    if trace.counters().iter().any(is_overhead) {
         add("overhead", overhead(trace.counters()), Style::Plain);
     }
     Page {
@@ -518,8 +518,13 @@ fn losses_in_words(info: &Info, trace: &Trace) -> (String, Style) {
     }
 }
 
+/// Whether a counter is about what recording cost.
+fn is_overhead((name, _): &(String, u64)) -> bool {
+    name != LEFT_OUT && name != super::GIVEN_UP_EARLY
+}
+
 fn overhead(counters: &[(String, u64)]) -> String {
-    let costs = counters.iter().filter(|(name, _)| name != LEFT_OUT);
+    let costs = counters.iter().filter(|counter| is_overhead(counter));
     let words = costs.map(|(name, value)| {
         let name = tidline::text::escape(name.as_bytes()).replace('_', " ");
         match name.strip_suffix(" ns") {

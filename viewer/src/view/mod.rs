@@ -69,6 +69,7 @@ pub(crate) fn notices(trace: &Trace) -> Vec<String> {
     let integrity = trace.integrity();
     let Losses { gaps, lost } = losses(trace);
     let mut notices: Vec<String> = begins_later(trace).into_iter().collect();
+    notices.extend(given_up_early(trace));
     if integrity.ending == Ending::CutShort {
         notices.push(cut_short(trace));
     }
@@ -114,6 +115,19 @@ pub(crate) fn begins_at(first: u32, begin: Time) -> Option<String> {
     Some(format!(
         "begins at {}: {gone}of what was before, only what still lived then is known",
         time::elapsed(begin)
+    ))
+}
+
+/// The counter of files that were given up because the recorder's disk was full.
+pub(crate) const GIVEN_UP_EARLY: &str = "files_given_up_early";
+
+/// Says that less is here than the recorder was told to keep.
+fn given_up_early(trace: &Trace) -> Option<String> {
+    let mut counters = trace.counters().iter();
+    let (_, files) = counters.find(|(name, _)| name == GIVEN_UP_EARLY)?;
+    Some(format!(
+        "the disk was full while it was recorded: {} given up before their time",
+        counted(*files, "file")
     ))
 }
 
