@@ -502,7 +502,7 @@ fn a_snapshot_of_more_files_than_may_be_open() {
     // Where it may not, the latest files are in the snapshot.
     let (said, recording, snapshot, _) = snapshot_of_many_files("ulimit -n 32");
     assert!(
-        said.contains("less far") && said.contains("open 16 "),
+        said.contains("less far") && said.contains("open 16;"),
         "{said}"
     );
     assert!(!said.contains("cannot be written"), "{said}");
@@ -617,6 +617,55 @@ fn a_folder_that_holds_something_is_kept() {
         .args(["--ring", "1m", "--", "no such command"]);
     assert_eq!(command.status().expect("tidrec").code(), Some(127));
     assert!(!none.exists());
+}
+
+#[test]
+fn what_somebody_does_to_finished_files_is_told() {
+    if !may_trace() {
+        return;
+    }
+    // Of those that are left, at the end; of those that are to be given up, then.
+    for (limit, what) in [("64M", "cut"), ("64M", "replaced"), ("1M", "removed")] {
+        let dir = TempDir::new();
+        let output = dir.join("rec");
+        let mut command = std::process::Command::new(program("chains"));
+        let mut target = Child::spawn(command.args(["8", "600"]));
+        let pid = ready(&mut target);
+        let options = [
+            "--max-disk",
+            limit,
+            "--segment-size",
+            "64K",
+            "--compress",
+            "none",
+        ];
+        let mut recorder = attach(&output, &[pid], &options);
+        let name = |number: u32| output.join(format!("{number:06}.tid"));
+        wait_until("several files", SOON, || name(2).exists());
+        let first = name(1);
+        match what {
+            "cut" => File::options()
+                .write(true)
+                .open(&first)
+                .expect("it")
+                .set_len(99)
+                .expect("cut"),
+            "replaced" => {
+                std::fs::write(dir.join("mine"), vec![b'x'; 100 << 10]).expect("a file");
+                std::fs::rename(dir.join("mine"), &first).expect("replaced");
+            }
+            _ => std::fs::remove_file(&first).expect("removed"),
+        }
+        let said = format!("somebody {what} 000001.tid while it was recorded");
+        if limit == "1M" {
+            recorder.wait_stderr(&said, 2 * SOON);
+        }
+        recorder.signal("INT");
+        recorder.expect_exit(3, SOON);
+        assert!(recorder.stderr().contains(&said), "{}", recorder.stderr());
+        target.signal("KILL");
+        target.wait_exit(SOON);
+    }
 }
 
 #[test]

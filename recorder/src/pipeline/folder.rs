@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -69,6 +69,9 @@ struct Books {
     events_given_up: u64,
     /// Files that were given up because the disk was full.
     given_up_early: u64,
+    /// Finished files that somebody else did something to, as far as that was noticed: what, and
+    /// their numbers.
+    touched: Vec<(&'static str, u32)>,
 }
 
 /// A finished file.
@@ -78,7 +81,12 @@ struct Kept {
     bytes: u64,
     events: u64,
     last: Time,
+    /// Which file it is: another may have its name by now.
+    identity: Option<Identity>,
 }
+
+/// Device and inode.
+type Identity = (u64, u64);
 
 impl Shelf {
     fn lock(&self) -> MutexGuard<'_, Books> {
@@ -107,10 +115,32 @@ impl Shelf {
             return false;
         };
         books.events_given_up += oldest.events;
-        drop(books);
-        // Somebody else may have removed it.
-        let _ = fs::remove_file(self.path_of(&file_name(oldest.number)));
+        let path = self.path_of(&file_name(oldest.number));
+        match touched(&path, &oldest) {
+            Some(what) => books.touched.push((what, oldest.number)),
+            None => drop(fs::remove_file(path)),
+        }
         true
+    }
+
+    /// What somebody else did to finished files, in words.
+    fn problem(&self) -> Option<String> {
+        let books = self.lock();
+        let now = books.kept.iter().filter_map(|kept| {
+            let what = touched(&self.path_of(&file_name(kept.number)), kept)?;
+            Some((what, kept.number))
+        });
+        let all: Vec<_> = books.touched.iter().copied().chain(now).collect();
+        let (what, number) = all.first()?;
+        let more = match all.len() - 1 {
+            0 => String::new(),
+            1 => ", and did something to 1 other file of it".into(),
+            more => format!(", and did something to {more} other files of it"),
+        };
+        let name = file_name(*number);
+        Some(format!(
+            "somebody {what} {name} while it was recorded{more}"
+        ))
     }
 
     /// The same, because the disk is full.
@@ -118,6 +148,22 @@ impl Shelf {
         let evicted = self.evict_one();
         self.lock().given_up_early += u64::from(evicted);
         evicted
+    }
+}
+
+/// What somebody else did to a finished file.
+fn touched(path: &Path, kept: &Kept) -> Option<&'static str> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some("removed"),
+        // Nobody can tell.
+        Err(_) => return None,
+    };
+    let identity = (found.dev(), found.ino());
+    if kept.identity.is_some_and(|its| its != identity) {
+        Some("replaced")
+    } else {
+        (found.len() < kept.bytes).then_some("cut")
     }
 }
 
@@ -329,6 +375,16 @@ impl Folder {
         self.shelf.lock().given_up_early
     }
 
+    /// What somebody else did to finished files, as far as that was noticed, in words.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.shelf.problem()
+    }
+
+    /// Whether any was noticed when it was given up.
+    pub(super) fn was_touched(&self) -> bool {
+        !self.shelf.lock().touched.is_empty()
+    }
+
     /// What the files' end marks tell of those that are gone.
     pub(super) fn counters(&self) -> Vec<(&'static str, u64)> {
         let early = self.given_up_early();
@@ -440,20 +496,21 @@ impl Folder {
         let before = std::mem::replace(writer, next);
         let (lost, offset, events) = (before.lost(), before.offset(), before.events());
         // Its events are written. Should its end mark not be, a reader says so.
-        let bytes = match before.finish(now, GOES_ON, &self.counters()) {
-            Ok(output) => {
-                let bytes = output.len().unwrap_or(offset);
-                self.sync_aside(output);
-                bytes
-            }
-            Err(_) => offset,
-        };
-        self.shelf.lock().kept.push_back(Kept {
+        let mut kept = Kept {
             number: self.number,
-            bytes,
+            bytes: offset,
             events,
             last: now,
-        });
+            identity: None,
+        };
+        if let Ok(output) = before.finish(now, GOES_ON, &self.counters()) {
+            if let Ok(found) = output.metadata() {
+                kept.bytes = found.len();
+                kept.identity = Some((found.dev(), found.ino()));
+            }
+            self.sync_aside(output);
+        }
+        self.shelf.lock().kept.push_back(kept);
         let renamed = fs::rename(&part, &path);
         writer.get_mut().set_path(self.path.join(file_name(number)));
         (self.number, self.begun) = (number, now);

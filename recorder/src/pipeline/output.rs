@@ -1,6 +1,6 @@
 //! The output file: created with care, and never left with half a chunk in it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -188,9 +188,9 @@ impl Output {
         self.path = path;
     }
 
-    /// The file's length, bytes.
-    pub(super) fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+    /// Which file it is, and how long.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Whether it can be read again, as a pipe cannot.

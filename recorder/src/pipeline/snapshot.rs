@@ -284,16 +284,22 @@ impl Job {
 fn open_latest(files: &[PathBuf]) -> Vec<File> {
     let room = usize::try_from(sys::most_open_files() / 2).unwrap_or(usize::MAX);
     let mut opened = Vec::new();
+    let mut why =
+        "ulimit -Hn is the limit on open files, larger files by --segment-size need fewer";
     for path in files.iter().rev().take(room) {
         match File::open(path) {
             Ok(file) => opened.push(file),
-            Err(_) => break,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::NotFound {
+                    why = "somebody removed the one before them";
+                }
+                break;
+            }
         }
     }
     if opened.len() < files.len() {
         say(format_args!(
-            "a snapshot reaches back less far than it should: of {} files tidrec could open {} (ulimit -Hn \
-             is the limit on open files; larger files, by --segment-size, need fewer)",
+            "a snapshot reaches back less far than it should: of {} files tidrec could open {}; {why}",
             files.len(),
             opened.len()
         ));

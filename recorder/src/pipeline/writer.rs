@@ -100,6 +100,8 @@ struct Work {
     complained: bool,
     /// Files that were given up early, as far as the recording tells of them, and in which file it does.
     told_early: (u64, Option<u32>),
+    /// That somebody else did something to finished files was said.
+    told_touched: bool,
 }
 
 impl WriterThread {
@@ -168,6 +170,7 @@ impl Work {
             told: Time(0),
             complained: false,
             told_early: (0, None),
+            told_touched: false,
         }
     }
 
@@ -396,6 +399,14 @@ impl Work {
         let result = self.writer.flush(vouched);
         self.note(result);
         self.tell_of_a_full_disk();
+        if let Some(folder) = self.folder.as_ref()
+            && !self.told_touched
+            && folder.was_touched()
+            && let Some(problem) = folder.problem()
+        {
+            self.told_touched = true;
+            say(format_args!("{}: {problem}", shown(folder.path())));
+        }
     }
 
     /// Says, and notes in each file, that older ones had to go for the sake of a full disk.
@@ -511,7 +522,9 @@ impl Work {
         // The last write may have cost a file, too.
         summary.given_up = self.folder.as_ref().map_or(0, Folder::events_given_up);
         summary.events = summary.events.saturating_sub(lost + summary.given_up);
-        summary.problem = problem.or(written);
+        let files = self.folder.as_ref().and_then(Folder::problem);
+        let problems: Vec<String> = [problem.or(written), files].into_iter().flatten().collect();
+        summary.problem = (!problems.is_empty()).then(|| problems.join("; "));
         summary
     }
 }
