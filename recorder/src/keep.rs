@@ -192,18 +192,20 @@ impl Keep {
 /// one before.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is no size: write 512K, 64M or 1G");
-    let plain = text.trim_end_matches('B').trim_end_matches('i');
-    let unit_at = plain
+    let unit_at = text
         .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(plain.len());
-    let (number, unit) = plain.split_at(unit_at);
-    let shift = match unit {
-        "" => 0,
-        "K" | "k" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err(wrong()),
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let shift = match unit.strip_suffix("iB").or(unit.strip_suffix('B')) {
+        Some("") if unit != "B" => return Err(wrong()),
+        plain => match plain.unwrap_or(unit) {
+            "" => 0,
+            "K" | "k" => 10,
+            "M" => 20,
+            "G" => 30,
+            "T" => 40,
+            _ => return Err(wrong()),
+        },
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;
     let bytes = number * (1u64 << shift) as f64;
@@ -250,7 +252,12 @@ mod tests {
         assert_eq!(parse_size("1.5M"), Ok(3 << 19));
         assert_eq!(parse_size("1GiB"), Ok(1 << 30));
         assert_eq!(parse_size("77"), Ok(77));
-        for wrong in ["", "M", "-1M", "0", "1m", "1 parsec", "1e30T", "nanK"] {
+        assert_eq!(parse_size("77B"), Ok(77));
+        assert_eq!(parse_size("1KB"), Ok(1024));
+        for wrong in [
+            "", "M", "-1M", "0", "1m", "1 parsec", "1e30T", "nanK", "1KBB", "1KiiB", "1Ki", "1i",
+            "1iB",
+        ] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
