@@ -322,6 +322,63 @@ fn the_limit_is_kept_while_a_file_begins_with_thousands_of_tasks() {
 }
 
 #[test]
+fn a_snapshot_names_all_its_triggers_and_reaches_behind_the_last() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (output, seen) = (dir.join("rec.tid"), dir.join("seen"));
+    let mut command = tidrec();
+    command
+        .arg("-q")
+        .arg("-o")
+        .arg(&output)
+        .args(["--after", "1s"]);
+    command.args(["--trigger", "live-threads>2", "--trigger", "exit-signal"]);
+    // What is not whole yet has another name.
+    let then = format!(
+        "(echo \"$TIDREC_TRIGGER\"; ls {}) > {} &",
+        dir.path().display(),
+        seen.display()
+    );
+    command.args(["--on-trigger", &then]);
+    let script = "exec 2>/dev/null; sleep 60 & a=$!; sleep 60 & b=$!; sleep 0.7; kill -9 $a; wait $a; \
+                  sleep 2; kill $b; wait";
+    let mut recorder = Child::spawn(command.args(["--", "sh", "-c", script]));
+    recorder.expect_exit(0, SOON);
+    let written = snapshots(dir.path());
+    assert_eq!(written.len(), 1, "{written:?}");
+    let (snapshot, recording) = (open(&written[0]), open(&output));
+    let told: Vec<String> = marks(&recording);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(marks(&snapshot), told);
+    let reasons: Vec<&str> = told
+        .iter()
+        .map(|mark| mark.strip_prefix("snapshot: ").expect("a reason"))
+        .collect();
+    assert_eq!(
+        snapshot.header().option("snapshot"),
+        Some(reasons.join("; ").as_str())
+    );
+    let is_mark = |event: &&tidline::model::Event| matches!(event.body, EventBody::Mark { .. });
+    let last = recording
+        .events()
+        .iter()
+        .rfind(is_mark)
+        .expect("a mark")
+        .time;
+    assert!(
+        snapshot.end().0 >= last.0 + 1_000_000_000,
+        "{last:?} {:?}",
+        snapshot.end()
+    );
+    let heard = std::fs::read_to_string(&seen).expect("what the command saw");
+    assert!(heard.starts_with(&reasons.join("; ")), "{heard}");
+    assert!(!heard.contains(".part"), "{heard}");
+    assert_eq!(recorder.stderr(), "");
+}
+
+#[test]
 fn signals_and_ctl_mark_and_snap_and_stop() {
     if !may_trace() {
         return;

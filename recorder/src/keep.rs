@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use tidline::format::MAX_BATCH_BYTES;
 
 use crate::cli::parse_duration;
+use crate::pipeline::command::parse_command;
 use crate::pipeline::trigger::Trigger;
 
 /// Options for recordings that go on for long.
@@ -53,8 +54,9 @@ pub(crate) struct Keep {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
     pub(crate) trigger_pause: Duration,
 
-    /// Run CMD by sh, with a snapshot's path as its last argument, when the snapshot is written
-    #[arg(long, value_name = "CMD")]
+    /// Run CMD by sh, with a snapshot's path as its last argument (only as $1 if CMD ends with ; or &), when
+    /// the snapshot is written
+    #[arg(long, value_name = "CMD", value_parser = parse_command)]
     pub(crate) on_trigger: Option<String>,
 
     /// What to do when the trace cannot be written, the disk being full or gone: go on, and count

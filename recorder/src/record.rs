@@ -328,6 +328,7 @@ impl Prepared {
             clock,
             doorbell: doorbell.clone(),
             keep: cli.keep.clone(),
+            quiet: cli.quiet,
             header,
             globs: Globs {
                 include: cli.include.clone(),

@@ -15,7 +15,7 @@ use tidline::format::{Error, GOES_ON, Header, Writer};
 use tidline::model::{Anchor, Carried, Time};
 
 use super::output::{Output, shown};
-use super::snapshot;
+use super::place;
 use crate::keep::{Compress, Limits};
 use crate::say::say;
 
@@ -235,7 +235,7 @@ impl ReadyFolder {
         let Some(max) = limits.max_bytes else {
             return Ok(self);
         };
-        let snapshots = snapshot::earlier(&self.path);
+        let snapshots = place::earlier(&self.path);
         let bytes: u64 = snapshots.iter().map(|(_, bytes)| on_disk(*bytes)).sum();
         if max < bytes.saturating_add(2 * limits.segment_bytes) {
             let most = snapshots.iter().max_by_key(|(_, bytes)| *bytes);

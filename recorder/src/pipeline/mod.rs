@@ -1,9 +1,11 @@
 //! From the tracer's thread to the file: everything that may be slow happens behind the queue.
 
 mod choose;
+pub(crate) mod command;
 pub(crate) mod folder;
 mod names;
 mod output;
+mod place;
 pub(crate) mod progress;
 pub(crate) mod queue;
 mod snapshot;

@@ -1,14 +1,9 @@
 //! Snapshots: the stretch around a trigger, in a file of its own.
 
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,18 +11,23 @@ use anyhow::{Context, Result};
 use tidline::format::{Header, Segment, Stretch, extract};
 use tidline::model::Time;
 
+use super::command::Commands;
 use super::folder::on_disk;
 use super::output::shown;
+use super::place::Places;
 use super::writer::ON_ITS_WAY_NS;
 use crate::keep::Keep;
 use crate::say::say;
 use crate::source::ptrace::sys;
 use crate::{about, thread};
 
-/// At the end of the recording the commands of triggers may take so long.
-const COMMAND_LIMIT: Duration = Duration::from_secs(5);
-/// Reasons that one snapshot names.
-const MOST_REASONS: usize = 4;
+/// Reasons that one snapshot names; of more it tells how many.
+const MOST_REASONS: usize = 64;
+/// So many times `--after`, or so long, what triggers again has a snapshot wait for it, ns.
+const EXTENDED: u64 = 4;
+const EXTENDED_NS: u64 = 1_000_000_000;
+/// Snapshots that wait.
+const MOST_PENDING: usize = 8;
 /// Whether snapshots are still where they were written is looked at so often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,8 +37,11 @@ pub(super) struct Snapshots {
     before_ns: u64,
     after_ns: u64,
     on_trigger: Option<String>,
+    quiet: bool,
     commands: Commands,
-    pending: Option<Pending>,
+    places: Places,
+    /// In order of their times.
+    pending: VecDeque<Pending>,
     running: Option<Running>,
     /// Those that were written, and were there when last looked for, with their bytes.
     there: Vec<(PathBuf, u64)>,
@@ -49,9 +52,23 @@ pub(super) struct Snapshots {
 /// One that was asked for, and waits for what comes after.
 #[derive(Debug)]
 struct Pending {
+    /// When the first trigger was.
     at: Time,
+    /// How far it reaches behind the last one.
     due: Time,
     reasons: Vec<String>,
+    /// How many there are beside those.
+    more: u64,
+}
+
+impl Pending {
+    fn reason(&self) -> String {
+        let mut reason = self.reasons.join("; ");
+        if self.more > 0 {
+            reason += &format!("; and {} more", self.more);
+        }
+        reason
+    }
 }
 
 /// One that is being written.
@@ -71,23 +88,23 @@ struct Job {
     stem: PathBuf,
     reason: String,
     on_trigger: Option<String>,
+    quiet: bool,
     commands: Commands,
+    places: Places,
 }
-
-/// Commands that were started. None holds the next snapshot, and at the end none is waited for
-/// longer than [`COMMAND_LIMIT`].
-type Commands = Arc<Mutex<Vec<JoinHandle<Option<()>>>>>;
 
 impl Snapshots {
     /// `earlier` are there already, and count, too.
-    pub(super) fn new(keep: &Keep, earlier: Vec<(PathBuf, u64)>) -> Self {
+    pub(super) fn new(keep: &Keep, earlier: Vec<(PathBuf, u64)>, quiet: bool) -> Self {
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Snapshots {
             before_ns: keep.before.map_or(u64::MAX, ns),
             after_ns: ns(keep.after),
             on_trigger: keep.on_trigger.clone(),
+            quiet,
             commands: Commands::default(),
-            pending: None,
+            places: Places::default(),
+            pending: VecDeque::new(),
             running: None,
             there: earlier,
             looked: None,
@@ -112,21 +129,33 @@ impl Snapshots {
         self.written
     }
 
-    /// Notes that one is wanted. What comes while another waits is in that one.
+    /// Notes that one is wanted. What comes while another waits is in that one, which then reaches as far
+    /// behind this as behind the first; within reason, or it would wait for ever.
     pub(super) fn ask(&mut self, at: Time, reason: String) {
-        let pending = self.pending.get_or_insert_with(|| Pending {
-            at,
-            due: Time(at.0.saturating_add(self.after_ns)),
-            reasons: Vec::new(),
-        });
-        if pending.reasons.len() < MOST_REASONS {
-            pending.reasons.push(reason);
+        let due = Time(at.0.saturating_add(self.after_ns));
+        let extended = self.after_ns.saturating_mul(EXTENDED).max(EXTENDED_NS);
+        let full = self.pending.len() >= MOST_PENDING;
+        match self.pending.back_mut() {
+            Some(last) if full || due.0 <= last.at.0.saturating_add(extended) => {
+                last.due = last.due.max(due);
+                if last.reasons.len() < MOST_REASONS {
+                    last.reasons.push(reason);
+                } else {
+                    last.more += 1;
+                }
+            }
+            _ => self.pending.push_back(Pending {
+                at,
+                due,
+                reasons: vec![reason],
+                more: 0,
+            }),
         }
     }
 
     /// When there is something to do.
     pub(super) fn next(&self) -> Option<Time> {
-        let due = self.pending.as_ref().map(|pending| pending.due);
+        let due = self.pending.front().map(|pending| pending.due);
         due.map(|due| Time(due.0.saturating_add(ON_ITS_WAY_NS)))
     }
 
@@ -135,7 +164,7 @@ impl Snapshots {
         self.collect(ending);
         let due = self
             .pending
-            .as_ref()
+            .front()
             .is_some_and(|pending| pending.due.0.saturating_add(ON_ITS_WAY_NS) < now.0 || ending);
         due && self.running.is_none()
     }
@@ -144,12 +173,12 @@ impl Snapshots {
     pub(super) fn needed(&self) -> Option<Time> {
         // One that reaches back as far as there is anything takes what there is.
         let bounded = self.before_ns != u64::MAX;
-        (bounded && self.pending.is_some()).then(|| self.begins())
+        (bounded && !self.pending.is_empty()).then(|| self.begins())
     }
 
     /// From when on the files are needed.
     pub(super) fn begins(&self) -> Time {
-        let at = self.pending.as_ref().map_or(Time(0), |pending| pending.at);
+        let at = self.pending.front().map_or(Time(0), |pending| pending.at);
         Time(at.0.saturating_sub(self.before_ns))
     }
 
@@ -164,10 +193,10 @@ impl Snapshots {
         vouched: Time,
     ) {
         let from = self.begins();
-        let Some(pending) = self.pending.take() else {
+        let Some(pending) = self.pending.pop_front() else {
             return;
         };
-        let reason = pending.reasons.join("; ");
+        let reason = pending.reason();
         let mut header = Header {
             trace_id: about::random_id(),
             segment: 0,
@@ -184,7 +213,9 @@ impl Snapshots {
             stem: output.with_extension(""),
             reason,
             on_trigger: self.on_trigger.clone(),
-            commands: Arc::clone(&self.commands),
+            quiet: self.quiet,
+            commands: self.commands.clone(),
+            places: self.places.clone(),
         };
         match thread::start("tidrec-snapshot", move || job.run()) {
             Ok(thread) => self.running = Some(Running { thread, bytes }),
@@ -194,11 +225,8 @@ impl Snapshots {
 
     /// Says why there is none.
     pub(super) fn refuse(&mut self, why: &str) {
-        if let Some(pending) = self.pending.take() {
-            say(format_args!(
-                "no snapshot ({}): {why}",
-                pending.reasons.join("; ")
-            ));
+        if let Some(pending) = self.pending.pop_front() {
+            say(format_args!("no snapshot ({}): {why}", pending.reason()));
         }
     }
 
@@ -218,19 +246,7 @@ impl Snapshots {
 impl Drop for Snapshots {
     fn drop(&mut self) {
         self.collect(true);
-        let since = Instant::now();
-        let running = || {
-            let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
-            commands.iter().any(|command| !command.is_finished())
-        };
-        while running() && since.elapsed() < COMMAND_LIMIT {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if running() {
-            say(format_args!(
-                "the command of --on-trigger goes on by itself"
-            ));
-        }
+        self.commands.wait();
     }
 }
 
@@ -240,15 +256,17 @@ impl Job {
         // The recording comes first.
         sys::be_nice();
         let (reason, on_trigger) = (self.reason.clone(), self.on_trigger.clone());
-        let commands = Arc::clone(&self.commands);
+        let (commands, quiet) = (self.commands.clone(), self.quiet);
         match self.write() {
             Ok((path, events, bytes)) => {
-                say(format_args!(
-                    "snapshot {} ({events} events; {reason})",
-                    shown(&path)
-                ));
+                if !quiet {
+                    say(format_args!(
+                        "snapshot {} ({events} events; {reason})",
+                        shown(&path)
+                    ));
+                }
                 if let Some(command) = on_trigger {
-                    start_command(&commands, command, path.clone(), reason);
+                    commands.start(command, path.clone(), reason);
                 }
                 Some((path, bytes))
             }
@@ -264,16 +282,18 @@ impl Job {
     fn write(self) -> Result<(PathBuf, u64, u64)> {
         let segments: Result<Vec<_>> = self.files.into_iter().map(segment).collect();
         let segments = segments.context("cannot read the recording")?;
-        let (path, file) = new_file(&self.stem)?;
-        let part = Part(&path);
+        let (place, file) = self.places.begin(&self.stem)?;
+        let shown = shown(place.path());
         let out = BufWriter::with_capacity(1 << 20, file);
         let (mut out, extracted) = extract(segments, self.stretch, &self.header, out)
-            .with_context(|| format!("cannot write {}", shown(&path)))?;
+            .with_context(|| format!("cannot write {shown}"))?;
         out.flush()?;
         let file = out.get_ref();
         file.sync_all()?;
         let bytes = file.metadata()?.len();
-        part.keep();
+        let path = place
+            .finish()
+            .with_context(|| format!("cannot write {shown}"))?;
         Ok((path, extracted.events, bytes))
     }
 }
@@ -312,98 +332,4 @@ fn open_latest(files: &[PathBuf]) -> Vec<File> {
 fn segment(file: File) -> Result<Segment<BufReader<File>>> {
     let segment = Segment::open(BufReader::new(file.try_clone()?))?;
     Ok(segment.closed(move || Ok(BufReader::new(file))))
-}
-
-/// A file that is removed unless it is whole.
-struct Part<'a>(&'a Path);
-
-impl Part<'_> {
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Part<'_> {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.0);
-    }
-}
-
-/// Snapshots that earlier recordings into this output have left beside it, with their bytes.
-pub(crate) fn earlier(output: &Path) -> Vec<(PathBuf, u64)> {
-    let stem = output.with_extension("");
-    let folder = match stem.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut begin = stem.file_name().unwrap_or_default().as_bytes().to_vec();
-    begin.extend(b"-snapshot-");
-    let is_one = |name: &OsStr| {
-        let name = name.as_bytes();
-        name.starts_with(&begin) && (name.ends_with(b".tid") || name.ends_with(b".tid.part"))
-    };
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let found = entries.filter(|entry| is_one(&entry.file_name()));
-    found
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
-        .collect()
-}
-
-/// A new file `STEM-snapshot-DATE-TIME.tid`, with a number where there is one of that second.
-fn new_file(stem: &Path) -> Result<(PathBuf, File)> {
-    let now = chrono::Local::now().format("%Y%m%d-%H%M%S");
-    for number in 1..1_000 {
-        let more = if number == 1 {
-            String::new()
-        } else {
-            format!("-{number}")
-        };
-        let mut name = stem.as_os_str().to_owned();
-        name.push(format!("-snapshot-{now}{more}.tid"));
-        let path = PathBuf::from(name);
-        let mut options = OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot write {}", shown(&path)));
-            }
-        }
-    }
-    anyhow::bail!("a thousand snapshots in one second")
-}
-
-/// Runs a command of the user's in a thread of its own.
-fn start_command(commands: &Commands, command: String, path: PathBuf, reason: String) {
-    let work = move || run(&command, &path, &reason);
-    match thread::start("tidrec-trigger", work) {
-        Ok(thread) => {
-            let mut commands = commands.lock().unwrap_or_else(PoisonError::into_inner);
-            commands.retain(|command| !command.is_finished());
-            commands.push(thread);
-        }
-        Err(error) => say(format_args!("--on-trigger cannot be run: {error}")),
-    }
-}
-
-/// Runs a command of the user's by sh, with the path behind it, and waits for it. What it prints goes
-/// to stderr: stdout is the recorded command's.
-fn run(command: &str, path: &Path, reason: &str) {
-    let line = format!("{command} \"$@\"");
-    let stderr = io::stderr().as_fd().try_clone_to_owned();
-    let mut shell = Command::new("/bin/sh");
-    let ran = sys::with_own_file_limit(&mut shell)
-        .arg("-c")
-        .arg(line)
-        .arg("tidrec")
-        .arg(path)
-        .env("TIDREC_TRIGGER", reason)
-        .stdin(Stdio::null())
-        .stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from))
-        .status();
-    match ran {
-        Ok(status) if status.success() => {}
-        Ok(status) => say(format_args!("--on-trigger: {status}")),
-        Err(error) => say(format_args!("--on-trigger cannot be run: {error}")),
-    }
 }

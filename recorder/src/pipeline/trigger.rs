@@ -89,18 +89,18 @@ impl Triggers {
         }
     }
 
-    /// Takes an event, after which so many tasks live; why to take a snapshot, if any trigger
-    /// snaps. One that is about a state snaps when it begins to hold, and again only after it
+    /// Takes an event, after which so many tasks live; why to take a snapshot, one reason for each trigger
+    /// that snaps. One that is about a state snaps when it begins to hold, and again only after it
     /// did not hold in between.
-    pub(super) fn follow(&mut self, event: &Event, live: usize) -> Option<String> {
+    pub(super) fn follow(&mut self, event: &Event, live: usize) -> Vec<String> {
+        let mut reasons = Vec::new();
         if self.armed.is_empty() {
-            return None;
+            return reasons;
         }
         if let EventBody::Birth(_) = event.body {
             self.rate.count(event.time);
         }
         let rate = self.rate.per_second(event.time);
-        let mut reason = None;
         for armed in &mut self.armed {
             let (holds, words) = match armed.trigger {
                 Trigger::LiveThreads(limit) => (live as u64 > limit, None),
@@ -128,12 +128,12 @@ impl Triggers {
             if began && event.time >= armed.rests_until {
                 armed.rests_until = Time(event.time.0.saturating_add(self.pause_ns));
                 armed.holds = true;
-                reason = reason.or_else(|| words.or_else(|| Some(armed.trigger.to_string())));
+                reasons.push(words.unwrap_or_else(|| armed.trigger.to_string()));
             } else if !holds {
                 armed.holds = false;
             }
         }
-        reason
+        reasons
     }
 }
 
@@ -245,45 +245,54 @@ mod tests {
     #[test]
     fn a_state_snaps_once_until_it_was_left() {
         let mut triggers = triggers("live-threads>10", 60);
-        assert_eq!(triggers.follow(&birth(1), 10), None);
+        assert!(triggers.follow(&birth(1), 10).is_empty());
         let snapped = triggers.follow(&birth(2), 11);
-        assert_eq!(snapped.as_deref(), Some("live-threads>10"));
-        assert_eq!(triggers.follow(&birth(90 * S), 12), None);
-        assert_eq!(triggers.follow(&birth(91 * S), 9), None);
-        assert!(triggers.follow(&birth(92 * S), 11).is_some());
+        assert_eq!(snapped, ["live-threads>10"]);
+        assert!(triggers.follow(&birth(90 * S), 12).is_empty());
+        assert!(triggers.follow(&birth(91 * S), 9).is_empty());
+        assert_eq!(triggers.follow(&birth(92 * S), 11).len(), 1);
         // Left and entered again, but too soon.
-        assert_eq!(triggers.follow(&birth(93 * S), 9), None);
-        assert_eq!(triggers.follow(&birth(94 * S), 11), None);
+        assert!(triggers.follow(&birth(93 * S), 9).is_empty());
+        assert!(triggers.follow(&birth(94 * S), 11).is_empty());
         // It still holds when the rest is over: that is not told twice, but it is told.
-        assert!(triggers.follow(&birth(160 * S), 11).is_some());
+        assert_eq!(triggers.follow(&birth(160 * S), 11).len(), 1);
     }
 
     #[test]
     fn the_rate_is_of_the_last_second() {
         let mut triggers = triggers("create-rate>5/s", 1);
         for tenth in 0..5 {
-            assert_eq!(triggers.follow(&birth(tenth * S / 10), 0), None);
+            assert!(triggers.follow(&birth(tenth * S / 10), 0).is_empty());
         }
-        assert!(triggers.follow(&birth(S / 2), 0).is_some());
+        assert_eq!(triggers.follow(&birth(S / 2), 0).len(), 1);
         // A second later the first ones do not count any more.
         for tenth in 15..20 {
-            assert_eq!(triggers.follow(&birth(tenth * S / 10), 0), None);
+            assert!(triggers.follow(&birth(tenth * S / 10), 0).is_empty());
         }
-        assert!(triggers.follow(&birth(2 * S), 0).is_some());
-        assert_eq!(triggers.follow(&birth(1000 * S), 0), None);
+        assert_eq!(triggers.follow(&birth(2 * S), 0).len(), 1);
+        assert!(triggers.follow(&birth(1000 * S), 0).is_empty());
     }
 
     #[test]
     fn an_end_by_signal_snaps_each_time_that_the_rest_is_over() {
         let mut triggers = triggers("exit-signal", 10);
-        assert_eq!(triggers.follow(&exit(1, End::Code(0)), 0), None);
+        assert!(triggers.follow(&exit(1, End::Code(0)), 0).is_empty());
         let killed = End::Signal {
             number: 11,
             core: false,
         };
-        let reason = triggers.follow(&exit(2, killed), 0).unwrap();
-        assert_eq!(reason, "exit-signal: SIGSEGV ended 2");
-        assert_eq!(triggers.follow(&exit(3 * S, killed), 0), None);
-        assert!(triggers.follow(&exit(11 * S, killed), 0).is_some());
+        let reasons = triggers.follow(&exit(2, killed), 0);
+        assert_eq!(reasons, ["exit-signal: SIGSEGV ended 2"]);
+        assert!(triggers.follow(&exit(3 * S, killed), 0).is_empty());
+        assert_eq!(triggers.follow(&exit(11 * S, killed), 0).len(), 1);
+    }
+
+    #[test]
+    fn all_that_snap_at_once_are_told() {
+        let armed =
+            ["live-threads>10", "create-rate>0/s"].map(|text| Trigger::parse(text).unwrap());
+        let mut triggers = Triggers::new(&armed, Duration::from_secs(60));
+        let reasons = triggers.follow(&birth(1), 11);
+        assert_eq!(reasons, ["live-threads>10", "create-rate>0/s"]);
     }
 }

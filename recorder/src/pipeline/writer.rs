@@ -12,9 +12,10 @@ use super::choose::{Choose, Globs};
 use super::folder::Folder;
 use super::names::Names;
 use super::output::{Output, shown};
+use super::place;
 use super::progress::{Counts, Progress};
 use super::queue::{End, Receiver, Woken};
-use super::snapshot::{self, Snapshots};
+use super::snapshot::Snapshots;
 use super::trigger::Triggers;
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
@@ -65,6 +66,8 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) doorbell: Doorbell,
     pub(crate) keep: Keep,
+    /// Only what went wrong is said.
+    pub(crate) quiet: bool,
     /// Of the recording, for its snapshots.
     pub(crate) header: Header,
     pub(crate) globs: Globs,
@@ -146,7 +149,7 @@ impl Work {
         let keep = &setup.keep;
         let limited = opened.folder.as_ref();
         let limited = limited.filter(|folder| folder.max_bytes().is_some());
-        let earlier = limited.map(|folder| snapshot::earlier(folder.path()));
+        let earlier = limited.map(|folder| place::earlier(folder.path()));
         Work {
             writer: opened.writer,
             folder: opened.folder,
@@ -156,7 +159,7 @@ impl Work {
             on_full: keep.on_full,
             live: Live::default(),
             triggers: Triggers::new(&keep.triggers, keep.trigger_pause),
-            snapshots: Snapshots::new(keep, earlier.unwrap_or_default()),
+            snapshots: Snapshots::new(keep, earlier.unwrap_or_default(), setup.quiet),
             lost_before: 0,
             bytes_before: 0,
             names: Names::default(),
@@ -295,7 +298,7 @@ impl Work {
         let result = self.writer.push(event);
         self.note(result);
         self.live.follow(event);
-        if let Some(reason) = self.triggers.follow(event, self.live.len()) {
+        for reason in self.triggers.follow(event, self.live.len()) {
             self.snapshot(event.time, reason);
         }
         if let Some(folder) = &self.folder
