@@ -439,6 +439,95 @@ fn signals_and_ctl_mark_and_snap_and_stop() {
     target.wait_exit(SOON);
 }
 
+/// Where this user's recorders listen.
+fn sockets() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").expect("proc").uid();
+    let own = match uid {
+        0 => "/run/tidline".to_string(),
+        uid => format!("/run/user/{uid}/tidline"),
+    };
+    let folders = [own, format!("/tmp/tidline-{uid}")].map(PathBuf::from);
+    folders.into_iter().find(|folder| folder.is_dir())
+}
+
+#[test]
+fn a_killed_recorders_socket_goes_with_the_next_and_a_living_ones_stays() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let mut target = Child::run(program("pair"), [""; 0]);
+    let pid = ready(&mut target);
+    let mut killed = attach(&dir.join("killed"), &[pid], &[]);
+    let folder = sockets().expect("a folder for sockets");
+    let socket = |recorder: &Child| folder.join(format!("{}.sock", recorder.pid()));
+    let stale = socket(&killed);
+    wait_until("a socket", SOON, || stale.exists());
+    killed.signal("KILL");
+    killed.wait_exit(SOON);
+    assert!(stale.exists());
+    let mut first = attach(&dir.join("first"), &[pid], &[]);
+    wait_until("its socket", SOON, || socket(&first).exists());
+    assert!(!stale.exists());
+    let mut other = Child::run(program("pair"), [""; 0]);
+    let mut second = attach(&dir.join("second"), &[ready(&mut other)], &[]);
+    wait_until("its socket", SOON, || socket(&second).exists());
+    let mut command = tidrec();
+    let ask = command.args(["ctl", &first.pid().to_string(), "mark", "still there"]);
+    assert!(ask.status().expect("tidrec ctl").success());
+    for recorder in [&mut first, &mut second] {
+        recorder.signal("INT");
+        recorder.expect_exit(0, SOON);
+    }
+    assert_eq!(marks(&open(&dir.join("first"))), ["still there"]);
+    for target in [&mut target, &mut other] {
+        target.signal("TERM");
+        target.wait_exit(SOON);
+    }
+}
+
+#[test]
+fn a_note_that_is_too_long_is_refused_and_not_cut() {
+    use std::io::Read;
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("rec.tid");
+    let mut target = Child::run(program("pair"), [""; 0]);
+    let mut recorder = attach(&file, &[ready(&mut target)], &[]);
+    let longest = "x".repeat((64 << 10) - "mark ".len());
+    let mark = |text: &str| {
+        let mut command = tidrec();
+        let ask = command.args(["ctl", &recorder.pid().to_string(), "mark", text]);
+        let output = ask.output().expect("tidrec ctl");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    assert_eq!(mark(&longest), (Some(0), String::new()));
+    let (code, said) = mark(&(longest.clone() + "x"));
+    assert_eq!(code, Some(2));
+    assert!(said.contains("longer than 65531 bytes"), "{said}");
+    // Another program than ours may ask, too.
+    let socket = sockets()
+        .expect("a folder")
+        .join(format!("{}.sock", recorder.pid()));
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("a recorder");
+    write!(stream, "mark {longest}x").expect("it reads");
+    stream
+        .shutdown(std::net::Shutdown::Write)
+        .expect("a socket");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert_eq!(answer, "error\na request has at most 65536 bytes\n");
+    recorder.signal("INT");
+    recorder.expect_exit(0, SOON);
+    assert_eq!(marks(&open(&file)), [longest]);
+    target.signal("TERM");
+    target.wait_exit(SOON);
+}
+
 #[test]
 fn a_file_begins_where_the_one_before_ends() {
     if !may_trace() {

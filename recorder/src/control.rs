@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -45,6 +45,7 @@ impl Control {
     /// Listens, if that is possible: a recording goes on without.
     pub(crate) fn start(recorder: Recorder) -> Option<Control> {
         let folder = own_folder()?;
+        remove_stale(&folder);
         let socket = folder.join(format!("{}.sock", std::process::id()));
         // One that an earlier process with this pid left: the folder is ours alone.
         let _ = fs::remove_file(&socket);
@@ -77,8 +78,12 @@ impl Recorder {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut request = Vec::new();
-        (&stream).take(LONGEST).read_to_end(&mut request)?;
+        (&stream).take(LONGEST + 1).read_to_end(&mut request)?;
         let answer = match split(&request) {
+            // What is cut is not what was asked.
+            _ if request.len() as u64 > LONGEST => {
+                format!("error\na request has at most {LONGEST} bytes\n")
+            }
             (b"mark", text) => {
                 self.desk.mark(text, || self.clock.now());
                 "ok\n".to_string()
@@ -117,8 +122,9 @@ pub(crate) fn ask(pid: u32, request: &Request) -> Result<()> {
         Request::Status => "status".into(),
         Request::Stop => "stop".into(),
     };
-    if line.len() as u64 >= LONGEST {
-        bail!("the note is longer than {LONGEST} bytes");
+    if line.len() as u64 > LONGEST {
+        let room = LONGEST - (line.len() - text_len(request)) as u64;
+        bail!("the note is longer than {room} bytes");
     }
     let mut stream = connect(pid)?;
     let mut answer = Vec::new();
@@ -140,6 +146,13 @@ pub(crate) fn ask(pid: u32, request: &Request) -> Result<()> {
         }
         Some((_, words)) => bail!("{}", words.trim_end()),
         None => bail!("tidrec {pid} does not answer: it may have just ended"),
+    }
+}
+
+fn text_len(request: &Request) -> usize {
+    match request {
+        Request::Mark { text } => text.len(),
+        Request::Snapshot | Request::Status | Request::Stop => 0,
     }
 }
 
@@ -208,6 +221,31 @@ fn own_folder() -> Option<PathBuf> {
         let _ = DirBuilder::new().mode(0o700).create(folder);
         is_ours_alone(folder, uid)
     })
+}
+
+/// Removes the sockets of recorders that were killed. The folder is ours alone.
+fn remove_stale(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+        let pid = entry.file_name().to_str().and_then(|name| {
+            let pid = name.strip_suffix(".sock")?;
+            pid.parse().ok()
+        });
+        let Some(pid) = pid.filter(|_| is_socket) else {
+            continue;
+        };
+        // A recorder that has not got as far as listening refuses, too. And one of another pid
+        // namespace that shares the folder listens all the same.
+        let gone = proc::comm(Tid(pid)).is_none_or(|name| name.as_bytes() != b"tidrec");
+        let refuses = || {
+            let answer = UnixStream::connect(&path);
+            answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        };
+        if gone && refuses() {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 fn is_ours_alone(folder: &Path, uid: u32) -> bool {
