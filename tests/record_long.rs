@@ -754,6 +754,21 @@ fn a_folder_that_holds_something_is_kept() {
     let other = record(&["--force"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&other.stderr).contains("thesis.txt"));
+    // Not by its name either.
+    let named = folder.join("000007.tid");
+    std::fs::rename(folder.join("thesis.txt"), &named).expect("renamed");
+    let other = record(&["--force"]);
+    assert_eq!(other.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(
+        said.contains("000007.tid") && said.contains("no trace"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(&named).expect("it"), b"precious");
+    // A recorder that was killed may leave one that it did not begin.
+    std::fs::write(&named, "").expect("empty");
+    assert!(record(&["--force"]).status.success());
+    assert!(!named.exists());
     // A command that cannot run leaves nothing behind.
     let none = dir.join("none");
     let mut command = tidrec();

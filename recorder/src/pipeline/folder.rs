@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use tidline::format::{Error, GOES_ON, Header, Writer};
+use tidline::format::{Error, GOES_ON, Header, Writer, looks_like_trace};
 use tidline::model::{Anchor, Carried, Time};
 
 use super::output::{Output, shown};
@@ -583,9 +583,15 @@ fn files_of_ours(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if !is_file_of_ours(&path) {
+        if !has_name_of_ours(&path) {
             bail!(
                 "{} is in it: a recording of several files needs a folder of its own",
+                shown(&path)
+            );
+        }
+        if !begins_as_trace(&path)? {
+            bail!(
+                "{} is in it, and no trace: it is not for tidrec to remove",
                 shown(&path)
             );
         }
@@ -594,11 +600,23 @@ fn files_of_ours(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn is_file_of_ours(path: &Path) -> bool {
+fn has_name_of_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| {
         let number = name.strip_suffix(".tid");
         let plain = |number: &str| number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
         name == NEXT || number.is_some_and(plain)
     })
+}
+
+/// Whether a file is a trace, by its first bytes, or one that its recorder did not get to begin.
+fn begins_as_trace(path: &Path) -> io::Result<bool> {
+    // To open anything else, such as a pipe, could wait for ever.
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_file() || found.len() == 0 {
+        return Ok(found.is_file());
+    }
+    let mut start = Vec::new();
+    File::open(path)?.take(16).read_to_end(&mut start)?;
+    Ok(looks_like_trace(&start))
 }
