@@ -20,6 +20,7 @@ MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 16 << 20
 MAX_TIME = 2**64 - 1
 
+GIVEN_UP_EARLY = "files_given_up_early"
 CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT = 1, 2, 3
 SITE, PART, CARRIED, ANCHOR, COUNTER, END = 1, 2, 3, 4, 64, 65
 EXISTING, BIRTH, EXEC, EXIT, RENAME, DETACH, GAP, LOST, MARK = range(16, 25)
@@ -336,11 +337,18 @@ class Reader:
         self.unknown = self.longer = self.chunks = self.counted = 0
         self.end, self.now, self.next_number = None, 0, 0
         self.good, self.patience = self.at, 4 * len(data)
+        missing = []  # the files before this one, unless they were given up
+        options = {name for name, _ in self.header["options"]}
+        if self.header["segment"] > 0 and not options & {"ring", "max-disk", GIVEN_UP_EARLY}:
+            missing = [self.damaged(0, 0)]
+        self.open += missing
         while self.at < len(data) and self.step():
             pass
         self.damage += self.open
         if self.end and self.end["events"] != self.counted and not self.damage:
             self.damage.append(self.damaged(self.good, 0))
+        if GIVEN_UP_EARLY in self.counters:
+            self.damage = [damage for damage in self.damage if damage not in missing]
 
     def damaged(self, at, length):
         return {"offset": at, "bytes": length, "after": self.now, "before": None}

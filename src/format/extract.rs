@@ -290,11 +290,18 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::format::{read_segments, read_trace};
+    use crate::format::{GIVEN_UP_EARLY, read_segments, read_trace};
     use crate::model::{Ended, Origin, Task, Trace};
     use crate::synth;
 
     const CHUNK: usize = 50;
+
+    /// The header of a recorder that was to give up its oldest files.
+    fn limited() -> Header {
+        let mut header = synth::header();
+        header.options.push(("max-disk".into(), "1M".into()));
+        header
+    }
 
     /// A recording of so many files.
     fn recording(events: &[Event], files: usize) -> Vec<Vec<u8>> {
@@ -305,7 +312,7 @@ mod tests {
             .map(|(number, part)| {
                 let header = Header {
                     segment: number as u32,
-                    ..synth::header()
+                    ..limited()
                 };
                 let mut writer = Writer::start(Vec::new(), &header).unwrap();
                 if number > 0 {
@@ -418,6 +425,60 @@ mod tests {
             tasks(trace).into_iter().filter(ended).collect::<Vec<_>>()
         };
         assert_eq!(tasks(&trace), later(&whole));
+    }
+
+    #[test]
+    fn files_that_nobody_gave_up_are_missing() {
+        let events = synthetic(400);
+        let without = |header: &mut Header| header.options.retain(|(name, _)| name != "max-disk");
+        let mut files: Vec<Vec<u8>> = Vec::new();
+        for file in recording(&events, 4) {
+            let segment = Segment::open(Cursor::new(&file[..])).unwrap();
+            let mut header = segment.header().clone();
+            let behind = header.encode().unwrap().len();
+            without(&mut header);
+            files.push([&header.encode().unwrap()[..], &file[behind..]].concat());
+        }
+        let trace = read_segments(opened(&files[2..])).unwrap();
+        let damage = &trace.integrity().damage;
+        assert_eq!(damage.len(), 1, "{damage:?}");
+        assert_eq!((damage[0].segment, damage[0].bytes), (0, 0));
+        assert_eq!(
+            (damage[0].after, damage[0].before),
+            (Time(0), Some(trace.begin()))
+        );
+        assert!(
+            damage[0].problem.contains("and 1 more are missing"),
+            "{damage:?}"
+        );
+        // A copy has a gap for them.
+        let header = synth::header();
+        let (out, _) = extract(opened(&files[2..]), Stretch::WHOLE, &header, Vec::new()).unwrap();
+        let copy = read_trace(Cursor::new(out)).unwrap();
+        let gap = &copy.events()[0];
+        assert!(
+            matches!(gap.body, EventBody::Gap { since: Time(0), .. }),
+            "{gap:?}"
+        );
+        assert_eq!(&copy.events()[1..], trace.events());
+        assert_eq!(tasks(&copy), tasks(&trace));
+        assert!(read_segments(opened(&files)).unwrap().is_complete());
+        // Unless the recorder tells of them later.
+        let mut writer = Writer::start(
+            Vec::new(),
+            &Header {
+                segment: 4,
+                ..header
+            },
+        )
+        .unwrap();
+        writer.flush(events[399].time).unwrap();
+        let last = writer
+            .finish(events[399].time, "done", &[(GIVEN_UP_EARLY, 2)])
+            .unwrap();
+        files.push(last);
+        let trace = read_segments(opened(&files[2..])).unwrap();
+        assert!(trace.is_complete(), "{:?}", trace.integrity());
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub struct Target {
     pub command: Vec<Vec<u8>>,
 }
 
+/// The option of a file, and the counter of one that was finished, by which a recorder tells how many
+/// of its oldest files it gave up because its disk was full.
+pub const GIVEN_UP_EARLY: &str = "files_given_up_early";
+
 impl Header {
     /// The value of an option.
     #[must_use]
@@ -74,6 +78,14 @@ impl Header {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the recorder was to give up its oldest files, or had to when this one began: those that
+    /// are not here before the first are then no damage.
+    #[must_use]
+    pub fn gives_up_files(&self) -> bool {
+        let mut options = ["ring", "max-disk", GIVEN_UP_EARLY].into_iter();
+        options.any(|name| self.option(name).is_some())
     }
 
     /// The file's first bytes.

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek};
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
 use super::header;
-use super::header::Header;
+use super::header::{GIVEN_UP_EARLY, Header};
 use super::input::{Found, Input};
 use super::record::{Decoder, Record};
 use super::writer::GOES_ON;
@@ -142,8 +142,9 @@ pub fn read_trace<R: Read + Seek>(file: R) -> Result<Trace, Error> {
 }
 
 /// Reads the files of one recording, in any order, as one trace; see [`read_trace`]. Files that
-/// are missing at the front were given up by the recorder, which has to stay within its disk: the
-/// trace begins where the first file does ([`Trace::begin`]). Others that are missing are damage.
+/// are missing at the front were given up by the recorder, if it has to stay within its disk
+/// ([`Header::gives_up_files`]): the trace begins where the first file does ([`Trace::begin`]). Others
+/// that are missing are damage.
 ///
 /// # Errors
 /// If a file cannot be read, or they are not of one recording.
@@ -169,7 +170,12 @@ pub fn scan<R: Read + Seek>(
     let mut now = Time(0);
     let mut open = Vec::new();
     let count = segments.len();
+    let first = segments.first().map_or(0, |first| first.header.segment);
+    if first > 0 && !segments.iter().any(|one| one.header.gives_up_files()) {
+        open.push(damage(0, 0, 0, now, missing(first)));
+    }
     let mut expected: Option<(u128, u32)> = None;
+    let mut early = false;
     for (index, segment) in segments.into_iter().enumerate() {
         let (id, number) = (segment.header.trace_id, segment.header.segment);
         if let Some((expected_id, expected_number)) = expected {
@@ -181,13 +187,7 @@ pub fn scan<R: Read + Seek>(
                 });
             }
             if number > expected_number {
-                let missing = match number - expected_number {
-                    1 => "this file of the recording is missing".into(),
-                    more => format!(
-                        "this file of the recording and {} more are missing",
-                        more - 1
-                    ),
-                };
+                let missing = missing(number - expected_number);
                 open.push(damage(expected_number, 0, 0, now, missing));
             }
         }
@@ -196,6 +196,7 @@ pub fn scan<R: Read + Seek>(
         let mut input = segment.into_input()?;
         let mut scan = Scan::new(sink, number, behind, input.len(), now, open);
         while scan.step(&mut input)? {}
+        early |= scan.given_up_early;
         let last = index + 1 == count;
         (now, open) = scan.finish(input.len(), last, &mut whole);
     }
@@ -203,7 +204,21 @@ pub fn scan<R: Read + Seek>(
         sink.damaged(&damage);
         whole.damage.push(damage);
     }
+    if early {
+        whole.damage.retain(|damage| damage.segment >= first);
+    }
     Ok(whole)
+}
+
+/// So many files are not here.
+fn missing(files: u32) -> String {
+    match files {
+        1 => "this file of the recording is missing".into(),
+        more => format!(
+            "this file of the recording and {} more are missing",
+            more - 1
+        ),
+    }
 }
 
 fn damage(segment: u32, offset: u64, bytes: u64, after: Time, problem: String) -> Damage {
@@ -240,6 +255,8 @@ struct Scan<'a, S> {
     room: u64,
     /// Damage that waits for the time of the next readable chunk.
     open: Vec<Damage>,
+    /// The recorder tells that it gave up files for the sake of a full disk.
+    given_up_early: bool,
 }
 
 impl<'a, S: Sink> Scan<'a, S> {
@@ -267,6 +284,7 @@ impl<'a, S: Sink> Scan<'a, S> {
                 .saturating_mul(UNPACKED.1)
                 .saturating_add(UNPACKED.0),
             open,
+            given_up_early: false,
         }
     }
 
@@ -434,7 +452,10 @@ impl<'a, S: Sink> Scan<'a, S> {
                     self.now = event.time;
                     self.sink.event(event);
                 }
-                Record::Counter { name, value } => self.sink.counter(name, value),
+                Record::Counter { name, value } => {
+                    self.given_up_early |= name == GIVEN_UP_EARLY;
+                    self.sink.counter(name, value);
+                }
                 Record::Anchor(anchor) => self.sink.anchor(anchor),
                 Record::Definition(definition) => self.sink.define(definition),
                 // The decoder gives them of checkpoints only.

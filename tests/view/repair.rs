@@ -80,8 +80,10 @@ fn thousands(number: usize) -> String {
 
 #[test]
 fn several_files_become_one() {
+    let mut limited = header();
+    limited.options.push(("ring".into(), "600s".into()));
     let folder = Folder::of(
-        &several(&header(), &everything(), 5, 1_000),
+        &several(&limited, &everything(), 5, 1_000),
         &[0, 1, 2, 3, 4],
     );
     let to = Folder::new();

@@ -9,7 +9,14 @@ use crate::support::{File, Folder, finished, prints, several, tidview};
 
 /// 25 events in five files, and the wall clock as it was.
 fn files() -> Vec<Vec<u8>> {
-    several(&header(), &everything(), 5, 0)
+    several(&limited(header()), &everything(), 5, 0)
+}
+
+/// The header of a recorder that was to give up its oldest files.
+fn limited(mut header: Header) -> Header {
+    let option = ("max-disk".to_string(), "1M".to_string());
+    header.options.push(option);
+    header
 }
 
 const EVICTED: &str = "begins at +0.040000s: files 0 and 1 of the recording are not here; of what was \
@@ -121,7 +128,7 @@ fn a_trace_without_its_first_files_counts_and_draws_what_is_here() {
         lines[2..6],
         [
             "recorded  2026-09-21 16:13:20.000 +02:00, for 95.0 ms, of which the last 55.0 ms are here",
-            "how       ptrace by tidrec 0.1.0, attached, follow-fork both, new-threads follow",
+            "how       ptrace by tidrec 0.1.0, attached, follow-fork both, new-threads follow, max-disk 1M",
             "tasks     6 at first, carried on from before, 1 thread and 3 processes created, 6 exited, 3 alive at",
             "          the end, 7 at most at a time, 1 let go",
         ]
@@ -197,6 +204,44 @@ no end             1  +0.000000s 16:13:20  +0.095000s 16:13:20  tasks whose TID 
     let found = json(&["check", &dir, "--format", "json"]);
     assert_eq!(found["problems"][0]["file"], 1);
     assert_eq!(found["problems"][0]["bytes"], serde_json::Value::Null);
+}
+
+#[test]
+fn first_files_that_nobody_gave_up_are_missing() {
+    let folder = Folder::of(&several(&header(), &everything(), 5, 0), &[2, 3, 4]);
+    let dir = folder.path("");
+    let run = tidview(&["check", &dir]);
+    assert_eq!(run.code, Some(1));
+    assert_eq!(
+        run.out,
+        r#"! begins at +0.040000s: of what was before, only what still lived then is known
+
+not complete: 15 events readable, 1 problem
+
+PROBLEM  FILE  FROM                 TO                   DETAIL
+missing     0  +0.000000s 16:13:20  +0.040000s 16:13:20  this file of the recording and 1 more are missing
+"#
+    );
+    let info = prints(&["info", &dir]);
+    assert!(
+        info.starts_with(
+            "! begins at +0.040000s: of what was before, only what still lived then is known\n\
+             ! missing: files 0 and 1 of the recording; `tidview check` says from when to when\n"
+        ),
+        "{info}"
+    );
+    let to = Folder::new();
+    let mended = to.path("mended.tid");
+    let run = tidview(&["repair", &dir, "-o", &mended]);
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.out.contains("15 events, ") && run.out.contains("and 1 gap for what is missing"),
+        "{run:?}"
+    );
+    assert!(
+        prints(&["timeline", &mended])
+            .contains("this file of the recording and 1 more are missing")
+    );
 }
 
 #[test]
@@ -337,7 +382,7 @@ fn the_wall_clock_is_the_last_one_that_was_read() {
 
 #[test]
 fn losses_that_the_recorder_noted_are_told_as_ever() {
-    let folder = Folder::of(&several(&header(), &with_losses(), 5, 0), &[4, 5]);
+    let folder = Folder::of(&several(&limited(header()), &with_losses(), 5, 0), &[4, 5]);
     let run = tidview(&["check", &folder.path("")]);
     assert_eq!(run.code, Some(1));
     assert!(
@@ -356,7 +401,7 @@ fn a_folder_that_changes_while_it_is_read_is_read_as_it_was_at_a_moment() {
         width: 20,
         seed: 3,
     });
-    let files = several(&tidline::synth::header(), &events, 10, 0);
+    let files = several(&limited(tidline::synth::header()), &events, 10, 0);
     let folder = Folder::of(&files, &[0, 1, 2, 3]);
     let dir = folder.path("");
     let readers = std::thread::scope(|scope| {

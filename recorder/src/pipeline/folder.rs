@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use tidline::format::{Error, GOES_ON, Header, Writer, looks_like_trace};
+use tidline::format::{Error, GIVEN_UP_EARLY, GOES_ON, Header, Writer, looks_like_trace};
 use tidline::model::{Anchor, Carried, Time};
 
 use super::output::{Output, shown};
@@ -25,8 +25,6 @@ const TRY_AGAIN_NS: u64 = 1_000_000_000;
 const NEXT: &str = "next.tid.part";
 /// What a write may add beside the records that it is for, bytes: headers, the count of a loss.
 const BESIDE: u64 = 2 << 10;
-/// The counter of files that were given up because the disk was full.
-const GIVEN_UP_EARLY: &str = "files_given_up_early";
 /// A file takes whole blocks of the disk, bytes.
 const BLOCK: u64 = 4 << 10;
 /// What a living task takes in a checkpoint where nothing is known of others, bytes: most take less.
@@ -549,10 +547,14 @@ impl Folder {
     }
 
     fn start_on<W: io::Write>(&self, output: W, number: u32) -> Result<Writer<W>, Error> {
-        let header = Header {
+        let mut header = Header {
             segment: number,
             ..self.header.clone()
         };
+        let early = self.counters().into_iter();
+        header
+            .options
+            .extend(early.map(|(name, files)| (name.into(), files.to_string())));
         let mut writer = Writer::start(output, &header)?;
         writer.pack(self.compress == Compress::Lz4);
         Ok(writer)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use tidline::format::GIVEN_UP_EARLY;
 use tidline::format::{Header, VERSION};
 use tidline::model::{Ended, Ending, EventBody, Origin, Time, Trace, What, errno_name};
 
@@ -520,7 +521,7 @@ fn losses_in_words(info: &Info, trace: &Trace) -> (String, Style) {
 
 /// Whether a counter is about what recording cost.
 fn is_overhead((name, _): &(String, u64)) -> bool {
-    name != LEFT_OUT && name != super::GIVEN_UP_EARLY
+    name != LEFT_OUT && name != GIVEN_UP_EARLY
 }
 
 fn overhead(counters: &[(String, u64)]) -> String {

@@ -14,6 +14,7 @@ pub(crate) mod threads;
 pub(crate) mod timeline;
 pub(crate) mod tree;
 
+use tidline::format::GIVEN_UP_EARLY;
 use tidline::model::{Damage, Ending, EventBody, Integrity, Origin, TaskRecord, Time, Trace};
 
 use crate::page::{Style, Text};
@@ -97,11 +98,21 @@ pub(crate) fn notices(trace: &Trace) -> Vec<String> {
 
 /// Says that the trace does not begin where the recording did.
 pub(crate) fn begins_later(trace: &Trace) -> Option<String> {
-    let first = trace.integrity().segments.first().copied().unwrap_or(0);
-    begins_at(first, trace.begin())
+    begins_at(files_given_up(trace.integrity()), trace.begin())
 }
 
-/// The same of a recording whose first file has this number.
+/// How many files before the first are not here, and no damage.
+pub(crate) fn files_given_up(integrity: &Integrity) -> u32 {
+    let first = integrity.segments.first().copied().unwrap_or(0);
+    // They go in order: where the first one is damaged or missing, none was given up.
+    let mut damage = integrity.damage.iter();
+    match damage.any(|damage| damage.segment == 0) {
+        true => 0,
+        false => first,
+    }
+}
+
+/// The same of a recording of which so many files were given up.
 pub(crate) fn begins_at(first: u32, begin: Time) -> Option<String> {
     if begin == Time(0) && first == 0 {
         return None;
@@ -117,9 +128,6 @@ pub(crate) fn begins_at(first: u32, begin: Time) -> Option<String> {
         time::elapsed(begin)
     ))
 }
-
-/// The counter of files that were given up because the recorder's disk was full.
-pub(crate) const GIVEN_UP_EARLY: &str = "files_given_up_early";
 
 /// Says that less is here than the recorder was told to keep.
 fn given_up_early(trace: &Trace) -> Option<String> {
@@ -188,12 +196,18 @@ fn files_missing(trace: &Trace) -> String {
     const MOST: u32 = 1_000;
     let damage = &trace.integrity().damage;
     let pairs = trace.integrity().segments.windows(2);
-    let between = pairs.flat_map(|pair| {
-        let (first, last) = (pair[0].saturating_add(1), pair[1].saturating_sub(1));
-        // A hostile number is no reason to count to it.
-        let cut = first.saturating_add(MOST).min(last);
-        (first..=cut).chain((cut < last).then_some(last))
-    });
+    let between = pairs.map(|pair| (pair[0].saturating_add(1), pair[1]));
+    let integrity = trace.integrity();
+    let first = integrity.segments.first().copied().unwrap_or(0);
+    let before = (0, first - files_given_up(integrity));
+    let between = [before]
+        .into_iter()
+        .chain(between)
+        .flat_map(|(first, end)| {
+            // A hostile number is no reason to count to it.
+            let cut = first.saturating_add(MOST).min(end);
+            (first..cut).chain((cut < end).then(|| end - 1))
+        });
     let unreadable = |number: &u32| {
         let mut damage = damage.iter();
         damage.any(|damage| damage.segment == *number && damage.bytes > 0)

@@ -27,8 +27,7 @@ pub(crate) fn page<'a>(
 ) -> Page<'a> {
     let mut page = Page::default();
     if stretch.from == Time(0) {
-        let first = extracted.integrity.segments.first();
-        let first = first.copied().unwrap_or(0);
+        let first = super::files_given_up(&extracted.integrity);
         page.notices
             .extend(super::begins_at(first, extracted.begin));
     }
