@@ -38,6 +38,7 @@
 
 mod errno;
 mod event;
+mod history;
 mod ids;
 mod intern;
 mod live;
@@ -48,6 +49,7 @@ mod trace;
 
 pub use errno::errno_name;
 pub use event::{Birth, DetachReason, End, Event, EventBody, GapReason, Via, What};
+pub use history::History;
 pub use ids::{Name, Pid, Task, TaskId, Tid, Time};
 pub use intern::Interner;
 pub use live::{Carried, Live};

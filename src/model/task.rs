@@ -1,6 +1,7 @@
 //! A task of a trace: one thread's or process's life, however often its TID was used.
 
 use super::event::{DetachReason, End, What};
+use super::history::History;
 use super::ids::{Name, Task, TaskId, Tid, Time};
 use super::stack::{FrameId, StackId};
 
@@ -32,9 +33,9 @@ pub struct TaskRecord {
     /// How it ended.
     pub how: Ended,
     /// Its names, oldest first; at least one. A newborn has its creator's (the kernel copies it).
-    pub names: Vec<(Time, Name)>,
+    pub names: History,
     /// Executables it became by exec, oldest first.
-    pub execs: Vec<(Time, Name)>,
+    pub execs: History,
 }
 
 /// How the trace came to know of a task.

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::event::{Birth, Event, EventBody, What};
+use super::history::History;
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
 use super::live::Carried;
 use super::stack::{Definition, Stacks};
@@ -18,7 +19,7 @@ pub struct Trace {
     /// For each event the task it is about, `NO_TASK` where there is none.
     subjects: Vec<u32>,
     tasks: Vec<TaskRecord>,
-    children: Vec<Vec<TaskId>>,
+    children: Children,
     peak_alive: usize,
     counters: Vec<(String, u64)>,
     anchors: Vec<Anchor>,
@@ -26,6 +27,48 @@ pub struct Trace {
     integrity: Integrity,
     begin: Time,
     end: Time,
+}
+
+/// The tasks that each task made, one task's behind the other's.
+#[derive(Debug)]
+struct Children {
+    all: Vec<TaskId>,
+    /// For each task where its own begin in `all`, and where the last one's end.
+    begins: Vec<u32>,
+}
+
+impl Children {
+    fn of(tasks: &[TaskRecord]) -> Self {
+        // How many each has, one place further; then where they begin, and while they are put there
+        // where the next is to be: at the end, where they end, which is where those of the next begin.
+        let mut begins = vec![0; tasks.len() + 2];
+        let made = || {
+            tasks
+                .iter()
+                .filter_map(|task| Some((task.id, task.parent?)))
+        };
+        for (_, parent) in made() {
+            begins[parent.0 as usize + 2] += 1;
+        }
+        let mut sum = 0;
+        for begin in &mut begins {
+            sum += *begin;
+            *begin = sum;
+        }
+        let mut all = vec![TaskId(NO_TASK); sum as usize];
+        for (id, parent) in made() {
+            let next = &mut begins[parent.0 as usize + 1];
+            all[*next as usize] = id;
+            *next += 1;
+        }
+        begins.truncate(tasks.len() + 1);
+        Children { all, begins }
+    }
+
+    fn of_task(&self, id: TaskId) -> &[TaskId] {
+        let place = id.0 as usize;
+        &self.all[self.begins[place] as usize..self.begins[place + 1] as usize]
+    }
 }
 
 /// What the wall clock said at a moment of the trace.
@@ -147,7 +190,7 @@ impl Trace {
     /// The tasks that a task made, oldest first.
     #[must_use]
     pub fn children(&self, id: TaskId) -> &[TaskId] {
-        &self.children[id.0 as usize]
+        self.children.of_task(id)
     }
 
     /// The most tasks alive at once.
@@ -212,7 +255,6 @@ pub struct TraceBuilder {
     events: Vec<Event>,
     subjects: Vec<u32>,
     tasks: Vec<TaskRecord>,
-    children: Vec<Vec<TaskId>>,
     live: HashMap<Tid, TaskId>,
     /// The tasks of each thread group since its last exec, ended ones too.
     members: HashMap<Pid, Vec<TaskId>>,
@@ -243,7 +285,6 @@ impl TraceBuilder {
             events: Vec::new(),
             subjects: Vec::new(),
             tasks: Vec::new(),
-            children: Vec::new(),
             live: HashMap::new(),
             members: HashMap::new(),
             peak_alive: 0,
@@ -418,8 +459,8 @@ impl TraceBuilder {
             header: self.header,
             events: self.events,
             subjects: self.subjects,
+            children: Children::of(&self.tasks),
             tasks: self.tasks,
-            children: self.children,
             peak_alive: self.peak_alive,
             counters: self.counters,
             anchors: self.anchors,
@@ -570,13 +611,9 @@ impl TraceBuilder {
             born: time,
             ended: None,
             how: Ended::Alive,
-            names: vec![(time, name)],
-            execs: Vec::new(),
+            names: (time, name).into(),
+            execs: History::default(),
         });
-        self.children.push(Vec::new());
-        if let Some(parent) = parent {
-            self.children[parent.0 as usize].push(id);
-        }
         id
     }
 
@@ -594,7 +631,7 @@ impl TraceBuilder {
     fn rename(&mut self, id: TaskId, time: Time, name: Name) {
         let names = &mut self.tasks[id.0 as usize].names;
         if names.len() == 1 && names[0].1.is_empty() {
-            names[0].1 = name;
+            *names = (names[0].0, name).into();
         } else if names[names.len() - 1].1 != name {
             names.push((time, name));
         }

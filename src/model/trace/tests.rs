@@ -126,7 +126,7 @@ fn exec_by_another_thread_than_the_leader_leaves_the_leader() {
     let leader = trace.task(TaskId(0));
     assert_eq!(leader.name_at(Time(49)).to_string(), "old");
     assert_eq!(leader.name_at(Time(50)).to_string(), "new");
-    assert_eq!(leader.execs, [(Time(50), "/bin/new".into())]);
+    assert_eq!(*leader.execs, [(Time(50), "/bin/new".into())]);
     assert_eq!(trace.subject(4).unwrap().id, TaskId(0));
 }
 
@@ -171,7 +171,7 @@ fn exec_of_a_process_with_one_thread_changes_its_program_only() {
     let record = trace.task(TaskId(0));
     assert_eq!(record.name().to_string(), "b");
     assert_eq!(
-        record.execs,
+        *record.execs,
         [(Time(20), "/bin/b".into()), (Time(30), "".into())]
     );
 }
@@ -327,7 +327,7 @@ fn a_name_holds_from_its_moment_on() {
 #[test]
 fn a_task_without_a_name_takes_the_first_it_gets() {
     let trace = trace([birth(None, Task::new(5, 5)), rename(5, 5, "late")]);
-    assert_eq!(trace.task(TaskId(0)).names, [(Time(10), "late".into())]);
+    assert_eq!(*trace.task(TaskId(0)).names, [(Time(10), "late".into())]);
 }
 
 #[test]
