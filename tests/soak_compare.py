@@ -178,19 +178,22 @@ def compare_snapshot(recording, path):
     before, after = int(os.environ["BEFORE_NS"]), int(os.environ["AFTER_NS"])
     reader = read(path)
     reason = dict(reader.header["options"])["snapshot"]
-    first = "snapshot: " + reason.split("; ")[0]
+    reasons = sorted("snapshot: " + one for one in reason.split("; "))
     times = [event["time"] for event in reader.events]
     if not times:
         wrong("snapshot", f"{path.name} is empty")
         return 0
-    # The mark of the trigger before may be in it, too, with the same words; that one's stretch ended
-    # before this trigger.
-    asked = [e["time"] for e in reader.events if e["kind"] == "mark" and bytes.fromhex(e["text"]).decode() == first]
-    asked = [time for time in asked if time + after >= times[-1]]
+    # It has the marks of all its triggers, one behind the other. Those of the snapshot before may be in it,
+    # too, with the same words; that one's stretch ended before these.
+    marks = [(e["time"], bytes.fromhex(e["text"]).decode()) for e in reader.events if e["kind"] == "mark"]
+    marks = [(time, text) for time, text in marks if text.startswith("snapshot: ")]
+    runs = [marks[at : at + len(reasons)] for at in range(len(marks))]
+    runs = [run for run in runs if sorted(text for _, text in run) == reasons]
+    asked = [(run[0][0], run[-1][0]) for run in runs if run[-1][0] + after >= times[-1]]
     if not asked:
-        wrong("snapshot", f"{path.name} has no mark {first!r}")
+        wrong("snapshot", f"{path.name} has no marks {reasons!r}")
         return 0
-    begin, end = asked[0] - before, asked[0] + after
+    begin, end = asked[0][0] - before, asked[0][1] + after
     if reader.now > end:
         wrong("snapshot", f"{path.name} reaches {reader.now - end} ns too far")
     left, right = bisect_left(recording.times, begin), bisect_right(recording.times, end)
