@@ -697,6 +697,30 @@ fn snapshots_of_earlier_recordings_count_for_the_limit() {
 }
 
 #[test]
+fn there_is_no_snapshot_of_a_file_that_was_moved_away() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("rec.tid");
+    let mut target = Child::run(program("pair"), [""; 0]);
+    let mut recorder = attach(&file, &[ready(&mut target)], &["--after", "1ms"]);
+    std::fs::rename(&file, dir.join("elsewhere")).expect("moved");
+    let mut command = tidrec();
+    let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
+    assert!(ask.status().expect("tidrec ctl").success());
+    recorder.wait_stderr(
+        "no snapshot (tidrec ctl): the recording cannot be opened",
+        SOON,
+    );
+    recorder.signal("INT");
+    recorder.expect_exit(3, SOON);
+    assert_eq!(snapshots(dir.path()), [PathBuf::new(); 0]);
+    target.signal("TERM");
+    target.wait_exit(SOON);
+}
+
+#[test]
 fn beside_many_threads_the_command_of_a_snapshot_is_waited_for() {
     if !may_trace() {
         return;

@@ -197,6 +197,15 @@ impl Snapshots {
             return;
         };
         let reason = pending.reason();
+        let files = match open_latest(files) {
+            Ok(files) => files,
+            Err(error) => {
+                say(format_args!(
+                    "no snapshot ({reason}): the recording cannot be opened: {error}"
+                ));
+                return;
+            }
+        };
         let mut header = Header {
             trace_id: about::random_id(),
             segment: 0,
@@ -204,7 +213,7 @@ impl Snapshots {
         };
         header.options.push(("snapshot".into(), reason.clone()));
         let job = Job {
-            files: open_latest(files),
+            files,
             header,
             stretch: Stretch {
                 from,
@@ -301,7 +310,10 @@ impl Job {
 /// Opens files, the latest first, and gives them in their order. Where that would take more open
 /// files than we may have, or half of that, the earliest are left out: the recording needs some,
 /// too.
-fn open_latest(files: &[PathBuf]) -> Vec<File> {
+///
+/// # Errors
+/// If none can be opened.
+fn open_latest(files: &[PathBuf]) -> io::Result<Vec<File>> {
     let room = usize::try_from(sys::most_open_files() / 2).unwrap_or(usize::MAX);
     let mut opened = Vec::new();
     let mut why =
@@ -309,6 +321,7 @@ fn open_latest(files: &[PathBuf]) -> Vec<File> {
     for path in files.iter().rev().take(room) {
         match File::open(path) {
             Ok(file) => opened.push(file),
+            Err(error) if opened.is_empty() => return Err(error),
             Err(error) => {
                 if error.kind() == io::ErrorKind::NotFound {
                     why = "somebody removed the one before them";
@@ -325,7 +338,7 @@ fn open_latest(files: &[PathBuf]) -> Vec<File> {
         ));
     }
     opened.reverse();
-    opened
+    Ok(opened)
 }
 
 /// A file of the recording. Buffers for it are made when its turn comes.
