@@ -9,12 +9,15 @@ use std::process::{Command, Stdio};
 use tidline::format::{Error, Header, Segment, Sink, Writer, read_trace, scan};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, DetachReason, End, Ended, Ending, Event, EventBody,
-    GapReason, Name, Origin, Task, Tid, Time, Trace,
+    FrameId, GapReason, Name, Origin, StackEnd, StackId, SymbolSource, Task, Tid, Time, Trace,
+    Trust,
 };
 use tidline::synth::{self, Plan};
 
 mod format_files;
-use format_files::{Claim, boundaries, every_shape, file_of, header, hostile, parts, small};
+use format_files::{
+    Claim, Definitions, boundaries, every_shape, file_of, header, hostile, parts, small, stacks,
+};
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format_reader.py");
 
@@ -106,8 +109,8 @@ fn carried_on(tasks: u32) -> Vec<u8> {
             2 => Some((Time(9), Ended::Detached(DetachReason::FollowFork))),
             _ => None,
         },
-        stack: None,
-        start: None,
+        stack: (number % 4 > 1).then_some(StackId(number)),
+        start: (number % 4 % 2 == 1).then_some(FrameId(number % 3)),
     });
     let carried: Vec<Carried> = carried.collect();
     let anchor = Anchor {
@@ -116,9 +119,10 @@ fn carried_on(tasks: u32) -> Vec<u8> {
         utc_offset_s: -3600,
     };
     let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
-    writer.checkpoint(&carried, anchor).unwrap();
+    let (mut definitions, stacks) = (Definitions::default(), stacks());
+    definitions.checkpoint(&mut writer, (&carried, anchor), &stacks);
     for event in every_shape() {
-        writer.push(&event).unwrap();
+        definitions.push(&mut writer, &event, &stacks);
     }
     let now = Time(1 << 41);
     writer.finish(now, "ok", &[]).unwrap()
@@ -171,6 +175,65 @@ fn both_read_what_a_later_writer_may_write() {
     assert_eq!(trace.integrity().longer_records, 2);
 }
 
+/// As [`carried_on`] and [`every_shape`] write them, and as no writer does.
+#[test]
+fn both_read_definitions() {
+    let whole = carried_on(9);
+    let first = boundaries(&whole)[0];
+    assert_eq!(whole[first + 4], 5, "a chunk of definitions");
+    let header = &parts(&whole)[0];
+    let chunk = |kind: u8, payload: &[u8], records| {
+        let claim = Claim {
+            kind,
+            ..Claim::of(payload, records)
+        };
+        [header, &claim.followed_by(payload)[..]].concat()
+    };
+    // Small and unpacked, and each of its bytes changed with the right checksum.
+    let small = [
+        &[5, 0, 10, 0, 2, b'/', b'a', 1, 9, 7, 16, 250, 0][..],
+        &[6, 0, 5, 0, 1, 99, 2, 77],
+        &[6, 0, 4, 3, 0, 99, 200],
+        &[7, 0, 4, 1, 0, 0, 1],
+        &[7, 0, 4, 2, 2, 3, 99],
+        &[8, 0, 12, 0, 1, 2, 1, b'f', 0, 7, 1, b'g', 1, b'c', 0],
+        &[8, 0, 4, 3, 0, 0, 1],
+    ];
+    let count = small.len() as u32;
+    let small = small.concat();
+    let mut files = vec![chunk(5, &small, count)];
+    for kind in 1..7 {
+        files.push(chunk(kind, &small, count));
+    }
+    for at in 0..small.len() {
+        for value in [0, 1, 2, 3, 4, 8, 9, 250, 251, 254, 255] {
+            let mut changed = small.clone();
+            changed[at] = value;
+            files.push(chunk(5, &changed, count));
+        }
+        files.push(chunk(5, &small[..at], count));
+    }
+    let trace = format_files::read(&files[0]);
+    assert_eq!(trace.integrity().damage, []);
+    assert_eq!(trace.integrity().longer_records, 3);
+    assert_eq!(trace.stacks().walk(StackId(2)).count(), 2);
+
+    // Damage beside definitions: their time is none, and they explain no jump in the numbers.
+    let chunks = parts(&file_of(&Header::default(), &every_shape(), 10));
+    for gone in 1..chunks.len() {
+        let mut broken = chunks.clone();
+        let last = broken[gone].len() - 1;
+        broken[gone][last] ^= 1;
+        files.push(broken.concat());
+        for other in gone + 1..chunks.len() {
+            let mut fewer = broken.clone();
+            fewer.remove(other);
+            files.push(fewer.concat());
+        }
+    }
+    compare(&files);
+}
+
 #[test]
 fn both_say_the_same_of_a_file_with_any_byte_changed_or_its_end_cut_off() {
     let (file, _) = small();
@@ -221,6 +284,7 @@ fn json(file: &[u8], trace: &Trace) -> String {
     let file = Segment::open(Cursor::new(file)).expect("a trace");
     let mut seen = Checkpoints::default();
     scan(vec![file], &mut seen).expect("it can be read");
+    out += &seen.definitions;
     out += &seen.checkpoints;
     let _ = writeln!(out, "{{\"anchors\":[{}]}}", seen.anchors.join(","));
     let counters = trace.counters().iter();
@@ -259,6 +323,7 @@ fn json(file: &[u8], trace: &Trace) -> String {
 /// What only a sink hears of.
 #[derive(Default)]
 struct Checkpoints {
+    definitions: String,
     checkpoints: String,
     anchors: Vec<String>,
 }
@@ -280,7 +345,9 @@ impl Sink for Checkpoints {
         ));
     }
     fn event(&mut self, _: Event) {}
-    fn define(&mut self, _: Definition) {}
+    fn define(&mut self, definition: Definition) {
+        let _ = writeln!(self.definitions, "{}", definition_json(&definition));
+    }
     fn counter(&mut self, _: String, _: u64) {}
     fn reached(&mut self, _: Time) {}
     fn damaged(&mut self, _: &Damage) {}
@@ -312,7 +379,7 @@ fn carried_json(carried: &Carried) -> String {
         .map(|(time, ended)| format!("[{},{}]", time.0, how(ended)));
     format!(
         "{{{},\"inner\":{},\"origin\":\"{origin}\",\"parent\":{},\"born\":{},\"name\":{},\"exe\":{},\
-         \"ended\":{}}}",
+         \"ended\":{},\"stack\":{},\"start\":{}}}",
         task_json(carried.task),
         optional(carried.inner),
         optional(carried.parent),
@@ -320,7 +387,76 @@ fn carried_json(carried: &Carried) -> String {
         name_json(&carried.name),
         optional(carried.exe.as_ref().map(name_json)),
         optional(ended),
+        optional(carried.stack.map(|stack| stack.0)),
+        optional(carried.start.map(|start| start.0)),
     )
+}
+
+fn definition_json(definition: &Definition) -> String {
+    match definition {
+        Definition::Module(id, module) => {
+            let (pid, start, end) = module.seen;
+            format!(
+                "{{\"module\":{},\"path\":{},\"build_id\":{},\"pid\":{pid},\"start\":{start},\
+                 \"end\":{end}}}",
+                id.0,
+                name_json(&module.path),
+                hex(&module.build_id),
+            )
+        }
+        Definition::Frame(id, frame) => {
+            let trust = match frame.trust {
+                Trust::Register => 1,
+                Trust::Cfi => 2,
+                Trust::FramePointer => 3,
+                Trust::Argument => 4,
+                Trust::Other(number) => number,
+            };
+            format!(
+                "{{\"frame\":{},\"module\":{},\"address\":{},\"trust\":{trust}}}",
+                id.0,
+                optional(frame.module.map(|module| module.0)),
+                frame.address,
+            )
+        }
+        Definition::Stack(id, node) => {
+            let end = match node.end {
+                StackEnd::Bottom => 1,
+                StackEnd::Captured => 2,
+                StackEnd::Limit => 3,
+                StackEnd::NoUnwindInfo => 4,
+                StackEnd::NoCode => 5,
+                StackEnd::NoMap => 6,
+                StackEnd::Unreadable => 7,
+                StackEnd::Foreign => 8,
+                StackEnd::Other(number) => number,
+            };
+            format!(
+                "{{\"stack\":{},\"up\":{},\"frame\":{},\"end\":{end}}}",
+                id.0,
+                optional(node.up.map(|up| up.0)),
+                node.frame.0,
+            )
+        }
+        Definition::Symbol(id, symbol) => {
+            let source = match symbol.source {
+                SymbolSource::Nothing => 0,
+                SymbolSource::DebugInfo => 1,
+                SymbolSource::SymbolTable => 2,
+                SymbolSource::JitMap => 3,
+                SymbolSource::Other(number) => number,
+            };
+            let functions = symbol.functions.iter().map(|function| {
+                let (name, file) = (name_json(&function.name), name_json(&function.file));
+                format!("[{name},{file},{}]", function.line.unwrap_or(0))
+            });
+            let functions = functions.collect::<Vec<_>>().join(",");
+            format!(
+                "{{\"symbol\":{},\"source\":{source},\"functions\":[{functions}]}}",
+                id.0,
+            )
+        }
+    }
 }
 
 fn header_json(header: &Header) -> String {
@@ -378,7 +514,7 @@ fn body_json(body: &EventBody) -> String {
         ),
         EventBody::Birth(birth) => format!(
             "\"what\":\"{}\",\"parent_pid\":{},\"parent_tid\":{},\"pid\":{},\"tid\":{},\
-             \"pc\":{},\"flags\":{},\"inner\":{}",
+             \"pc\":{},\"flags\":{},\"stack\":{},\"start\":{},\"inner\":{}",
             birth.what.as_str(),
             optional(birth.parent.map(|task| task.pid)),
             optional(birth.parent.map(|task| task.tid)),
@@ -386,6 +522,8 @@ fn body_json(body: &EventBody) -> String {
             birth.child.tid,
             optional(birth.pc),
             optional(birth.flags),
+            optional(birth.stack.map(|stack| stack.0)),
+            optional(birth.start.map(|start| start.0)),
             optional(birth.inner),
         ),
         EventBody::Exec {
@@ -455,13 +593,14 @@ fn body_json(body: &EventBody) -> String {
             errno,
             flags,
             pc,
-            stack: _,
+            stack,
         } => format!(
-            "{},\"errno\":{errno},\"flags\":{},\"pc\":{},\"call\":{}",
+            "{},\"errno\":{errno},\"flags\":{},\"pc\":{},\"call\":{},\"stack\":{}",
             task_json(*task),
             optional(*flags),
             optional(*pc),
             name_json(call),
+            optional(stack.map(|stack| stack.0)),
         ),
         EventBody::SyscallEnter {
             task,

@@ -2,8 +2,8 @@
 """A second reader of tidline's trace files, written from src/format/format.md and nothing else.
 
 It shares no code with the library, so where the two agree, the specification says what the library
-does. It prints one JSON object per line: the header, each event, the counters, and what is wrong
-with the file. Bytes that a recorded program chose are printed as hex.
+does. It prints one JSON object per line: the header, each event, each definition, the checkpoints,
+the counters, and what is wrong with the file. Bytes that a recorded program chose are printed as hex.
 
     python3 tests/format_reader.py FILE...
 """
@@ -21,8 +21,9 @@ MAX_PAYLOAD = 16 << 20
 MAX_TIME = 2**64 - 1
 
 GIVEN_UP_EARLY = "files_given_up_early"
-CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT = 1, 2, 3
+CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT, CHUNK_DEFINITIONS = 1, 2, 3, 5
 SITE, PART, CARRIED, ANCHOR, COUNTER, END = 1, 2, 3, 4, 64, 65
+MODULE, FRAME, STACK, SYMBOL = range(5, 9)
 EXISTING, BIRTH, EXEC, EXIT, RENAME, DETACH, GAP, LOST, MARK = range(16, 25)
 CREATE_FAILED, SYSCALL_ENTER, SYSCALL_EXIT = range(25, 28)
 
@@ -92,6 +93,19 @@ class Bytes:
     def last_u32(self):
         """A last field that is there if there are bytes left."""
         return self.u32() if self.left() else None
+
+    def number(self):
+        """A number that need not be there: plus 1, and 0 is none."""
+        plus_1 = self.u32()
+        return plus_1 - 1 if plus_1 else None
+
+    def last_number(self):
+        return self.number() if self.left() else None
+
+    def stack_and_start(self):
+        if not self.left():
+            return {"stack": None, "start": None}
+        return {"stack": self.number(), "start": self.number()}
 
     def option(self, value):
         return value() if self.bool() else None
@@ -254,7 +268,7 @@ class Chunk:
     def fields(self, kind, b):
         """The fields of a record, or None if its kind is unknown."""
         if kind == SITE:
-            return {"pc": b.option(b.u64), "flags": b.option(b.u64)}
+            return {"pc": b.option(b.u64), "flags": b.option(b.u64), **b.stack_and_start()}
         if kind == EXISTING:
             task, parent, pc = self.task(b), b.option(b.u32), b.option(b.u64)
             existing = {"kind": "existing", **task, "parent_pid": parent, "pc": pc}
@@ -276,7 +290,8 @@ class Chunk:
             return {"kind": "lost", "count": b.u64(), "since": b.u64(), "reason": b.hex()}
         if kind == CREATE_FAILED:
             body = {"tid": b.u32(), "pid": b.u32(), "errno": b.u16(), "flags": b.option(b.u64)}
-            return {"kind": "create-failed", **body, "pc": b.option(b.u64), "call": b.hex()}
+            body |= {"pc": b.option(b.u64), "call": b.hex(), "stack": b.last_number()}
+            return {"kind": "create-failed", **body}
         if kind in (SYSCALL_ENTER, SYSCALL_EXIT):
             call = {"tid": b.u32(), "pid": b.u32(), "number": b.u64(), "name": b.hex()}
             if kind == SYSCALL_ENTER:
@@ -321,7 +336,27 @@ def read_carried(b):
         "name": b.hex(),
         "exe": b.option(b.hex),
         "ended": b.option(lambda: [b.u64(), b.u16()]),
+        **b.stack_and_start(),
     }
+
+
+def read_definition(kind, b):
+    """What a number stands for, or None if the kind is unknown."""
+    if kind == MODULE:
+        names = {"module": b.u32(), "path": b.hex(), "build_id": b.hex()}
+        return {**names, "pid": b.u32(), "start": b.u64(), "end": b.u64()}
+    if kind == FRAME:
+        return {"frame": b.u32(), "module": b.number(), "address": b.u64(), "trust": b.u8()}
+    if kind == STACK:
+        stack = {"stack": b.u32(), "up": b.number(), "frame": b.u32(), "end": b.u8()}
+        if stack["up"] is not None and stack["up"] >= stack["stack"]:
+            raise Bad("a caller that comes later")
+        return stack
+    if kind == SYMBOL:
+        frame, source, count = b.u32(), b.u8(), b.u32()
+        functions = [[b.hex(), b.hex(), b.u32()] for _ in range(count)]
+        return {"symbol": frame, "source": source, "functions": functions}
+    return None
 
 
 # The file
@@ -333,6 +368,8 @@ class Reader:
         self.header, self.at = read_header(data)
         self.events, self.counters = [], {}
         self.damage, self.open = [], []  # open: the next readable chunk's time is not known yet
+        self.explained = False  # whether what stands just before is damage
+        self.definitions = []
         self.anchors, self.checkpoints, self.carried, self.next_part = [], [], [], 0
         self.unknown = self.longer = self.chunks = self.counted = 0
         self.end, self.now, self.next_number = None, 0, 0
@@ -351,6 +388,7 @@ class Reader:
             self.damage = [damage for damage in self.damage if damage not in missing]
 
     def damaged(self, at, length):
+        self.explained = True
         return {"offset": at, "bytes": length, "after": self.now, "before": None}
 
     def step(self):
@@ -366,7 +404,7 @@ class Reader:
         if chunk["number"] < self.next_number:
             self.open.append(self.damaged(start, end - start))
         else:
-            if chunk["number"] > self.next_number and not self.open:
+            if chunk["number"] > self.next_number and not self.explained:
                 self.open.append(self.damaged(start, 0))
             self.next_number = chunk["number"] + 1
             try:
@@ -381,15 +419,20 @@ class Reader:
         return not self.end
 
     def read_chunk(self, chunk, payload, start):
-        for damage in self.open:
-            damage["before"] = max(chunk["first"], damage["after"])
-        self.damage, self.open = self.damage + self.open, []
+        self.explained = False
+        if chunk["kind"] != CHUNK_DEFINITIONS:
+            for damage in self.open:
+                damage["before"] = max(chunk["first"], damage["after"])
+            self.damage, self.open = self.damage + self.open, []
         self.chunks += 1
-        if chunk["kind"] not in (CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT):
+        known = CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT, CHUNK_DEFINITIONS
+        if chunk["kind"] not in known:
             self.unknown += max(chunk["records"], 1)
             return
         try:
-            if chunk["kind"] == CHUNK_CHECKPOINT:
+            if chunk["kind"] == CHUNK_DEFINITIONS:
+                count = self.read_definitions(Bytes(payload))
+            elif chunk["kind"] == CHUNK_CHECKPOINT:
                 count = self.read_checkpoint(Bytes(payload), chunk["records"], chunk["last"])
             else:
                 count = self.read_records(Bytes(payload))
@@ -403,6 +446,17 @@ class Reader:
         count = 0
         for count, (chunk, kind, body) in enumerate(records(payload), 1):
             self.read_record(chunk, kind, body)
+        return count
+
+    def read_definitions(self, payload):
+        count = 0
+        for count, (_, kind, body) in enumerate(records(payload), 1):
+            definition = read_definition(kind, body)
+            if definition is None:
+                self.unknown += 1
+            else:
+                self.definitions.append(definition)
+                self.longer += body.left() > 0
         return count
 
     def read_checkpoint(self, payload, expected, last):
@@ -513,6 +567,7 @@ class Reader:
     def lines(self):
         yield {"header": self.header}
         yield from self.events
+        yield from self.definitions
         yield from self.checkpoints
         yield {"anchors": self.anchors}
         yield {"counters": [[name, value] for name, value in self.counters.items()]}

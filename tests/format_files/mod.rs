@@ -6,16 +6,17 @@
 
 use std::io::Cursor;
 
-use tidline::format::{Header, Writer, read_trace};
+use tidline::format::{Defined, Header, Writer, read_trace};
 use tidline::model::{
-    Anchor, Birth, DetachReason, End, Event, EventBody, GapReason, Live, Name, Pid, Task, Tid,
-    Time, Trace, Via, What,
+    Anchor, Birth, Carried, Definition, DetachReason, End, Event, EventBody, Frame, FrameId,
+    Function, GapReason, Live, Module, ModuleId, Name, Pid, StackEnd, StackId, StackNode, Stacks,
+    Symbol, SymbolSource, Task, Tid, Time, Trace, Trust, Via, What,
 };
 
 pub(crate) const CHUNK_HEADER: usize = 48;
 
-/// [`every_kind`], and births and existing tasks in a pid namespace. (The files in
-/// `testdata/corrupt` were made before there were any.)
+/// [`every_kind`], births and existing tasks in a pid namespace, and births with call stacks (see
+/// [`stacks`]). (The files in `testdata/corrupt` were made before there were any.)
 pub(crate) fn every_shape() -> Vec<Event> {
     let mut events = every_kind();
     let inside = events.iter().filter_map(|event| {
@@ -29,6 +30,30 @@ pub(crate) fn every_shape() -> Vec<Event> {
     });
     let inside: Vec<Event> = inside.collect();
     events.extend(inside);
+    let births = every_kind()
+        .into_iter()
+        .filter_map(|event| match event.body {
+            EventBody::Birth(birth) => Some((event.time, birth)),
+            _ => None,
+        });
+    // Each of them with stacks of all lengths, one that is not defined, and none.
+    let numbers =
+        [None, Some(0), Some(8), Some(300), Some(70_000), Some(5)].map(|it| it.map(StackId));
+    let starts = [None, Some(0), Some(70_001), Some(9)].map(|it| it.map(FrameId));
+    for (place, (time, birth)) in births.enumerate() {
+        for (turn, &stack) in numbers.iter().enumerate() {
+            let birth = Birth {
+                stack,
+                start: starts[(place + turn) % starts.len()],
+                inner: (turn == 3).then_some(Tid(7)),
+                ..birth.clone()
+            };
+            events.push(Event {
+                time,
+                body: EventBody::Birth(birth),
+            });
+        }
+    }
     let task = Task::new(100, 101);
     let (name, number) = (Name::from("futex"), 202);
     let detach = |task, reason| EventBody::Detach { task, reason };
@@ -40,6 +65,14 @@ pub(crate) fn every_shape() -> Vec<Event> {
             flags: Some(0x3d_0f00),
             pc: Some(1),
             stack: None,
+        },
+        EventBody::CreateFailed {
+            task,
+            call: "fork".into(),
+            errno: 12,
+            flags: None,
+            pc: None,
+            stack: Some(StackId(301)),
         },
         EventBody::SyscallEnter {
             task,
@@ -61,6 +94,102 @@ pub(crate) fn every_shape() -> Vec<Event> {
         body,
     }));
     events
+}
+
+/// What numbers in [`every_shape`] stand for, in each shape that a definition has. The stack 5 and
+/// the frame 9 are missing.
+pub(crate) fn stacks() -> Stacks {
+    let mut stacks = Stacks::default();
+    let module = |path: &[u8], build_id: &[u8], start| Module {
+        path: path.into(),
+        build_id: build_id.into(),
+        seen: (Pid(100), start, u64::MAX),
+    };
+    let name = b"\x1b[2J \xff";
+    let modules = [
+        (0, module(b"/bin/sh", &[0xab; 20], 0)),
+        (300, module(name, b"", 1 << 40)),
+    ];
+    for (id, module) in modules {
+        stacks.define(Definition::Module(ModuleId(id), module));
+    }
+    let trusts = [
+        Trust::Register,
+        Trust::Cfi,
+        Trust::FramePointer,
+        Trust::Argument,
+        Trust::Other(99),
+    ];
+    let frames = [0, 1, 250, 300, 70_000].into_iter().zip(trusts);
+    for (number, (id, trust)) in frames.chain([(70_001, Trust::Argument)]).enumerate() {
+        let frame = Frame {
+            module: [None, Some(ModuleId(0)), Some(ModuleId(300))][number % 3],
+            address: [0, 251, u64::MAX][number % 3],
+            trust,
+        };
+        stacks.define(Definition::Frame(FrameId(id), frame));
+    }
+    let function = |name: &[u8], file: &[u8], line| Function {
+        name: name.into(),
+        file: file.into(),
+        line,
+    };
+    let symbols = [
+        (0, SymbolSource::Nothing, vec![]),
+        (
+            1,
+            SymbolSource::DebugInfo,
+            vec![
+                function(b"inner", b"a.c", Some(1)),
+                function(b"outer", b"b.c", Some(u32::MAX)),
+            ],
+        ),
+        (
+            250,
+            SymbolSource::SymbolTable,
+            vec![function(name, b"", None)],
+        ),
+        (300, SymbolSource::JitMap, vec![function(b"", b"", None)]),
+        (70_000, SymbolSource::Other(77), vec![]),
+    ];
+    for (id, source, functions) in symbols {
+        stacks.define(Definition::Symbol(
+            FrameId(id),
+            Symbol { source, functions },
+        ));
+    }
+    let ends = [
+        StackEnd::Bottom,
+        StackEnd::Captured,
+        StackEnd::Limit,
+        StackEnd::NoUnwindInfo,
+        StackEnd::NoCode,
+        StackEnd::NoMap,
+        StackEnd::Unreadable,
+        StackEnd::Foreign,
+        StackEnd::Other(200),
+    ];
+    let node = |up: Option<u32>, frame, end| StackNode {
+        up: up.map(StackId),
+        frame: FrameId(frame),
+        end,
+    };
+    let mut nodes = vec![
+        (0, node(None, 0, StackEnd::Bottom)),
+        (8, node(Some(0), 1, StackEnd::Bottom)),
+        (300, node(Some(8), 300, StackEnd::Bottom)),
+        (301, node(Some(5), 9, StackEnd::Bottom)),
+        (70_000, node(Some(300), 70_000, StackEnd::Bottom)),
+    ];
+    // One for each reason why a stack ends.
+    let ended = (1000..)
+        .zip(ends)
+        .map(|(id, end)| (id, node(None, 250, end)));
+    nodes.extend(ended);
+    for (id, node) in nodes {
+        stacks.define(Definition::Stack(StackId(id), node));
+    }
+    stacks
 }
 
 /// An event of each kind, and of each shape that a kind has.
@@ -197,12 +326,48 @@ pub(crate) fn header() -> Header {
     }
 }
 
+/// What a file has of [`stacks`].
+#[derive(Default)]
+pub(crate) struct Definitions {
+    defined: Defined,
+    needed: Vec<Definition>,
+}
+
+impl Definitions {
+    /// Defines what an event needs, and pushes it.
+    pub(crate) fn push(&mut self, writer: &mut Writer<Vec<u8>>, event: &Event, stacks: &Stacks) {
+        self.defined.for_event(event, stacks, &mut self.needed);
+        self.write(writer);
+        writer.push(event).unwrap();
+    }
+
+    /// Defines what a checkpoint needs, and writes it.
+    pub(crate) fn checkpoint(
+        &mut self,
+        writer: &mut Writer<Vec<u8>>,
+        (carried, anchor): (&[Carried], Anchor),
+        stacks: &Stacks,
+    ) {
+        self.defined
+            .for_checkpoint(carried, stacks, &mut self.needed);
+        self.write(writer);
+        writer.checkpoint(carried, anchor).unwrap();
+    }
+
+    fn write(&mut self, writer: &mut Writer<Vec<u8>>) {
+        for definition in self.needed.drain(..) {
+            writer.define(&definition).unwrap();
+        }
+    }
+}
+
 /// A finished file whose chunks hold so many events each.
 pub(crate) fn file_of(header: &Header, events: &[Event], per_chunk: usize) -> Vec<u8> {
     let mut writer = Writer::start(Vec::new(), header).unwrap();
+    let (mut definitions, stacks) = (Definitions::default(), stacks());
     for batch in events.chunks(per_chunk) {
         for event in batch {
-            writer.push(event).unwrap();
+            definitions.push(&mut writer, event, &stacks);
         }
         writer.flush(batch[batch.len() - 1].time).unwrap();
     }
@@ -213,13 +378,14 @@ pub(crate) fn file_of(header: &Header, events: &[Event], per_chunk: usize) -> Ve
 
 /// The files of a recording, so many events in each, and so many in a chunk.
 pub(crate) fn several(events: &[Event], per_file: usize, per_chunk: usize) -> Vec<Vec<u8>> {
-    let mut live = Live::default();
+    let (mut live, stacks) = (Live::default(), stacks());
     let parts = events.chunks(per_file).zip(0..).map(|(part, segment)| {
         let header = Header {
             segment,
             ..tidline::synth::header()
         };
         let mut writer = Writer::start(Vec::new(), &header).unwrap();
+        let mut definitions = Definitions::default();
         if segment > 0 {
             let time = part[0].time;
             let anchor = Anchor {
@@ -227,11 +393,12 @@ pub(crate) fn several(events: &[Event], per_file: usize, per_chunk: usize) -> Ve
                 wall_ns: header.start_wall_ns + time.0 as i64,
                 utc_offset_s: header.utc_offset_s,
             };
-            writer.checkpoint(&live.checkpoint(), anchor).unwrap();
+            let carried = live.checkpoint();
+            definitions.checkpoint(&mut writer, (&carried, anchor), &stacks);
         }
         for batch in part.chunks(per_chunk) {
             for event in batch {
-                writer.push(event).unwrap();
+                definitions.push(&mut writer, event, &stacks);
                 live.follow(event);
             }
             writer.flush(batch[batch.len() - 1].time).unwrap();
