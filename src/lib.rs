@@ -3,6 +3,7 @@
 //! * [`model`] holds the one [`Event`](model::Event) type, the ids, and [`Trace`](model::Trace),
 //!   the indexed whole that every view reads.
 //! * [`mod@format`] is the trace file: its specification, the writer and the reader.
+//! * `symbolize` (a feature) says what an address in an ELF file means. It alone opens files.
 //!
 //! This crate is pure: no operating system, no clock, no environment. A trace recorded on
 //! Linux opens on any system.
@@ -30,6 +31,8 @@
 
 pub mod format;
 pub mod model;
+#[cfg(feature = "symbolize")]
+pub mod symbolize;
 #[cfg(feature = "synth")]
 pub mod synth;
 pub mod text;
