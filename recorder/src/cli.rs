@@ -85,6 +85,11 @@ pub(crate) struct Cli {
     #[arg(long, value_enum, default_value_t = FollowExec::Yes, value_name = "HOW")]
     pub(crate) follow_exec: FollowExec,
 
+    /// When to look up functions, files and lines: record: meanwhile, by a process of the lowest
+    /// priority; end: when the recording is over; none: never (tidview symbolize can do it later)
+    #[arg(long, value_enum, default_value_t = SymbolMode::Record, value_name = "WHEN")]
+    pub(crate) symbols: SymbolMode,
+
     /// End the recording after TIME (such as 500ms, 30s, 5m, 2h)
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
@@ -180,6 +185,13 @@ impl Failures {
             Failures::Seccomp => "seccomp",
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SymbolMode {
+    Record,
+    End,
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

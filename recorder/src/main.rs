@@ -40,6 +40,8 @@ mod stats;
 #[cfg(target_os = "linux")]
 mod status;
 #[cfg(target_os = "linux")]
+mod symbols;
+#[cfg(target_os = "linux")]
 mod syscall;
 #[cfg(target_os = "linux")]
 mod targets;
@@ -52,6 +54,9 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
+    if symbols::is_child(std::env::args_os()) {
+        return symbols::run_child();
+    }
     match config::parse(std::env::args_os()).and_then(|cli| record::record(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -7,9 +7,11 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_void};
-use std::io;
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::ptr;
 use std::sync::OnceLock;
@@ -17,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::ForkResult;
 use tidline::model::Tid;
 
@@ -210,6 +213,80 @@ pub(crate) fn take_signal(set: &SigSet, limit: Duration) -> Option<Arrived> {
 pub(crate) fn be_nice() {
     // SAFETY: no memory is involved; 0 is the calling thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
+/// Makes this process one that is in nobody's way: the lowest priority, no core file, bounded memory,
+/// signals as they come, and an end when the thread that started it ends. For one that is alone.
+pub(crate) fn stand_back(idle: bool, most_memory: u64) {
+    for signal in 1..=libc::SIGRTMAX() {
+        // Rust's runtime ignores SIGPIPE, so that a write to a closed pipe is an error.
+        if signal != libc::SIGPIPE {
+            // SAFETY: a default disposition; no handler of ours is replaced.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+    let limit = |resource, most: u64| {
+        let limit = libc::rlimit {
+            rlim_cur: most as libc::rlim_t,
+            rlim_max: most as libc::rlim_t,
+        };
+        // SAFETY: `limit` is valid for the read.
+        unsafe { libc::setrlimit(resource, &raw const limit) };
+    };
+    limit(libc::RLIMIT_CORE, 0);
+    limit(libc::RLIMIT_AS, most_memory);
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: system calls on plain numbers, on a valid `none`, and on a string that ends with NUL.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, if idle { 19 } else { 10 });
+        if idle {
+            libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none);
+        }
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::prctl(libc::PR_SET_NAME, c"tidrec-symbols".as_ptr());
+    }
+}
+
+#[cfg_attr(not(test), allow(dead_code))] // Until the writer asks for symbols.
+/// Sends bytes, and a file with the first of them; how many were sent.
+pub(crate) fn send_with_file(
+    socket: &UnixStream,
+    bytes: &[u8],
+    file: Option<&File>,
+) -> io::Result<usize> {
+    let files: Vec<RawFd> = file.iter().map(|file| file.as_raw_fd()).collect();
+    let rights = [ControlMessage::ScmRights(&files)];
+    let controls = if files.is_empty() { &[] } else { &rights[..] };
+    let parts = [IoSlice::new(bytes)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    Ok(sendmsg::<()>(
+        socket.as_raw_fd(),
+        &parts,
+        controls,
+        flags,
+        None,
+    )?)
+}
+
+/// Receives some bytes, and the file that was sent with them; 0 at the end.
+pub(crate) fn receive_with_file(
+    socket: &UnixStream,
+    bytes: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = nix::cmsg_space!(RawFd);
+    let mut parts = [IoSliceMut::new(bytes)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let mut file = None;
+    for control in got.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            for number in numbers {
+                // SAFETY: the kernel has just opened it for us, and nobody else knows of it.
+                file = Some(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+    }
+    Ok((got.bytes, file))
 }
 
 /// Ignores a signal; whether that is new.
