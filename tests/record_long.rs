@@ -715,7 +715,7 @@ fn there_is_no_snapshot_of_a_file_that_was_moved_away() {
     );
     recorder.signal("INT");
     recorder.expect_exit(3, SOON);
-    assert_eq!(snapshots(dir.path()), [PathBuf::new(); 0]);
+    assert!(snapshots(dir.path()).is_empty());
     target.signal("TERM");
     target.wait_exit(SOON);
 }
