@@ -108,9 +108,11 @@ const LEAST_TIME: Duration = Duration::from_millis(100);
 /// Of a limit on all files one file takes this part, so that giving one up costs little.
 const PARTS: u64 = 8;
 /// What is written at once takes this part of such a limit, and not less than `LEAST_BATCH`: room for
-/// it is made before.
+/// it is made before. It stays so far below what the format's writer takes in that this never writes of
+/// its own accord.
 const BATCHES: u64 = 32;
 const LEAST_BATCH: u64 = 4 << 10;
+const MOST_BATCH: usize = MAX_BATCH_BYTES / 2;
 
 impl Keep {
     /// The limits; `None` if the trace is to be one file without any.
@@ -159,7 +161,7 @@ impl Keep {
             max_bytes,
             batch_bytes: max_bytes.map_or(MAX_BATCH_BYTES, |max| {
                 let part = (max / BATCHES).max(LEAST_BATCH);
-                usize::try_from(part).map_or(MAX_BATCH_BYTES, |part| part.min(MAX_BATCH_BYTES))
+                usize::try_from(part).map_or(MOST_BATCH, |part| part.min(MOST_BATCH))
             }),
             keep_ns: ring_time.map(ns),
         }))
@@ -285,7 +287,7 @@ mod tests {
             (ring.segment_bytes, ring.max_bytes),
             (32 << 20, Some(256 << 20))
         );
-        assert_eq!(ring.batch_bytes, MAX_BATCH_BYTES);
+        assert_eq!(ring.batch_bytes, MAX_BATCH_BYTES / 2);
         let least = limits("--ring 128K").unwrap().unwrap();
         assert_eq!((least.segment_bytes, least.batch_bytes), (64 << 10, 4096));
         let ring = limits("--ring 8m --max-disk 1M").unwrap().unwrap();
