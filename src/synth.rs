@@ -8,8 +8,12 @@
 //! assert_ne!(events(plan), events(Plan { seed: 3, ..plan }));
 //! ```
 
+mod stacks;
+
 use crate::format::{Header, Target};
 use crate::model::{Birth, End, Event, EventBody, Name, Task, Time, Via, What};
+
+pub use stacks::{Code, creations};
 
 /// What a synthetic trace is like.
 #[derive(Clone, Copy, Debug)]
@@ -47,16 +51,7 @@ pub fn header() -> Header {
 pub fn events(plan: Plan) -> Vec<Event> {
     let main = Task::new(1000, 1000);
     let mut random = Random(plan.seed | 1);
-    let mut out = vec![Event {
-        time: Time(0),
-        body: EventBody::Existing {
-            task: main,
-            parent_pid: None,
-            name: b"server".into(),
-            pc: Some(0x40_1000),
-            inner: None,
-        },
-    }];
+    let mut out = vec![main_task(main)];
     let mut live: Vec<Task> = Vec::new();
     let (mut time, mut tid) = (0, 1000);
     while out.len() < plan.events {
@@ -91,6 +86,20 @@ pub fn events(plan: Plan) -> Vec<Event> {
         }
     }
     out
+}
+
+fn main_task(task: Task) -> Event {
+    let body = EventBody::Existing {
+        task,
+        parent_pid: None,
+        name: b"server".into(),
+        pc: Some(0x40_1000),
+        inner: None,
+    };
+    Event {
+        time: Time(0),
+        body,
+    }
 }
 
 fn birth(time: u64, parent: Task, child: Task, process: bool) -> Event {

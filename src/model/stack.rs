@@ -251,6 +251,14 @@ impl Stacks {
         self.symbols.get(&id)
     }
 
+    /// All nodes of stacks, by number: each behind those that it is linked to.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<(StackId, &StackNode)> {
+        let mut nodes: Vec<_> = self.nodes.iter().map(|(id, it)| (*id, it)).collect();
+        nodes.sort_unstable_by_key(|(id, _)| *id);
+        nodes
+    }
+
     /// A node of a stack.
     #[must_use]
     pub fn node(&self, id: StackId) -> Option<&StackNode> {
