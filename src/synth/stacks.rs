@@ -45,14 +45,18 @@ impl Code {
         let place = format!("{module} {functions}");
         let address = *self.places.entry(place).or_insert(next);
         let frame = self.bare(module, address);
-        let functions: Vec<Function> = functions.split(" | ").filter_map(function).collect();
-        if !functions.is_empty()
-            && let Some(id) = self.interner.frame(frame)
-        {
-            let source = SymbolSource::DebugInfo;
-            self.interner.symbol(id, Symbol { source, functions });
+        if let Some(id) = self.interner.frame(frame) {
+            self.symbol(id, functions);
         }
         frame
+    }
+
+    fn symbol(&mut self, frame: FrameId, functions: &str) {
+        let functions: Vec<Function> = functions.split(" | ").filter_map(function).collect();
+        if !functions.is_empty() {
+            let source = SymbolSource::DebugInfo;
+            self.interner.symbol(frame, Symbol { source, functions });
+        }
     }
 
     /// A frame at an address of a module that nobody found a symbol for; of no module with "".
@@ -76,9 +80,18 @@ impl Code {
     /// # Panics
     /// If there are too many frames.
     pub fn start(&mut self, module: &str, function: &str) -> FrameId {
-        let frame = self.frame(module, function);
-        let frame = self.interner.frame(frame);
-        frame.expect("there is room for a frame")
+        let Frame {
+            module, address, ..
+        } = self.frame(module, function);
+        let start = Frame {
+            module,
+            address,
+            trust: Trust::Argument,
+        };
+        let id = self.interner.frame(start);
+        let id = id.expect("there is room for a frame");
+        self.symbol(id, function);
+        id
     }
 
     /// A stack of frames, the innermost first.
@@ -174,7 +187,7 @@ pub fn creations(count: u32, sites: u32, seed: u64) -> (Code, Vec<Event>) {
         }
         out.push(birth);
         if let Some(old) = number.checked_sub(LIVES)
-            && old % sites % 10 != 0
+            && !(old % sites).is_multiple_of(10)
         {
             let body = EventBody::Exit {
                 task: task(old),
