@@ -206,6 +206,9 @@ Commands:
   timeline  Every event in order, or every life as a bar
   tree      Processes and threads under who created them
   threads   The tasks alive at the end, or at a time
+  sites     Where in the code tasks were created, how many, and how long they lived
+  leaks     The tasks alive at the end by where they were created, and which of them pile up
+  export    Call stacks for flame graph tools
   check     Whether the file is whole, and what is missing
   repair    One sound file of all that is readable, or of a part of it
   help      Print this message or the help of the given subcommand(s)
@@ -220,6 +223,8 @@ Examples:
   tidview threads server.tid --at 1.5s           which tasks lived at a moment
   tidview timeline server.tid --lanes            lives as bars on a time axis
   tidview timeline server.tid --format ndjson    one JSON object per event
+  tidview sites server.tid                       where in the code tasks were created
+  tidview leaks server.tid                       which of those become more and more
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
@@ -237,26 +242,33 @@ Arguments:
   <FILE>...  The trace: a file, a folder of files, or several files of one recording
 
 Options:
-      --utc              Show wall times in UTC, not in the recording host's zone
-      --color <WHEN>     Use colours; auto: on a terminal, unless NO_COLOR is set [default: auto]
-                         [possible values: auto, always, never]
-      --limit <N>        Show at most N lines or objects; 0 shows all
-      --format <FORMAT>  For people, as a JSON array, as one JSON object per line, or for
-                         spreadsheets [default: table] [possible values: table, json, ndjson, csv]
-      --tid <N>          Only this thread: events about it, and births where it is the creator
-      --pid <N>          Only this process: events about its tasks, and births where one is the
-                         creator
-      --kind <KIND>      Only these kinds of event, separated by commas [possible values: existing,
-                         clone, fork, vfork, exec, exit, rename, create-failed, syscall-enter,
-                         syscall-exit, detach, gap, lost, mark]
-      --lanes            Draw one bar per task against a time axis; alike tasks fold into one lane
-      --width <N>        Columns that --lanes may use [default: the terminal's width, else 100]
-  -h, --help             Print help
+      --utc                    Show wall times in UTC, not in the recording host's zone
+      --color <WHEN>           Use colours; auto: on a terminal, unless NO_COLOR is set [default:
+                               auto] [possible values: auto, always, never]
+      --limit <N>              Show at most N lines or objects; 0 shows all
+      --runtime-frames <FILE>  More frames that are not where a task was created, but how: see
+                               docs/sites.md
+      --format <FORMAT>        For people, as a JSON array, as one JSON object per line, or for
+                               spreadsheets [default: table] [possible values: table, json, ndjson,
+                               csv]
+      --tid <N>                Only this thread: events about it, and births where it is the creator
+      --pid <N>                Only this process: events about its tasks, and births where one is
+                               the creator
+      --kind <KIND>            Only these kinds of event, separated by commas [possible values:
+                               existing, clone, fork, vfork, exec, exit, rename, create-failed,
+                               syscall-enter, syscall-exit, detach, gap, lost, mark]
+      --stack                  Show the creator's call stack under each birth
+      --lanes                  Draw one bar per task against a time axis; alike tasks fold into one
+                               lane
+      --width <N>              Columns that --lanes may use [default: the terminal's width, else
+                               100]
+  -h, --help                   Print help
 
 Examples:
   tidview timeline server.tid
   tidview timeline server.tid --kind clone,exit --limit 20
   tidview timeline server.tid --tid 1000         one thread: its events, and what it created
+  tidview timeline server.tid --tid 1000 --stack with the call stacks of what it created
   tidview timeline server.tid --lanes --width 120
   tidview timeline server.tid --format ndjson
   tidview timeline server.tid --format csv --pid 1000

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tidline::format::{Header, Writer};
 use tidline::model::{Anchor, Event, Live, Time};
+use tidline::synth::Code;
 
 /// What a run of tidview gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +80,25 @@ pub(crate) fn finished(
     counters: &[(&str, u64)],
 ) -> Vec<u8> {
     let mut writer = Writer::start(Vec::new(), header).expect("a header that fits");
+    for event in events {
+        writer.push(event).expect("a vector takes it");
+    }
+    let finished = writer.finish(Time(end), "the target ended", counters);
+    finished.expect("a vector takes it")
+}
+
+/// The bytes of a trace with its end mark, whose events have stacks of this code.
+pub(crate) fn with_stacks(
+    header: &Header,
+    code: &Code,
+    events: &[Event],
+    end: u64,
+    counters: &[(&str, u64)],
+) -> Vec<u8> {
+    let mut writer = Writer::start(Vec::new(), header).expect("a header that fits");
+    for definition in code.definitions() {
+        writer.define(&definition).expect("a vector takes it");
+    }
     for event in events {
         writer.push(event).expect("a vector takes it");
     }

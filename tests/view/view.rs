@@ -12,4 +12,5 @@ mod made;
 mod output;
 mod repair;
 mod segments;
+mod sites;
 mod support;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::group::By;
+
 const EXAMPLES: &str = "\
 Examples:
   tidview info server.tid                        what was recorded, and whether all of it is there
@@ -11,6 +13,8 @@ Examples:
   tidview threads server.tid --at 1.5s           which tasks lived at a moment
   tidview timeline server.tid --lanes            lives as bars on a time axis
   tidview timeline server.tid --format ndjson    one JSON object per event
+  tidview sites server.tid                       where in the code tasks were created
+  tidview leaks server.tid                       which of those become more and more
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
@@ -21,13 +25,15 @@ const INFO_EXAMPLES: &str = "\
 Examples:
   tidview info server.tid
   tidview info server.tid --format json
-  tidview info server.tid --utc";
+  tidview info server.tid --utc
+  tidview info server.tid --modules              the machine code of its stacks, with build-ids";
 
 const TIMELINE_EXAMPLES: &str = "\
 Examples:
   tidview timeline server.tid
   tidview timeline server.tid --kind clone,exit --limit 20
   tidview timeline server.tid --tid 1000         one thread: its events, and what it created
+  tidview timeline server.tid --tid 1000 --stack with the call stacks of what it created
   tidview timeline server.tid --lanes --width 120
   tidview timeline server.tid --format ndjson
   tidview timeline server.tid --format csv --pid 1000
@@ -53,6 +59,37 @@ Examples:
 
 TIME is how long after the start (1.5s, 200ms, 2m, 1h2m3s), a time of day (16:13:21.5) in the
 recording host's zone (UTC with --utc), or a date and time (2026-09-21T16:13:21.5+02:00).";
+
+const SITES_EXAMPLES: &str = "\
+Examples:
+  tidview sites server.tid                       which places in the code created how many tasks
+  tidview sites server.tid --by stack            by the whole call stack
+  tidview sites server.tid --failed              where creations were refused, and why
+  tidview sites server.tid --format csv
+
+A site is the innermost function of the program's own on the stack of whoever created a task: below
+it are only the C library, the language's library and the like. FILE of --runtime-frames says what
+else is to count as such; docs/sites.md has its form. P50 and P99: half of those that ended, and 99
+of 100, lived at most so long.";
+
+const LEAKS_EXAMPLES: &str = "\
+Examples:
+  tidview leaks server.tid                       what is alive at the end, and what of it piles up
+  tidview leaks server.tid --by name
+  tidview leaks server.tid --format json
+
+LEAK: tasks of one site that live much longer than those of it that end become more and more, up to
+the end. pool: it had its size early, and kept to it. churn: most ended, soon. one-shot: made up to
+three times. `too short` and `unclear` say what is missing for a verdict; docs/sites.md has the
+thresholds.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tidview export server.tid --to folded -o server.folded
+  tidview export server.tid --to folded --count alive | flamegraph.pl > alive.svg
+
+folded: one line for each call stack that created tasks, the outermost function first, and how many.
+It is what flame graph tools take.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -97,6 +134,15 @@ pub(crate) enum Command {
     /// The tasks alive at the end, or at a time
     #[command(after_help = THREADS_EXAMPLES)]
     Threads(Threads),
+    /// Where in the code tasks were created, how many, and how long they lived
+    #[command(after_help = SITES_EXAMPLES)]
+    Sites(Sites),
+    /// The tasks alive at the end by where they were created, and which of them pile up
+    #[command(after_help = LEAKS_EXAMPLES)]
+    Leaks(Leaks),
+    /// Call stacks for flame graph tools
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Export),
     /// Whether the file is whole, and what is missing
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
@@ -122,6 +168,63 @@ pub(crate) struct Common {
     pub(crate) limit: usize,
 }
 
+/// What commands take that show sites.
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeFrames {
+    /// More frames that are not where a task was created, but how: see docs/sites.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) runtime_frames: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sites {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
+    /// For people, for programs, or for spreadsheets
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub(crate) format: RowFormat,
+    /// What tasks are grouped by
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Site)]
+    pub(crate) by: By,
+    /// Only creations that the kernel refused, with the errors
+    #[arg(long)]
+    pub(crate) failed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Leaks {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
+    /// For people, for programs, or for spreadsheets
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub(crate) format: RowFormat,
+    /// What tasks are grouped by
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Site)]
+    pub(crate) by: By,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// In which form
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) to: Form,
+    /// Which tasks are counted
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Counting::Created)]
+    pub(crate) count: Counting,
+    /// The file to write, in place of stdout
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace that file if it is there
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Info {
     #[command(flatten)]
@@ -129,12 +232,17 @@ pub(crate) struct Info {
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// List the files of machine code that the stacks are in, with their build-ids
+    #[arg(long)]
+    pub(crate) modules: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Timeline {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
     /// For people, as a JSON array, as one JSON object per line, or for spreadsheets
     #[arg(long, value_enum, default_value_t = EventFormat::Table)]
     pub(crate) format: EventFormat,
@@ -152,6 +260,9 @@ pub(crate) struct Timeline {
         value_parser = clap::builder::PossibleValuesParser::new(crate::select::KINDS)
     )]
     pub(crate) kind: Vec<String>,
+    /// Show the creator's call stack under each birth
+    #[arg(long, conflicts_with = "lanes")]
+    pub(crate) stack: bool,
     /// Draw one bar per task against a time axis; alike tasks fold into one lane
     #[arg(long, conflicts_with = "kind")]
     pub(crate) lanes: bool,
@@ -164,6 +275,8 @@ pub(crate) struct Timeline {
 pub(crate) struct Tree {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -179,6 +292,8 @@ pub(crate) struct Tree {
 pub(crate) struct Threads {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -232,6 +347,27 @@ pub(crate) enum Color {
 pub(crate) enum Format {
     Table,
     Json,
+}
+
+/// How to print rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+/// What other tools take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Folded,
+}
+
+/// Which tasks an export counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Counting {
+    Created,
+    Alive,
 }
 
 /// How to print events.

@@ -14,6 +14,7 @@ use tidline::model::{
 };
 use tidline::text;
 
+use crate::site::Rules;
 use crate::time::Clock;
 use crate::words::{counted, numbers};
 
@@ -396,6 +397,16 @@ fn numbered_once(files: &[Opened]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The frames that are a runtime's: our list, behind the user's if one is named.
+pub(crate) fn rules(users: Option<&Path>) -> Result<Rules> {
+    let Some(path) = users else {
+        return Rules::new(None);
+    };
+    let list = fs::read(path)
+        .map_err(|error| anyhow!("cannot read --runtime-frames {}: {error}", shown(path)))?;
+    Rules::new(Some(&list)).with_context(|| format!("--runtime-frames {}", shown(path)))
 }
 
 /// A path that is safe to print.

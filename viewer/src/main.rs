@@ -5,6 +5,8 @@
 
 mod cli;
 mod fold;
+mod group;
+mod growth;
 mod load;
 mod moment;
 mod output;
@@ -12,6 +14,7 @@ mod page;
 mod render;
 mod run;
 mod select;
+mod site;
 mod time;
 mod view;
 mod words;

@@ -1,18 +1,21 @@
 //! The commands: each opens the trace, makes its view, and has it rendered.
 
+mod sites;
+
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 use tidline::format::{Extracted, Stretch, extract};
 use tidline::model::{Anchor, Time, Trace};
 
-use crate::cli::{self, Color, Command, Common, EventFormat, Format};
+use crate::cli::{self, Color, Command, Common, EventFormat, Format, RuntimeFrames};
 use crate::load::Recording;
 use crate::output::Output;
 use crate::render::json::Stream;
 use crate::render::text::Look;
 use crate::render::{csv, json, text};
 use crate::select::Selection;
+use crate::site::Sites;
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
@@ -34,6 +37,9 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Timeline(args) => timeline(args, out, report),
         Command::Tree(args) => tree(args, out, report),
         Command::Threads(args) => threads(args, out, report),
+        Command::Sites(args) => sites::sites(args, out, report),
+        Command::Leaks(args) => sites::leaks(args, out, report),
+        Command::Export(args) => sites::export(args, out, report),
         Command::Check(args) => check(args, out, report),
         Command::Repair(args) => repair(args, out, report),
     }
@@ -42,6 +48,8 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
 /// The trace, and how to show it.
 struct Opened {
     trace: Trace,
+    /// Empty for commands that show none.
+    sites: Sites,
     options: Options,
     look: Look,
 }
@@ -51,8 +59,21 @@ fn open(common: &Common, width: Option<usize>) -> Result<Opened> {
     Ok(Opened {
         options: options(common, trace.anchors(), width),
         look: look(common),
+        sites: Sites::default(),
         trace,
     })
+}
+
+/// The same for a command that shows sites. A wrong list of frames is told before a long load.
+fn open_with_sites(
+    common: &Common,
+    frames: &RuntimeFrames,
+    width: Option<usize>,
+) -> Result<Opened> {
+    let rules = load::rules(frames.runtime_frames.as_deref())?;
+    let mut opened = open(common, width)?;
+    opened.sites = Sites::of(&opened.trace, &rules);
+    Ok(opened)
 }
 
 fn options(common: &Common, anchors: &[Anchor], width: Option<usize>) -> Options {
@@ -116,11 +137,12 @@ fn info(args: &cli::Info, out: &mut dyn Write, report: &mut Report) -> Result<()
         trace,
         options,
         look,
+        ..
     } = open(&args.common, None)?;
     match args.format {
-        Format::Table => text::page(out, &view::info::page(&trace, &options), look)?,
+        Format::Table => text::page(out, &view::info::page(&trace, args.modules, &options), look)?,
         Format::Json => {
-            json::object(out, &view::info::info(&trace, &options))?;
+            json::object(out, &view::info::info(&trace, args.modules, &options))?;
             report.asides = view::notices(&trace);
         }
     }
@@ -131,7 +153,10 @@ fn timeline(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report) -> R
     if args.lanes && args.format != EventFormat::Table {
         bail!("--lanes draws for people: it does not go with --format");
     }
-    let opened = open(&args.common, args.width)?;
+    let opened = open_with_sites(&args.common, &args.frames, args.width)?;
+    if args.stack && args.format != EventFormat::Table {
+        bail!("--stack is for people: JSON and CSV have the stacks anyway");
+    }
     let selection = Selection {
         pid: args.pid,
         tid: args.tid,
@@ -141,7 +166,7 @@ fn timeline(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report) -> R
         let page = view::lanes::page(&opened.trace, &selection, &opened.options);
         text::page(out, &page, opened.look)?;
     } else if args.format == EventFormat::Table {
-        timeline_table(&opened, &selection, out)?;
+        timeline_table(&opened, &selection, args.stack, out)?;
     } else {
         timeline_records(&opened, &selection, args.format, out, report)?;
     }
@@ -167,9 +192,15 @@ fn each_entry(
     Ok((shown, left_out))
 }
 
-fn timeline_table(opened: &Opened, selection: &Selection, out: &mut dyn Write) -> io::Result<()> {
+fn timeline_table(
+    opened: &Opened,
+    selection: &Selection,
+    stacks: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Opened {
         trace,
+        sites,
         options,
         look,
     } = opened;
@@ -180,8 +211,12 @@ fn timeline_table(opened: &Opened, selection: &Selection, out: &mut dyn Write) -
         if let Some(zone) = header.take() {
             text::timeline_header(out, &layout, &zone, *look)?;
         }
-        let row = view::timeline::row(trace, &entry, &layout, options);
-        text::timeline_row(out, &layout, &row, *look)
+        let row = view::timeline::row(trace, sites, &entry, &layout, options);
+        text::timeline_row(out, &layout, &row, *look)?;
+        match stacks {
+            true => text::below_row(out, &view::timeline::stack(trace, sites, &entry), *look),
+            false => Ok(()),
+        }
     })?;
     let foot = view::timeline::foot(trace, selection, shown, left_out);
     text::foot(out, &foot, shown > 0, *look)
@@ -202,9 +237,10 @@ fn timeline_records(
     if csv {
         csv::header(out)?;
     }
-    report.asides = view::notices(&opened.trace);
+    let trace = &opened.trace;
+    report.asides = view::notices(trace);
     let (_, left_out) = each_entry(opened, selection, |entry| {
-        let record = view::record::record(&entry, &opened.options);
+        let record = view::record::record(trace, &opened.sites, &entry, &opened.options);
         if csv {
             csv::record(out, &record)
         } else {
@@ -216,17 +252,18 @@ fn timeline_records(
 }
 
 fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let opened = open(&args.common, None)?;
+    let opened = open_with_sites(&args.common, &args.frames, None)?;
     let at = at(args.at.as_deref(), &opened)?;
     let Opened {
         trace,
+        sites,
         options,
         look,
     } = opened;
     let forest = Forest::new(&trace, |id| at.is_none_or(|at| trace.task(id).alive_at(at)));
     match args.format {
         Format::Table => {
-            let page = view::tree::page(&trace, &forest, at, !args.no_fold, &options);
+            let page = view::tree::page(&trace, &sites, &forest, at, !args.no_fold, &options);
             text::page(out, &page, look)?;
         }
         Format::Json => {
@@ -239,7 +276,7 @@ fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()
 }
 
 fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let opened = open(&args.common, None)?;
+    let opened = open_with_sites(&args.common, &args.frames, None)?;
     let which = match at(args.at.as_deref(), &opened)? {
         Some(time) => Which::AliveAt(time),
         None if args.all => Which::All,
@@ -247,17 +284,18 @@ fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Res
     };
     let Opened {
         trace,
+        sites,
         options,
         look,
     } = opened;
     match args.format {
         Format::Table => {
-            let page = view::threads::page(&trace, which, &options);
+            let page = view::threads::page(&trace, &sites, which, &options);
             text::page(out, &page, look)?;
         }
         Format::Json => {
             report.asides = view::notices(&trace);
-            let (threads, left_out) = view::threads::threads(&trace, which, options.limit);
+            let (threads, left_out) = view::threads::threads(&trace, &sites, which, options.limit);
             let mut stream = Stream::array();
             for thread in &threads {
                 stream.push(out, thread)?;
@@ -274,6 +312,7 @@ fn check(args: &cli::Check, out: &mut dyn Write, report: &mut Report) -> Result<
         trace,
         options,
         look,
+        ..
     } = open(&args.common, None)?;
     let found = view::check::report(&trace, options.limit);
     report.damaged = !found.ok;

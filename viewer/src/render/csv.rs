@@ -11,8 +11,10 @@ use tidline::text;
 
 use crate::view::record::Record;
 
+pub(crate) mod rows;
+
 /// The columns: the fields of the JSON objects.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 32] = [
     "seq",
     "time_ns",
     "wall",
@@ -42,6 +44,9 @@ const COLUMNS: [&str; 29] = [
     "errno",
     "args",
     "result",
+    "stack",
+    "stack_end",
+    "start_routine",
 ];
 
 /// Writes the header.
@@ -97,7 +102,15 @@ pub(crate) fn record(out: &mut dyn Write, record: &Record<'_>) -> io::Result<()>
             .as_ref()
             .map_or("".into(), |args| args.join(" ").into()),
         number(record.result),
+        rows::stack(record.stack.as_ref().and_then(Option::as_deref)),
+        record.stack_end.unwrap_or("").into(),
+        plain(&record.start_routine),
     ];
+    line(out, &cells)
+}
+
+/// Writes cells as one line.
+fn line(out: &mut dyn Write, cells: &[Cow<'_, str>]) -> io::Result<()> {
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             write!(out, ",")?;

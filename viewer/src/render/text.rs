@@ -326,6 +326,16 @@ pub(crate) fn timeline_row(
     write_last(out, detail, at, look)
 }
 
+/// Writes what belongs to the row above, a line for each.
+pub(crate) fn below_row(out: &mut dyn Write, lines: &[Text], look: Look) -> io::Result<()> {
+    const INDENT: usize = 6;
+    for line in lines {
+        write!(out, "{:INDENT$}", "")?;
+        write_last(out, line, INDENT, look)?;
+    }
+    Ok(())
+}
+
 fn write_cell(
     out: &mut dyn Write,
     cell: &Text,

@@ -7,7 +7,7 @@ use crate::time;
 
 /// The least columns between two labels of the axis.
 const TICK_GAP: u64 = 12;
-const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+pub(crate) const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// What a bar is drawn from.
 pub(crate) struct Life {

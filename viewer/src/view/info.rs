@@ -8,8 +8,9 @@ use tidline::format::GIVEN_UP_EARLY;
 use tidline::format::{Header, VERSION};
 use tidline::model::{Ended, Ending, EventBody, Origin, Time, Trace, What, errno_name};
 
+use super::code::{self, Code, ModuleRow};
 use super::{Losses, Options, losses, notices};
-use crate::page::{Block, Fact, Page, Style};
+use crate::page::{Block, Fact, Page, Style, Text};
 use crate::time;
 use crate::words::{command_line, count, counted, counted_what, numbers, shorten, size};
 
@@ -38,6 +39,10 @@ pub(crate) struct Info {
     events: usize,
     tasks: Tasks,
     failed_creations: u64,
+    /// `None` where no stacks were taken.
+    stacks: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modules: Option<Vec<ModuleRow>>,
     lost: u64,
     gaps: u64,
     /// Events left out on purpose, by `--include` and `--exclude`; `None` where it is not known.
@@ -94,7 +99,7 @@ impl<T: Serialize> Serialize for Pairs<T> {
 }
 
 /// The facts about a trace.
-pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
+pub(crate) fn info(trace: &Trace, modules: bool, options: &Options) -> Info {
     let header = trace.header();
     let integrity = trace.integrity();
     let Losses { gaps, lost } = losses(trace);
@@ -127,6 +132,8 @@ pub(crate) fn info(trace: &Trace, options: &Options) -> Info {
         events: trace.events().len(),
         tasks: tasks(trace),
         failed_creations: failed_creations(trace).values().sum(),
+        stacks: code::code(trace),
+        modules: modules.then(|| code::modules(trace)),
         lost,
         gaps,
         left_out: left_out(trace),
@@ -307,8 +314,8 @@ fn choice(trace: &Trace) -> Option<String> {
 }
 
 /// The facts as lines for people.
-pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
-    let info = info(trace, options);
+pub(crate) fn page(trace: &Trace, modules: bool, options: &Options) -> Page<'static> {
+    let info = info(trace, modules, options);
     let header = trace.header();
     let several = trace.integrity().segments != [0];
     let mut facts = commands(header, options);
@@ -336,6 +343,8 @@ pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
     if info.failed_creations > 0 {
         add("refused", refused(&failed_creations(trace)), Style::Bad);
     }
+    let (value, style) = code::words(trace, info.stacks.as_ref());
+    add("stacks", value, style);
     let label = if several { "files" } else { "file" };
     add(label, file(&info, several), Style::Plain);
     let (value, style) = ending(&info, trace);
@@ -348,11 +357,21 @@ pub(crate) fn page(trace: &Trace, options: &Options) -> Page<'static> {
     if trace.counters().iter().any(is_overhead) {
         add("overhead", overhead(trace.counters()), Style::Plain);
     }
-    Page {
+    let mut page = Page {
         notices: notices(trace),
         blocks: vec![Block::Facts(facts)],
         foot: Vec::new(),
+    };
+    if let Some(mut rows) = info.modules {
+        let all = rows.len();
+        if options.limit > 0 {
+            rows.truncate(options.limit);
+        }
+        page.foot.extend(super::hidden(all - rows.len(), "module"));
+        page.blocks.push(Block::Line(Text::default()));
+        page.blocks.push(Block::Table(code::table(rows)));
     }
+    page
 }
 
 fn commands(header: &Header, options: &Options) -> Vec<Fact> {

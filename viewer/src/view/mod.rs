@@ -5,11 +5,16 @@
 
 pub(crate) mod bars;
 pub(crate) mod check;
+pub(crate) mod code;
+pub(crate) mod folded;
 pub(crate) mod forest;
 pub(crate) mod info;
 pub(crate) mod lanes;
+pub(crate) mod leaks;
 pub(crate) mod record;
 pub(crate) mod repair;
+pub(crate) mod sites;
+pub(crate) mod stacks;
 pub(crate) mod threads;
 pub(crate) mod timeline;
 pub(crate) mod tree;

@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use tidline::model::{Birth, End, EventBody, Name, errno_name, signal_name};
+use tidline::model::{
+    Birth, End, EventBody, FrameId, Name, StackId, Trace, errno_name, signal_name,
+};
 
 use super::Options;
 use super::timeline::Entry;
+use crate::site::{self, Frame, Sites};
 
 /// The contract's object. A doubled `Option` tells "null" from "not of this kind".
 #[derive(Debug, Default, Serialize)]
@@ -65,10 +68,23 @@ pub(crate) struct Record<'a> {
     pub(crate) args: Option<[String; 6]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<i64>,
+    /// The creator's frames, the innermost first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stack: Option<Option<Vec<Frame<'a>>>>,
+    /// Why the stack is not whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stack_end: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) start_routine: Option<Option<String>>,
 }
 
 /// An event as the contract's object.
-pub(crate) fn record<'a>(entry: &Entry<'a>, options: &Options) -> Record<'a> {
+pub(crate) fn record<'a>(
+    trace: &'a Trace,
+    sites: &Sites,
+    entry: &Entry<'a>,
+    options: &Options,
+) -> Record<'a> {
     let event = entry.event;
     let task = event.body.task();
     let mut record = Record {
@@ -83,7 +99,39 @@ pub(crate) fn record<'a>(entry: &Entry<'a>, options: &Options) -> Record<'a> {
         ..Record::default()
     };
     fill(&mut record, &event.body);
+    // Only a trace that has stacks has these fields.
+    if !trace.stacks().is_empty() {
+        match &event.body {
+            EventBody::Birth(birth) => {
+                fill_stack(&mut record, trace, birth.stack);
+                record.start_routine = Some(routine(sites, birth.start));
+            }
+            EventBody::CreateFailed { stack, .. } => fill_stack(&mut record, trace, *stack),
+            _ => {}
+        }
+    }
     record
+}
+
+fn fill_stack<'a>(record: &mut Record<'a>, trace: &'a Trace, stack: Option<StackId>) {
+    let stacks = trace.stacks();
+    let known = stack.filter(|stack| stacks.node(*stack).is_some());
+    let Some(stack) = known else {
+        record.stack = Some(None);
+        return;
+    };
+    let (frames, more) = site::frames(stacks, stack);
+    record.stack = Some(Some(frames));
+    record.stack_end = match more {
+        0 => site::stack_end(stacks, stack),
+        _ => Some("more frames than are shown"),
+    };
+}
+
+/// The function that a thread began with, as a site is shown.
+pub(crate) fn routine(sites: &Sites, start: Option<FrameId>) -> Option<String> {
+    let site = sites.of_start(start)?;
+    Some(sites.get(site).to_string())
 }
 
 /// Adds what only this kind of event has.

@@ -3,8 +3,10 @@
 use serde::Serialize;
 use tidline::model::{TaskRecord, Time, Trace, What};
 
+use super::record::routine;
 use super::{Options, born, end, hidden, lived, moment, notices};
 use crate::page::{Block, Page, Style, Table, Text};
+use crate::site::Sites;
 use crate::words::{self, NAME_WIDTH, count, counted, label, shown_name};
 
 /// Which tasks are asked for.
@@ -63,7 +65,12 @@ fn tasks(trace: &Trace, which: Which) -> Vec<&TaskRecord> {
 }
 
 /// The tasks as the contract's objects, and how many `limit` left out.
-pub(crate) fn threads(trace: &Trace, which: Which, limit: usize) -> (Vec<Thread>, usize) {
+pub(crate) fn threads(
+    trace: &Trace,
+    sites: &Sites,
+    which: Which,
+    limit: usize,
+) -> (Vec<Thread>, usize) {
     let mut tasks = tasks(trace, which);
     let left_out = cut(&mut tasks, limit);
     let moment = which.moment(trace);
@@ -80,8 +87,10 @@ pub(crate) fn threads(trace: &Trace, which: Which, limit: usize) -> (Vec<Thread>
             born_ns: task.born.0,
             ended_ns: task.ended.map(|time| time.0),
             how: words::how(task.how).into_owned(),
-            site: None,
-            start_routine: None,
+            site: sites
+                .of_stack(task.stack)
+                .map(|site| sites.get(site).to_string()),
+            start_routine: routine(sites, task.start),
             inner_tid: task.inner.map(|inner| inner.0),
         }
     });
@@ -101,7 +110,12 @@ fn cut<T>(items: &mut Vec<T>, limit: usize) -> usize {
 }
 
 /// The tasks as a table.
-pub(crate) fn page<'a>(trace: &'a Trace, which: Which, options: &Options) -> Page<'a> {
+pub(crate) fn page<'a>(
+    trace: &'a Trace,
+    sites: &'a Sites,
+    which: Which,
+    options: &Options,
+) -> Page<'a> {
     let mut tasks = tasks(trace, which);
     let found = tasks.len();
     let left_out = cut(&mut tasks, options.limit);
@@ -113,12 +127,19 @@ pub(crate) fn page<'a>(trace: &'a Trace, which: Which, options: &Options) -> Pag
         let (at, narrow) = (which.moment(trace), options.narrow());
         let nested = tasks.iter().any(|task| task.inner.is_some());
         let mut titles = vec![">TID", ">PID", "NAME", ">BORN", ">LIVED", "CREATOR", "END"];
+        let site = SiteColumn::new(sites, options);
+        if let Some(site) = site {
+            site.put(&mut titles, "SITE");
+        }
         if nested {
             titles.insert(1, ">INSIDE");
         }
         page.blocks
             .push(Block::Table(Table::new(&titles, tasks, move |task| {
                 let mut row = row(trace, task, at, narrow);
+                if let Some(site) = site {
+                    site.put(&mut row, Text::plain(site.cell(sites, task)));
+                }
                 if nested {
                     let inner = task.inner.map(|inner| inner.to_string());
                     row.insert(1, Text::plain(inner.unwrap_or_default()));
@@ -129,6 +150,42 @@ pub(crate) fn page<'a>(trace: &'a Trace, which: Which, options: &Options) -> Pag
     page.foot.extend(hidden(left_out, "task"));
     page.foot.push(summary(trace, which, found, options));
     page
+}
+
+/// Where the site of a task stands: before its end, and where there is little room in place of
+/// its creator.
+#[derive(Clone, Copy)]
+struct SiteColumn {
+    width: usize,
+    replaces: bool,
+}
+
+impl SiteColumn {
+    /// Only a trace with stacks has it.
+    fn new(sites: &Sites, options: &Options) -> Option<Self> {
+        let width = match options.width {
+            Some(width) if width < 80 => 20,
+            Some(width) if width < 150 => 30,
+            _ => 44,
+        };
+        (!sites.is_empty()).then_some(SiteColumn {
+            width,
+            replaces: options.narrow(),
+        })
+    }
+
+    fn put<T>(self, cells: &mut Vec<T>, cell: T) {
+        let last = cells.len() - 1;
+        match self.replaces {
+            true => cells[last - 1] = cell,
+            false => cells.insert(last, cell),
+        }
+    }
+
+    fn cell(self, sites: &Sites, task: &TaskRecord) -> String {
+        let site = sites.of_stack(task.stack);
+        site.map_or(String::new(), |site| sites.get(site).shown(self.width))
+    }
 }
 
 fn row(trace: &Trace, task: &TaskRecord, moment: Time, narrow: bool) -> Vec<Text> {

@@ -3,9 +3,10 @@
 use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace, errno_name};
 
 use super::Options;
-use super::record::error_of;
+use super::record::{error_of, routine};
 use crate::page::{Style, Text};
 use crate::select::Selection;
+use crate::site::{self, Sites};
 use crate::time;
 use crate::words::{self, NAME_WIDTH, count, label};
 
@@ -86,6 +87,7 @@ pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
 /// A row of the table: its cells are the elapsed and the wall time, the kind, who, and the rest.
 pub(crate) fn row(
     trace: &Trace,
+    sites: &Sites,
     entry: &Entry<'_>,
     layout: &Layout,
     options: &Options,
@@ -99,7 +101,7 @@ pub(crate) fn row(
         Text::styled(wall(event.time, layout, options), Style::Faint),
         Text::plain(event.body.kind()),
         Text::plain(who),
-        detail(trace, entry, layout.narrow),
+        detail(trace, sites, entry, layout.narrow),
     ]
 }
 
@@ -122,7 +124,14 @@ fn wall(time: Time, layout: &Layout, options: &Options) -> String {
 }
 
 /// What happened, in words.
-fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
+fn detail(trace: &Trace, sites: &Sites, entry: &Entry<'_>, narrow: bool) -> Text {
+    let site = |stack| match sites.of_stack(stack) {
+        Some(site) => format!(
+            " at {}",
+            sites.get(site).shown(if narrow { 32 } else { 60 })
+        ),
+        None => String::new(),
+    };
     let pc = |pc: Option<u64>| match pc {
         Some(pc) if !narrow => format!(" pc {pc:#x}"),
         _ => String::new(),
@@ -138,7 +147,8 @@ fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
         }
         EventBody::Birth(birth) => {
             let creator = creator(trace, entry);
-            Text::plain(format!("{} by {creator}", birth.what.as_str()))
+            let site = site(birth.stack);
+            Text::plain(format!("{} by {creator}{site}", birth.what.as_str()))
                 .with(inside + &pc(birth.pc), Style::Faint)
         }
         EventBody::Exec {
@@ -178,10 +188,12 @@ fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
             call,
             errno,
             pc: at,
+            stack,
             ..
         } => {
             let error = format!("{}: {}", words::shown_name(call, 40), errno_name(*errno));
-            Text::styled(error, Style::Bad).with(pc(*at), Style::Faint)
+            let error = Text::styled(error, Style::Bad).with(site(*stack), Style::Plain);
+            error.with(pc(*at), Style::Faint)
         }
         EventBody::SyscallEnter { name, args, .. } => {
             let args = args.iter().map(|arg| format!("{arg:#x}"));
@@ -197,6 +209,32 @@ fn detail(trace: &Trace, entry: &Entry<'_>, narrow: bool) -> Text {
         }
         EventBody::Mark { text } => Text::plain(words::shorten(&text.to_string(), 1_000)),
     }
+}
+
+/// The stack of whoever created, or tried to: a line for each function, the innermost first.
+pub(crate) fn stack(trace: &Trace, sites: &Sites, entry: &Entry<'_>) -> Vec<Text> {
+    let (stack, start) = match &entry.event.body {
+        EventBody::Birth(birth) => (birth.stack, birth.start),
+        EventBody::CreateFailed { stack, .. } => (*stack, None),
+        _ => return Vec::new(),
+    };
+    let line = |text: String| Text::styled(text, Style::Faint);
+    let mut lines = Vec::new();
+    if let Some(stack) = stack {
+        let (frames, more) = site::frames(trace.stacks(), stack);
+        lines.extend(frames.iter().map(|frame| {
+            let inlined = if frame.inlined { ", inlined" } else { "" };
+            line(format!("at {}{inlined}", frame.shown(200)))
+        }));
+        if more > 0 {
+            lines.push(line(format!("… {} more", count(more))));
+        }
+        let end = site::stack_end(trace.stacks(), stack);
+        lines.extend(end.map(|end| line(format!("… {end}"))));
+    }
+    let start = routine(sites, start);
+    lines.extend(start.map(|start| line(format!("begins with {start}"))));
+    lines
 }
 
 fn loss(what: &str, number: u64, noun: &str, since: Time, detail: &Name) -> Text {

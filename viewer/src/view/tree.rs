@@ -4,6 +4,8 @@
 //! the next. For programs the tree is nested and never folded. Neither recurses: a chain of
 //! 100,000 creators is walked with an explicit stack, and indented only so far.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use tidline::model::{Name, TaskId, TaskRecord, Time, Trace, What};
 
@@ -11,8 +13,9 @@ use super::forest::Forest;
 use super::{Options, births, born, end, hidden, lived, moment, notices};
 use crate::fold::{Folded, class, fold, fold_rest};
 use crate::page::{Block, Page, Style, Table, Text};
+use crate::site::Sites;
 use crate::time;
-use crate::words::{self, NAME_WIDTH, count, label, shown_name};
+use crate::words::{self, NAME_WIDTH, count, counted, label, shown_name};
 
 /// Siblings without children of their own that may be alike and still have a line each.
 const MOST_LEAVES: usize = 3;
@@ -65,6 +68,7 @@ enum Item {
 /// The tree as a table, each line under who created it.
 pub(crate) fn page<'a>(
     trace: &'a Trace,
+    sites: &'a Sites,
     forest: &'a Forest,
     at: Option<Time>,
     folds: bool,
@@ -72,9 +76,15 @@ pub(crate) fn page<'a>(
 ) -> Page<'a> {
     let walk = Walk {
         trace,
+        sites,
         forest,
         folds,
         narrow: options.narrow(),
+        site: match options.width {
+            Some(width) if width < 80 => 18,
+            Some(width) if width < 150 => 28,
+            _ => 40,
+        },
     };
     let (mut lines, mut left_out, mut folded) = (Vec::new(), 0, false);
     walk.each(|item, branch| {
@@ -98,14 +108,15 @@ pub(crate) fn page<'a>(
         page.foot.push(nothing.into());
         return page;
     }
-    let titles: &[&str] = if walk.narrow {
-        &["TASK", ">BORN", ">LIVED", "END"]
-    } else {
-        &["TASK", "WHAT", ">BORN", ">LIVED", "END"]
-    };
+    let mut titles = vec!["TASK", "WHAT", ">BORN", ">LIVED", "SITE", "END"];
+    titles.retain(|title| match *title {
+        "WHAT" => !walk.narrow,
+        "SITE" => !sites.is_empty(),
+        _ => true,
+    });
     let row = move |(lead, item): &(String, Item)| walk.row(lead, item);
     page.blocks
-        .push(Block::Table(Table::new(titles, lines, row)));
+        .push(Block::Table(Table::new(&titles, lines, row)));
     page.foot.extend(hidden(left_out, "line"));
     if let Some(at) = at {
         let at = moment(at, options);
@@ -128,9 +139,12 @@ pub(crate) fn page<'a>(
 /// A walk over the forest, as it is shown.
 struct Walk<'a> {
     trace: &'a Trace,
+    sites: &'a Sites,
     forest: &'a Forest,
     folds: bool,
     narrow: bool,
+    /// Columns of a site.
+    site: usize,
 }
 
 impl Walk<'_> {
@@ -230,7 +244,14 @@ impl Walk<'_> {
         let what = Text::plain(task.what.as_str());
         let born = Text::plain(born(self.trace, task));
         let lived = Text::plain(lived(self.trace, task));
-        self.cells(who, what, born, lived, end(task, self.narrow))
+        self.cells(
+            who,
+            what,
+            born,
+            lived,
+            self.sites_of(&[task]),
+            end(task, self.narrow),
+        )
     }
 
     fn fold_row(&self, lead: Text, ids: &[TaskId], more: &str) -> Vec<Text> {
@@ -249,6 +270,7 @@ impl Walk<'_> {
             Text::plain(what),
             Text::plain(births(self.trace, first, last)),
             Text::plain(self.lives(&tasks)),
+            self.sites_of(&tasks),
             ends(&tasks),
         )
     }
@@ -267,13 +289,35 @@ impl Walk<'_> {
         }
     }
 
-    /// The cells of a row; where there is little room, what a task is stands in its weight only.
-    fn cells(&self, who: Text, what: Text, born: Text, lived: Text, end: Text) -> Vec<Text> {
-        if self.narrow {
-            vec![who, born, lived, end]
-        } else {
-            vec![who, what, born, lived, end]
+    /// Where tasks were created: the place, or how many there are.
+    fn sites_of(&self, tasks: &[&TaskRecord]) -> Option<Text> {
+        if self.sites.is_empty() {
+            return None;
         }
+        let sites = tasks
+            .iter()
+            .filter_map(|task| self.sites.of_stack(task.stack));
+        let sites: HashSet<_> = sites.collect();
+        Some(match sites.iter().next() {
+            None => Text::default(),
+            Some(site) if sites.len() == 1 => Text::plain(self.sites.get(*site).shown(self.site)),
+            Some(_) => Text::plain(counted(sites.len(), "site")),
+        })
+    }
+
+    /// The cells of a row; where there is little room, what a task is stands in its weight only.
+    fn cells(
+        &self,
+        who: Text,
+        what: Text,
+        born: Text,
+        lived: Text,
+        site: Option<Text>,
+        end: Text,
+    ) -> Vec<Text> {
+        let what = (!self.narrow).then_some(what);
+        let cells = [Some(who), what, Some(born), Some(lived), site, Some(end)];
+        cells.into_iter().flatten().collect()
     }
 }
 

@@ -1,0 +1,192 @@
+//! Frames and sites for people and for programs. Names of functions and files are as hostile as
+//! any other: what is for people is escaped here, JSON's writer escapes the rest.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use tidline::model::{Name, StackEnd, StackId, Stacks};
+use tidline::text;
+
+use super::{Site, file_name};
+use crate::words::shorten;
+
+/// Frames of one stack that are shown at most; a hostile file may have a million in each.
+const MOST_FRAMES: usize = 1_000;
+/// Columns of a function's name that is not cut.
+const FUNCTION_WIDTH: usize = 200;
+
+impl Site {
+    /// `function (file.c:12)`, or the module in its place, or `module+0x1234`; in at most so many
+    /// columns, of which the function gives way first.
+    pub(crate) fn shown(&self, width: usize) -> String {
+        let module = self.module.as_ref().map(|module| base(module));
+        let Some(function) = &self.function else {
+            let address = self.address.unwrap_or(0);
+            let shown = match module {
+                Some(module) => format!("{module}+{address:#x}"),
+                None => format!("{address:#x}"),
+            };
+            return shorten(&shown, width).into_owned();
+        };
+        let function = text::escape(function.as_bytes());
+        let place = match (base(&self.file), self.line) {
+            (file, Some(line)) if !file.is_empty() => format!(" ({file}:{line})"),
+            (file, None) if !file.is_empty() => format!(" ({file})"),
+            _ => module.map_or(String::new(), |module| format!(" ({module})")),
+        };
+        let whole = format!("{function}{place}");
+        let place_width = unicode_width::UnicodeWidthStr::width(place.as_str());
+        match width.checked_sub(place_width) {
+            Some(room) if room >= 8 => format!("{}{place}", shorten(&function, room)),
+            _ => shorten(&whole, width).into_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown(FUNCTION_WIDTH))
+    }
+}
+
+/// The file name of a module, safe to print.
+pub(crate) fn module_label(path: &Name) -> String {
+    base(path).into_owned()
+}
+
+/// The file name of a path, safe to print.
+fn base(path: &Name) -> Cow<'_, str> {
+    text::escape(file_name(path.as_bytes()))
+}
+
+fn lossy(name: &Name) -> Cow<'_, str> {
+    String::from_utf8_lossy(name.as_bytes())
+}
+
+/// The parts of a site in JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct Place {
+    pub(crate) function: Option<String>,
+    pub(crate) module: Option<String>,
+    /// The address in the module, where there is no function.
+    pub(crate) offset: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) layer: &'static str,
+}
+
+impl From<&Site> for Place {
+    fn from(site: &Site) -> Self {
+        let owned = |name: &Name| lossy(name).into_owned();
+        Place {
+            function: site.function.as_ref().map(owned),
+            module: site.module.as_ref().map(owned),
+            offset: site.address.map(|address| format!("{address:#x}")),
+            file: (!site.file.is_empty()).then(|| owned(&site.file)),
+            line: site.line,
+            layer: site.layer.as_str(),
+        }
+    }
+}
+
+/// A frame in JSON; a function that is inlined is a frame of its own.
+#[derive(Debug, Serialize)]
+pub(crate) struct Frame<'a> {
+    pub(crate) function: Option<Cow<'a, str>>,
+    pub(crate) module: Option<Cow<'a, str>>,
+    pub(crate) offset: String,
+    pub(crate) file: Option<Cow<'a, str>>,
+    pub(crate) line: Option<u32>,
+    pub(crate) trust: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) inlined: bool,
+}
+
+/// The frames of a stack, the innermost first, and how many more there are than are shown.
+pub(crate) fn frames(stacks: &Stacks, stack: StackId) -> (Vec<Frame<'_>>, usize) {
+    let mut out = Vec::new();
+    let mut nodes = stacks.walk(stack);
+    for (_, node) in nodes.by_ref().take(MOST_FRAMES) {
+        let Some(frame) = stacks.frame(node.frame) else {
+            continue;
+        };
+        let module = frame.module.and_then(|module| stacks.module(module));
+        let functions = stacks
+            .symbol(node.frame)
+            .map_or(&[][..], |symbol| &symbol.functions);
+        let shown = |function: Option<&'_ tidline::model::Function>, inlined| Frame {
+            function: function.map(|function| owned(&function.name)),
+            module: module.map(|module| lossy(&module.path)),
+            offset: format!("{:#x}", frame.address),
+            file: function
+                .filter(|it| !it.file.is_empty())
+                .map(|it| owned(&it.file)),
+            line: function.and_then(|function| function.line),
+            trust: frame.trust.as_str(),
+            inlined,
+        };
+        match functions.split_last() {
+            None => out.push(shown(None, false)),
+            Some((last, inlined)) => {
+                out.extend(inlined.iter().map(|function| shown(Some(function), true)));
+                out.push(shown(Some(last), false));
+            }
+        }
+    }
+    (out, nodes.count())
+}
+
+fn owned(name: &Name) -> Cow<'static, str> {
+    lossy(name).into_owned().into()
+}
+
+/// Why a stack is not whole, in words; `None` if it is.
+pub(crate) fn stack_end(stacks: &Stacks, stack: StackId) -> Option<&'static str> {
+    match stacks.end(stack) {
+        Some(StackEnd::Bottom) => None,
+        Some(end) => Some(end.as_str()),
+        None => Some("the rest is missing from the file"),
+    }
+}
+
+impl Frame<'_> {
+    /// Whether it is where a site is.
+    pub(crate) fn is_at(&self, site: &Site) -> bool {
+        let same = |text: &Option<Cow<'_, str>>, name: Option<&Name>| {
+            text.as_deref() == name.map(lossy).as_deref()
+        };
+        let address = site.address.map(|address| format!("{address:#x}"));
+        same(&self.function, site.function.as_ref())
+            && same(&self.module, site.module.as_ref())
+            && self.line == site.line
+            && address.is_none_or(|address| address == self.offset)
+    }
+
+    /// The function alone, or `module+0x1234`.
+    pub(crate) fn name(&self) -> String {
+        match &self.function {
+            Some(function) => text::escape(function.as_bytes()).into_owned(),
+            None => self.shown(FUNCTION_WIDTH),
+        }
+    }
+
+    /// `function (file.c:12)`, as a site is shown.
+    pub(crate) fn shown(&self, width: usize) -> String {
+        let name = |text: &Cow<'_, str>| Name::from(text.as_ref());
+        let site = Site {
+            function: self.function.as_ref().map(name),
+            file: self.file.as_ref().map(name).unwrap_or_default(),
+            line: self.line,
+            module: self.module.as_ref().map(name),
+            address: None,
+            layer: super::Layer::Program,
+        };
+        if site.function.is_some() {
+            return site.shown(width);
+        }
+        let module = site.module.as_ref().map(|module| base(module));
+        let module = module.map_or(String::new(), |module| format!("{module}+"));
+        shorten(&format!("{module}{}", self.offset), width).into_owned()
+    }
+}
