@@ -151,7 +151,9 @@ fn help_ends_with_examples_that_run() {
     let dir = tempfile::tempdir().unwrap();
     let written = ["sound.tid", "part.tid"].map(|name| dir.path().join(name));
     let written = written.map(|path| path.to_str().unwrap().to_string());
-    for command in ["info", "timeline", "tree", "threads", "check", "repair"] {
+    for command in [
+        "info", "timeline", "tree", "threads", "sites", "leaks", "check", "repair",
+    ] {
         let help = prints(&[command, "--help"]);
         let examples = help.split("Examples:\n").nth(1).expect("examples");
         let mut ran = 0;
@@ -268,7 +270,7 @@ Examples:
   tidview timeline server.tid
   tidview timeline server.tid --kind clone,exit --limit 20
   tidview timeline server.tid --tid 1000         one thread: its events, and what it created
-  tidview timeline server.tid --tid 1000 --stack with the call stacks of what it created
+  tidview timeline server.tid --stack            with the call stacks that created
   tidview timeline server.tid --lanes --width 120
   tidview timeline server.tid --format ndjson
   tidview timeline server.tid --format csv --pid 1000

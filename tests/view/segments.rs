@@ -134,7 +134,7 @@ fn a_trace_without_its_first_files_counts_and_draws_what_is_here() {
         ]
     );
     assert!(
-        lines[6].starts_with("files     3 (numbers 2 to 4), "),
+        lines[7].starts_with("files     3 (numbers 2 to 4), "),
         "{info}"
     );
     let found = json(&["info", &dir, "--format", "json"]);

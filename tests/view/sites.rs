@@ -164,7 +164,9 @@ site,start_log (log.c:3),start_log,/usr/bin/server,,src/log.c,3,program,1,1,1,0,
 fn tasks_are_grouped_by_what_is_asked_for() {
     let file = server().file(10 * MINUTE, &[]);
     let by = |by: &str| prints(&["sites", &file.path(), "--by", by]);
-    assert_eq!(by("stack"), r#"CREATED  ALIVE  PEAK   PER S     P50     P99  STACK                                              START                           NAMES
+    assert_eq!(
+        by("stack"),
+        r#"CREATED  ALIVE  PEAK   PER S     P50     P99  STACK                                              START                           NAMES
     200      0     1    0.33  250 ms  250 ms  accept_one < serve < main < __libc_start_main < …  handle (net.c:50)               request
      12     12    12    0.02       -       -  Session::open(int) < main < __libc_start_main < …  Session::run() (session.cc:80)  session-#
       4      4     4  0.0067       -       -  start_pool < serve < main < __libc_start_main < …  pool_main (pool.c:90)           pool-#
@@ -172,7 +174,8 @@ fn tasks_are_grouped_by_what_is_asked_for() {
 
 217 creations from 4 stacks; lives are of those that ended
 not among them: 1 task whose creation is not in this file, as of those that were there before the recording
-"#);
+"#
+    );
     assert_eq!(
         by("routine"),
         r#"CREATED  ALIVE  PEAK   PER S     P50     P99  START                           NAMES
@@ -300,7 +303,9 @@ site,run_tool (tool.c:9),run_tool,/usr/bin/server,,src/tool.c,9,program,1,1,4000
 fn a_trace_without_stacks_says_so_and_what_to_do() {
     let file = File::trace(&header(), &everything(), 100_000_000);
     let path = file.path();
-    assert_eq!(prints(&["sites", &path]), r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records it. Grouped by the creator's instruction pointer instead
+    assert_eq!(
+        prints(&["sites", &path]),
+        r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records it. Grouped by the creator's instruction pointer instead
 
 CREATED  ALIVE  PEAK  PER S      P50      P99  PC                 START  NAMES
       7      2     5   70.0  20.0 ms  35.0 ms  pc 0x7f000010a3b1         worker-# x 4, pool, server, 1 more
@@ -308,17 +313,21 @@ CREATED  ALIVE  PEAK  PER S      P50      P99  PC                 START  NAMES
 
 8 creations from 2 addresses; lives are of those that ended
 not among them: 2 tasks whose creation is not in this file, as of those that were there before the recording
-"#);
-    assert_eq!(prints(&["leaks", &path]), r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records it. Grouped by name instead
+"#
+    );
+    assert_eq!(
+        prints(&["leaks", &path]),
+        r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records it. Grouped by name instead
 
-VERDICT   ALIVE  CREATED   KEPT       FIRST  PER MIN  OVER TIME   NAME                          EVIDENCE
-one-shot      1        1  100 %  +0.005000s        0  ·█████████  pool                          made once: +0.005000s
-pool          1        4   25 %  +0.010000s     -925  ·▂▄▆█▂▂▂▂▂  worker-#                      had 4 at most, by +0.040000s, and 1 ever since
-before        1        0   50 %      before                       (there before the recording)  there when the recording began: who created them, and how many had ended by then, is not known
+VERDICT   ALIVE  CREATED   KEPT       FIRST  PER MIN  OVER TIME   NAME                    EVIDENCE
+one-shot      1        1  100 %  +0.005000s        0  ·█████████  pool                    made once: +0.005000s
+pool          1        4   25 %  +0.010000s     -925  ·▂▄▆█▂▂▂▂▂  worker-#                had 4 at most, by +0.040000s, and 1 ever since
+before        1        0   50 %      before                       (before the recording)  there when the recording began: who created them, and how many had ended by then, is not known
 
 no name grows through the recording
 not shown: 3 names of which nothing is alive; `tidview sites` has them
-"#);
+"#
+    );
     let run = tidview(&["export", &path, "--to", "folded"]);
     assert_eq!(run.code, Some(2));
     assert_eq!(
@@ -351,22 +360,28 @@ fn creations_without_a_stack_are_a_line_and_a_notice() {
 fn leaks_are_what_grows() {
     let file = server().file(10 * MINUTE, &[]);
     let path = file.path();
-    assert_eq!(prints(&["leaks", &path]), r#"VERDICT   ALIVE  CREATED   KEPT        FIRST  PER MIN  OVER TIME   SITE                                NAMES      EVIDENCE
+    assert_eq!(
+        prints(&["leaks", &path]),
+        r#"VERDICT   ALIVE  CREATED   KEPT        FIRST  PER MIN  OVER TIME   SITE                                NAMES      EVIDENCE
 LEAK         12       12  100 %  +30.000000s    +1.24  ·▁▂▃▄▅▆▇██  Session::open(int) (session.cc:31)  session-#  those older than 57.0 s rose to 3, 6, 9, 11 in four equal stretches since +30.000000s, and 100 % of them did not end; none ended
 pool          4        4  100 %   +0.010000s    +0.02  ·█████████  start_pool (pool.c:12)              pool-#     had 4 at most, by +0.013000s, and 4 ever since
 one-shot      1        1  100 %   +0.005000s        0  ·█████████  start_log (log.c:3)                 logger     made once: +0.005000s
-before        1        0  100 %       before                       (there before the recording)        server     there when the recording began: who created them, and how many had ended by then, is not known
+before        1        0  100 %       before                       (before the recording)              server     there when the recording began: who created them, and how many had ended by then, is not known
 
 1 site grows through the recording, and 12 tasks are alive
 not shown: 1 site of which nothing is alive; `tidview sites` has them
-"#);
-    assert_eq!(prints(&["leaks", &path, "--format", "json"]), r#"[
+"#
+    );
+    assert_eq!(
+        prints(&["leaks", &path, "--format", "json"]),
+        r#"[
 {"verdict":"leak","by":"site","label":"Session::open(int) (session.cc:31)","site":{"function":"Session::open(int)","module":"/usr/bin/server","offset":null,"file":"src/session.cc","line":31,"layer":"program"},"evidence":"those older than 57.0 s rose to 3, 6, 9, 11 in four equal stretches since +30.000000s, and 100 % of them did not end; none ended","alive":12,"created":12,"peak":12,"never_ended":1.0,"per_minute":1.242,"first_ns":30000000000,"last_ns":558000000000,"life_p50_ns":null,"alive_curve":[0,1,1,2,2,3,4,4,5,6,6,7,8,8,9,10,10,11,12,12],"start_routines":[{"value":"Session::run() (session.cc:80)","count":12}],"names":[{"value":"session-#","count":12}]},
 {"verdict":"pool","by":"site","label":"start_pool (pool.c:12)","site":{"function":"start_pool","module":"/usr/bin/server","offset":null,"file":"src/pool.c","line":12,"layer":"program"},"evidence":"had 4 at most, by +0.013000s, and 4 ever since","alive":4,"created":4,"peak":4,"never_ended":1.0,"per_minute":0.018,"first_ns":10000000,"last_ns":13000000,"life_p50_ns":null,"alive_curve":[0,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4,4],"start_routines":[{"value":"pool_main (pool.c:90)","count":4}],"names":[{"value":"pool-#","count":4}]},
 {"verdict":"one-shot","by":"site","label":"start_log (log.c:3)","site":{"function":"start_log","module":"/usr/bin/server","offset":null,"file":"src/log.c","line":3,"layer":"program"},"evidence":"made once: +0.005000s","alive":1,"created":1,"peak":1,"never_ended":1.0,"per_minute":0.0,"first_ns":5000000,"last_ns":5000000,"life_p50_ns":null,"alive_curve":[0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"start_routines":[],"names":[{"value":"logger","count":1}]},
-{"verdict":"before","by":"site","label":"(there before the recording)","site":null,"evidence":"there when the recording began: who created them, and how many had ended by then, is not known","alive":1,"created":0,"peak":1,"never_ended":1.0,"per_minute":null,"first_ns":0,"last_ns":0,"life_p50_ns":null,"alive_curve":[],"start_routines":[],"names":[{"value":"server","count":1}]}
+{"verdict":"before","by":"site","label":"(before the recording)","site":null,"evidence":"there when the recording began: who created them, and how many had ended by then, is not known","alive":1,"created":0,"peak":1,"never_ended":1.0,"per_minute":null,"first_ns":0,"last_ns":0,"life_p50_ns":null,"alive_curve":[],"start_routines":[],"names":[{"value":"server","count":1}]}
 ]
-"#);
+"#
+    );
     let csv = prints(&["leaks", &path, "--format", "csv"]).replace("\r\n", "\n");
     assert_eq!(csv.lines().count(), 5, "{csv}");
     let columns = csv.lines().next().unwrap();
@@ -667,5 +682,47 @@ fn damaged_definitions_do_no_harm() {
                 "byte {place}, {args:?}: {run:?}"
             );
         }
+    }
+}
+
+/// Tasks of which a hundred sites make ten thousand each.
+fn many(count: u32) -> File {
+    let (code, events) = tidline::synth::creations(count, 100, 1);
+    let end = events[events.len() - 1].time.0 + 1;
+    let bytes = with_stacks(&tidline::synth::header(), &code, &events, end, &[]);
+    File::new("t.tid", &bytes)
+}
+
+#[test]
+fn a_hundred_sites_are_a_hundred_lines_and_those_that_never_end_are_leaks() {
+    let file = many(60_000);
+    let path = file.path();
+    let json = prints(&["sites", &path, "--format", "json"]);
+    let sites: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!(sites.len(), 100);
+    assert!(sites.iter().all(|site| site["created"] == 600), "{json}");
+    let json = prints(&["leaks", &path, "--format", "json"]);
+    let leaks: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let leaks = leaks.iter().filter(|leak| leak["verdict"] == "leak");
+    let mut leaks: Vec<&str> = leaks
+        .map(|leak| leak["site"]["function"].as_str().unwrap())
+        .collect();
+    leaks.sort_unstable();
+    let expected = (0..10).map(|n| format!("start_{}", n * 10));
+    let mut expected: Vec<String> = expected.collect();
+    expected.sort_unstable();
+    assert_eq!(leaks, expected);
+}
+
+/// What a million creations take.
+#[test]
+#[ignore = "it is a measurement: run it with --release --nocapture"]
+fn a_million_creations() {
+    let file = many(1_000_000);
+    for args in [&["sites"][..], &["leaks"], &["export", "--to", "folded"]] {
+        let begun = std::time::Instant::now();
+        let text = prints(&[args, &[file.path().as_str()]].concat());
+        println!("{args:?}: {:?}", begun.elapsed());
+        assert!((100..110).contains(&text.lines().count()), "{text}");
     }
 }

@@ -33,7 +33,7 @@ Examples:
   tidview timeline server.tid
   tidview timeline server.tid --kind clone,exit --limit 20
   tidview timeline server.tid --tid 1000         one thread: its events, and what it created
-  tidview timeline server.tid --tid 1000 --stack with the call stacks of what it created
+  tidview timeline server.tid --stack            with the call stacks that created
   tidview timeline server.tid --lanes --width 120
   tidview timeline server.tid --format ndjson
   tidview timeline server.tid --format csv --pid 1000

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use tidline::model::{Name, StackEnd, StackId, Stacks};
 use tidline::text;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Site, file_name};
 use crate::words::shorten;
@@ -15,10 +16,12 @@ use crate::words::shorten;
 const MOST_FRAMES: usize = 1_000;
 /// Columns of a function's name that is not cut.
 const FUNCTION_WIDTH: usize = 200;
+/// With fewer than this for the function, its place is left out.
+const LEAST_FUNCTION: usize = 16;
 
 impl Site {
     /// `function (file.c:12)`, or the module in its place, or `module+0x1234`; in at most so many
-    /// columns, of which the function gives way first.
+    /// columns.
     pub(crate) fn shown(&self, width: usize) -> String {
         let module = self.module.as_ref().map(|module| base(module));
         let Some(function) = &self.function else {
@@ -36,10 +39,12 @@ impl Site {
             _ => module.map_or(String::new(), |module| format!(" ({module})")),
         };
         let whole = format!("{function}{place}");
-        let place_width = unicode_width::UnicodeWidthStr::width(place.as_str());
-        match width.checked_sub(place_width) {
-            Some(room) if room >= 8 => format!("{}{place}", shorten(&function, room)),
-            _ => shorten(&whole, width).into_owned(),
+        if whole.width() <= width {
+            return whole;
+        }
+        match width.checked_sub(place.width()) {
+            Some(room) if room >= LEAST_FUNCTION => format!("{}{place}", shorten(&function, room)),
+            _ => shorten(&function, width).into_owned(),
         }
     }
 }
@@ -188,5 +193,39 @@ impl Frame<'_> {
         let module = site.module.as_ref().map(|module| base(module));
         let module = module.map_or(String::new(), |module| format!("{module}+"));
         shorten(&format!("{module}{}", self.offset), width).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::Layer;
+
+    #[test]
+    fn a_site_gives_way_where_there_is_little_room() {
+        let site = Site {
+            function: Some("Session::open(std::string const&)".into()),
+            file: "src/session.cc".into(),
+            line: Some(31),
+            module: Some("/bin/server".into()),
+            address: None,
+            layer: Layer::Program,
+        };
+        for (width, expected) in [
+            (60, "Session::open(std::string const&) (session.cc:31)"),
+            (40, "Session::ope…ing const&) (session.cc:31)"),
+            (20, "Session::o…g const&)"),
+            (1, "…"),
+        ] {
+            let shown = site.shown(width);
+            assert!(shown.width() <= width, "{shown}");
+            assert_eq!(shown, expected);
+        }
+        let bare = Site {
+            function: None,
+            address: Some(0x1234),
+            ..site
+        };
+        assert_eq!(bare.shown(60), "server+0x1234");
     }
 }

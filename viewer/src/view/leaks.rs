@@ -13,7 +13,7 @@ use crate::growth::{Growth, Verdict, judge, moments};
 use crate::page::{Block, Page, Style, Table, Text};
 use crate::site::Place;
 use crate::time::{self, elapsed};
-use crate::words::{count, counted, shown_name};
+use crate::words::{count, counted, shorten, shown_name};
 
 /// Points of a curve in JSON, and columns of it in a table.
 const POINTS: usize = 20;
@@ -156,7 +156,7 @@ impl<'a> Leaks<'a> {
     fn label(&self, it: &Judged, width: usize) -> String {
         match it.growth {
             Some(_) => self.asked.label(&it.group.key, width),
-            None => "(there before the recording)".into(),
+            None => shorten("(before the recording)", width).into_owned(),
         }
     }
 
