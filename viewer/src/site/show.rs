@@ -108,11 +108,14 @@ pub(crate) struct Frame<'a> {
     pub(crate) inlined: bool,
 }
 
-/// The frames of a stack, the innermost first, and how many more there are than are shown.
-pub(crate) fn frames(stacks: &Stacks, stack: StackId) -> (Vec<Frame<'_>>, usize) {
+/// The frames of a stack, the innermost first, and whether there are more than are shown. Those are
+/// not counted: to walk a million of them for each of a million events would take for ever.
+pub(crate) fn frames(stacks: &Stacks, stack: StackId) -> (Vec<Frame<'_>>, bool) {
     let mut out = Vec::new();
-    let mut nodes = stacks.walk(stack);
-    for (_, node) in nodes.by_ref().take(MOST_FRAMES) {
+    for (_, node) in stacks.walk(stack).take(MOST_FRAMES + 1) {
+        if out.len() > MOST_FRAMES {
+            break;
+        }
         let Some(frame) = stacks.frame(node.frame) else {
             continue;
         };
@@ -134,12 +137,15 @@ pub(crate) fn frames(stacks: &Stacks, stack: StackId) -> (Vec<Frame<'_>>, usize)
         match functions.split_last() {
             None => out.push(shown(None, false)),
             Some((last, inlined)) => {
-                out.extend(inlined.iter().map(|function| shown(Some(function), true)));
+                let inlined = inlined.iter().take(MOST_FRAMES);
+                out.extend(inlined.map(|function| shown(Some(function), true)));
                 out.push(shown(Some(last), false));
             }
         }
     }
-    (out, nodes.count())
+    let more = out.len() > MOST_FRAMES;
+    out.truncate(MOST_FRAMES);
+    (out, more)
 }
 
 fn owned(name: &Name) -> Cow<'static, str> {
@@ -227,5 +233,18 @@ mod tests {
             ..site
         };
         assert_eq!(bare.shown(60), "server+0x1234");
+    }
+
+    #[test]
+    fn of_an_endless_stack_only_the_inner_part_is_shown() {
+        let mut code = tidline::synth::Code::default();
+        let frames: Vec<_> = (0..5_000).map(|address| code.bare("/x", address)).collect();
+        let [deep, most] = [&frames[..], &frames[..MOST_FRAMES]]
+            .map(|frames| code.stack(frames, StackEnd::Bottom));
+        let (shown, more) = super::frames(code.stacks(), deep);
+        assert_eq!((shown.len(), more), (MOST_FRAMES, true));
+        assert_eq!(shown[0].shown(20), "x+0x0");
+        let (shown, more) = super::frames(code.stacks(), most);
+        assert_eq!((shown.len(), more), (MOST_FRAMES, false));
     }
 }

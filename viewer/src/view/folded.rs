@@ -48,7 +48,7 @@ fn line(trace: &Trace, stack: StackId) -> String {
         .rev()
         .map(|it| it.name().replace(';', ":"))
         .collect();
-    if more > 0 || site::stack_end(trace.stacks(), stack).is_some() {
+    if more || site::stack_end(trace.stacks(), stack).is_some() {
         names.insert(0, "[cut]".into());
     }
     names.join(";")

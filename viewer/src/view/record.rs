@@ -123,8 +123,8 @@ fn fill_stack<'a>(record: &mut Record<'a>, trace: &'a Trace, stack: Option<Stack
     let (frames, more) = site::frames(stacks, stack);
     record.stack = Some(Some(frames));
     record.stack_end = match more {
-        0 => site::stack_end(stacks, stack),
-        _ => Some("more frames than are shown"),
+        false => site::stack_end(stacks, stack),
+        true => Some("more frames than are shown"),
     };
 }
 

@@ -127,9 +127,12 @@ fn callers(trace: &Trace, sites: &Sites, stack: StackId, width: usize) -> String
         .position(|frame| frame.is_at(site))
         .unwrap_or(0);
     let names: Vec<String> = frames[from..].iter().map(site::Frame::name).collect();
-    let mut shown = shorten(&names[0], width).into_owned();
+    let Some(first) = names.first() else {
+        return site.shown(width);
+    };
+    let mut shown = shorten(first, width).into_owned();
     for (index, name) in names.iter().enumerate().skip(1) {
-        let whole = index + 1 == names.len() && more == 0;
+        let whole = index + 1 == names.len() && !more;
         let next = format!("{shown} < {name}");
         // Where it goes on, that is said, and has its place.
         if next.width() + if whole { 0 } else { 4 } > width {
@@ -137,7 +140,7 @@ fn callers(trace: &Trace, sites: &Sites, stack: StackId, width: usize) -> String
         }
         shown = next;
     }
-    if more > 0 { shown + " < …" } else { shown }
+    if more { shown + " < …" } else { shown }
 }
 
 /// The class of each of a classifier's failed creations.

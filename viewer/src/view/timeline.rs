@@ -226,10 +226,10 @@ pub(crate) fn stack(trace: &Trace, sites: &Sites, entry: &Entry<'_>) -> Vec<Text
             let inlined = if frame.inlined { ", inlined" } else { "" };
             line(format!("at {}{inlined}", frame.shown(200)))
         }));
-        if more > 0 {
-            lines.push(line(format!("… {} more", count(more))));
-        }
-        let end = site::stack_end(trace.stacks(), stack);
+        let end = match more {
+            false => site::stack_end(trace.stacks(), stack),
+            true => Some("more frames than are shown"),
+        };
         lines.extend(end.map(|end| line(format!("… {end}"))));
     }
     let start = routine(sites, start);
