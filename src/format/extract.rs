@@ -1,5 +1,6 @@
 //! A sound file from what is readable of others: a stretch of a recording, or a mended one.
 
+use std::collections::HashMap;
 use std::io::{Read, Seek, Write};
 
 use super::define::Defined;
@@ -8,8 +9,8 @@ use super::header::Header;
 use super::reader::{Segment, Sink, scan};
 use super::writer::Writer;
 use crate::model::{
-    Anchor, Carried, Damage, Definition, Ending, Event, EventBody, GapReason, Integrity, Live,
-    Stacks, Time,
+    Anchor, Carried, Damage, Definition, Ending, Event, EventBody, FrameId, GapReason, Integrity,
+    Live, Stacks, Symbol, Time,
 };
 
 /// What to take.
@@ -62,6 +63,20 @@ pub fn extract<R: Read + Seek, W: Write>(
     header: &Header,
     out: W,
 ) -> Result<(W, Extracted), Error> {
+    extract_with_symbols(segments, stretch, header, HashMap::new(), out)
+}
+
+/// The same, with these symbols in place of those that the recording has of the same frames.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_with_symbols<R: Read + Seek, W: Write>(
+    segments: Vec<Segment<R>>,
+    stretch: Stretch,
+    header: &Header,
+    symbols: HashMap<FrameId, Symbol>,
+    out: W,
+) -> Result<(W, Extracted), Error> {
     let begins_later = segments
         .iter()
         .map(|segment| segment.header().segment)
@@ -84,6 +99,7 @@ pub fn extract<R: Read + Seek, W: Write>(
         gaps: 0,
         counters: Vec::new(),
         stacks: Stacks::default(),
+        symbols,
         defined: Defined::default(),
         needed: Vec::new(),
         now: Time(0),
@@ -142,6 +158,8 @@ struct Copy<W> {
     gaps: u64,
     counters: Vec<(String, u64)>,
     stacks: Stacks,
+    /// What is better known than the recording says.
+    symbols: HashMap<FrameId, Symbol>,
     defined: Defined,
     /// What is to be defined before the next thing is written.
     needed: Vec<Definition>,
@@ -249,7 +267,17 @@ impl<W: Write> Sink for Copy<W> {
     }
 
     fn define(&mut self, definition: Definition) {
+        let frame = match &definition {
+            Definition::Frame(frame, _) | Definition::Symbol(frame, _) => Some(*frame),
+            _ => None,
+        };
         self.stacks.define(definition);
+        if let Some(frame) = frame
+            && let Some(symbol) = self.symbols.get(&frame)
+        {
+            self.stacks
+                .define(Definition::Symbol(frame, symbol.clone()));
+        }
     }
 
     fn anchor(&mut self, mut anchor: Anchor) {

@@ -149,10 +149,18 @@ fn wrong_usage_exits_with_2() {
 fn help_ends_with_examples_that_run() {
     let file = file();
     let dir = tempfile::tempdir().unwrap();
-    let written = ["sound.tid", "part.tid"].map(|name| dir.path().join(name));
+    let written = ["sound.tid", "part.tid", "named.tid"].map(|name| dir.path().join(name));
     let written = written.map(|path| path.to_str().unwrap().to_string());
     for command in [
-        "info", "timeline", "tree", "threads", "sites", "leaks", "check", "repair",
+        "info",
+        "timeline",
+        "tree",
+        "threads",
+        "sites",
+        "leaks",
+        "check",
+        "repair",
+        "symbolize",
     ] {
         let help = prints(&[command, "--help"]);
         let examples = help.split("Examples:\n").nth(1).expect("examples");
@@ -174,6 +182,7 @@ fn help_ends_with_examples_that_run() {
                     "server.tid" => path.as_str(),
                     "sound.tid" => &written[0],
                     "part.tid" => &written[1],
+                    "named.tid" => &written[2],
                     word => word,
                 })
                 .collect();
@@ -204,16 +213,17 @@ fn help_reads_like_this() {
 Usage: tidview <COMMAND>
 
 Commands:
-  info      What was recorded, where, how, and whether all of it is there
-  timeline  Every event in order, or every life as a bar
-  tree      Processes and threads under who created them
-  threads   The tasks alive at the end, or at a time
-  sites     Where in the code tasks were created, how many, and how long they lived
-  leaks     The tasks alive at the end by where they were created, and which of them pile up
-  export    Call stacks for flame graph tools
-  check     Whether the file is whole, and what is missing
-  repair    One sound file of all that is readable, or of a part of it
-  help      Print this message or the help of the given subcommand(s)
+  info       What was recorded, where, how, and whether all of it is there
+  timeline   Every event in order, or every life as a bar
+  tree       Processes and threads under who created them
+  threads    The tasks alive at the end, or at a time
+  sites      Where in the code tasks were created, how many, and how long they lived
+  leaks      The tasks alive at the end by where they were created, and which of them pile up
+  export     Call stacks for flame graph tools
+  check      Whether the file is whole, and what is missing
+  repair     One sound file of all that is readable, or of a part of it
+  symbolize  A copy in which stacks have the names of functions, files and lines
+  help       Print this message or the help of the given subcommand(s)
 
 Options:
   -h, --help     Print help
@@ -230,8 +240,8 @@ Examples:
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
-Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` found something missing, 2 wrong
-usage or unreadable file.
+Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` or `symbolize` something missing,
+2 wrong usage or unreadable file.
 "#
     );
     assert_eq!(

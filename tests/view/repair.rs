@@ -186,7 +186,7 @@ fn nothing_is_overwritten_unless_it_is_asked_for() {
     for same in [&path, &same] {
         fails(
             &[same, "--force"],
-            &format!("{same} is what is read: name another file for the mended one"),
+            &format!("{same} is what is read: name another file to write"),
         );
     }
     assert_eq!(fs::read(&path).unwrap(), before);

@@ -14,3 +14,5 @@ mod repair;
 mod segments;
 mod sites;
 mod support;
+#[cfg(target_os = "linux")]
+mod symbolize;

@@ -18,8 +18,8 @@ Examples:
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
-Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` found something missing, 2 wrong
-usage or unreadable file.";
+Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` or `symbolize` something missing,
+2 wrong usage or unreadable file.";
 
 const INFO_EXAMPLES: &str = "\
 Examples:
@@ -112,6 +112,23 @@ What is missing is a gap record in the new file, which is readable by its owner 
 
 Exit code 0: nothing was missing. 1: something was, and it is said what.";
 
+const SYMBOLIZE_EXAMPLES: &str = "\
+Examples:
+  tidview symbolize server.tid                   into server.symbols.tid, by files of this machine
+  tidview symbolize server.tid --debug-dir ./debug -o named.tid
+  tidview symbolize server.tid --debug-dir /srv/root --debug-dir /srv/debug --force
+
+For each module that stacks lead through, its file is looked for at its own path, at DIR/PATH,
+DIR/NAME and DIR/NAME.debug, and by build-id at DIR/.build-id/xx/yyyy and yyyy.debug. Debug
+information may be in it or apart, in DIR or /usr/lib/debug. A file of another build-id is another
+build's, and is refused. A module without one, and a JIT compiler's list, is taken from DIR only:
+nothing tells whether it is the same.
+
+Frames that have a name from a symbol table get another one if debug information has lines.
+
+Exit code 0: fine, whether or not every module was found. 1: the trace itself is damaged, and what is
+missing is a gap record in the new file.";
+
 /// Shows traces of the births and deaths of threads and processes.
 #[derive(Debug, Parser)]
 #[command(name = "tidview", version, after_help = EXAMPLES)]
@@ -149,6 +166,9 @@ pub(crate) enum Command {
     /// One sound file of all that is readable, or of a part of it
     #[command(after_help = REPAIR_EXAMPLES)]
     Repair(Repair),
+    /// A copy in which stacks have the names of functions, files and lines
+    #[command(after_help = SYMBOLIZE_EXAMPLES)]
+    Symbolize(Symbolize),
 }
 
 /// What every command takes.
@@ -330,6 +350,21 @@ pub(crate) struct Repair {
     /// Leave out the events after this time
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Symbolize {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Look for modules and for their debug information here, too; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+    /// The file to write [default: NAME.symbols.tid, beside the trace]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace that file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 // The values have no help of their own: it would make each `--help` three times as long.

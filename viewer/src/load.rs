@@ -24,6 +24,9 @@ const LISTINGS: usize = 10;
 /// Digits of a recording's id that tell it from others.
 const ID_DIGITS: usize = 8;
 
+/// Options in the header of a copy, which is whole by itself.
+const COPIES: [&str; 3] = ["repaired", "snapshot", "symbolized"];
+
 /// Reads the recording whose files are named, each as long as it is now.
 pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
     while_files_vanish(|| {
@@ -327,8 +330,7 @@ fn is_link(path: &Path) -> bool {
 /// Refuses files of several recordings, and says which there are.
 fn one_recording(files: &[Opened]) -> Result<()> {
     // A snapshot or a mended copy has its recording's id, and is whole by itself.
-    let alone =
-        |header: &Header| ["repaired", "snapshot"].map(|name| header.option(name).is_some());
+    let alone = |header: &Header| COPIES.map(|name| header.option(name).is_some());
     let mut recordings: BTreeMap<(u128, Option<&Path>), Vec<&Opened>> = BTreeMap::new();
     for file in files {
         let header = file.segment.header();

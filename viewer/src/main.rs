@@ -15,6 +15,7 @@ mod render;
 mod run;
 mod select;
 mod site;
+mod symbolize;
 mod time;
 mod view;
 mod words;
@@ -33,6 +34,9 @@ const DAMAGED: u8 = 1;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
+    if symbolize::worker::is_worker() {
+        return symbolize::worker::work();
+    }
     let cli = Cli::parse();
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut report = Report::default();

@@ -31,7 +31,7 @@ impl Output {
         }
         for input in inputs {
             if is_same(input, place) {
-                bail!("{name} is what is read: name another file for the mended one");
+                bail!("{name} is what is read: name another file to write");
             }
         }
         let parent = match place.parent() {

@@ -3,9 +3,10 @@
 mod sites;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tidline::format::{Extracted, Stretch, extract};
+use tidline::format::{Extracted, Stretch, extract, extract_with_symbols};
 use tidline::model::{Anchor, Time, Trace};
 
 use crate::cli::{self, Color, Command, Common, EventFormat, Format, RuntimeFrames};
@@ -19,7 +20,7 @@ use crate::site::Sites;
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
-use crate::{load, moment, time};
+use crate::{load, moment, symbolize as symbols, time};
 
 /// What there is to tell beside the output itself.
 #[derive(Debug, Default)]
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Export(args) => sites::export(args, out, report),
         Command::Check(args) => check(args, out, report),
         Command::Repair(args) => repair(args, out, report),
+        Command::Symbolize(args) => symbolize(args, out, report),
     }
 }
 
@@ -358,6 +360,57 @@ fn mend(args: &cli::Repair, stretch: Stretch, place: &str) -> Result<Extracted> 
     extracted.integrity =
         left_out.added_to(extracted.integrity, extracted.begin, extracted.reached);
     Ok(extracted)
+}
+
+fn symbolize(args: &cli::Symbolize, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let common = &args.common;
+    let place = match (&args.output, &common.files[..]) {
+        (Some(place), _) => place.clone(),
+        (None, [file]) => beside(file)?,
+        (None, _) => bail!("the trace is several files: say with -o which file to write"),
+    };
+    let recording = Recording::open(&common.files)?;
+    let mut header = recording.header().clone();
+    header.segment = 0;
+    if header.option("symbolized").is_none() {
+        header.options.push(("symbolized".into(), "yes".into()));
+    }
+    // Before the work, so that it is not in vain.
+    let (output, file) = Output::create(&place, args.force, recording.paths(), &common.files)?;
+    let stacks = symbols::stacks_of(Recording::open(&common.files)?)?;
+    let found = symbols::look_up(&stacks, &args.debug_dir)?;
+    let shown = load::shown(&place);
+    let (segments, left_out) = recording.into_segments();
+    let (file, mut extracted) = extract_with_symbols(
+        segments,
+        Stretch::WHOLE,
+        &header,
+        found.symbols.clone(),
+        file,
+    )
+    .with_context(|| format!("cannot make {shown}"))?;
+    output.finish(file)?;
+    extracted.integrity =
+        left_out.added_to(extracted.integrity, extracted.begin, extracted.reached);
+    report.damaged = !view::repair::missing(&extracted, Stretch::WHOLE).is_empty();
+    let page = view::symbolize::page(&found, &shown, report.damaged, common.limit);
+    Ok(text::page(out, &page, look(common))?)
+}
+
+/// The file that is written where none is named.
+fn beside(trace: &Path) -> Result<PathBuf> {
+    let full = std::fs::canonicalize(trace);
+    let named = trace.file_name().is_some();
+    let trace = if named {
+        trace.to_owned()
+    } else {
+        full.unwrap_or_default()
+    };
+    let stem = trace.file_stem();
+    let stem = stem.context("the trace has no name: say with -o which file to write")?;
+    let mut name = stem.to_owned();
+    name.push(".symbols.tid");
+    Ok(trace.with_file_name(name))
 }
 
 /// The stretch that is asked for. Where times are given, the files are read once only for where
