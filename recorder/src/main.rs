@@ -7,6 +7,9 @@ mod ask;
 #[cfg(target_os = "linux")]
 mod budget;
 #[cfg(target_os = "linux")]
+#[allow(dead_code)] // Filled in by the engine when stacks are asked for.
+mod capture;
+#[cfg(target_os = "linux")]
 mod cli;
 #[cfg(target_os = "linux")]
 mod clock;
@@ -49,6 +52,9 @@ mod targets;
 mod thread;
 #[cfg(target_os = "linux")]
 mod tracker;
+#[cfg(target_os = "linux")]
+#[allow(dead_code)] // The writer calls it once captures reach it.
+mod unwind;
 
 use std::process::ExitCode;
 
