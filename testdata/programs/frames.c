@@ -46,6 +46,7 @@ CALLED static void deeper(long depth) {
 static void on_signal(int signal) {
 	(void)signal;
 	stop_here();
+	count++;
 }
 
 CALLED static void interrupted(void) {
@@ -60,7 +61,7 @@ CALLED static void interrupted(void) {
 	count++;
 }
 
-static void *vdso_from, *vdso_to;
+static char *volatile vdso_from, *volatile vdso_to;
 
 static void on_alarm(int signal, siginfo_t *info, void *context) {
 	(void)signal;
@@ -70,7 +71,7 @@ static void on_alarm(int signal, siginfo_t *info, void *context) {
 #else
 	char *at = (char *)((ucontext_t *)context)->uc_mcontext.pc;
 #endif
-	if (at >= (char *)vdso_from && at < (char *)vdso_to)
+	if (at >= vdso_from && at < vdso_to)
 		stop_here();
 }
 
@@ -114,7 +115,7 @@ CALLED static void made_code(int with_fp, int with_list) {
 
 CALLED static void *start_routine(void *arg) { return arg; }
 
-CALLED static void create_thread(void) {
+CALLED static void make_thread(void) {
 	stop_here();
 	pthread_t thread;
 	pthread_create(&thread, NULL, start_routine, NULL);
@@ -169,7 +170,7 @@ CALLED static void fifth(void) {
 	else if (!strcmp(what, "jitmap"))
 		made_code(1, 1);
 	else if (!strcmp(what, "thread"))
-		create_thread();
+		make_thread();
 	else if (!strcmp(what, "fork"))
 		fork_child();
 	else if (!strcmp(what, "spawn"))

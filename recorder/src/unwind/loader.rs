@@ -47,6 +47,9 @@ pub(super) enum Question {
     Routine { module: Opened },
     /// The list of a JIT compiler.
     JitMap { via: Tid, pid: Pid },
+    /// Nothing, for as long as a slow disk takes.
+    #[cfg(test)]
+    Pause(Duration),
 }
 
 /// What it answers.
@@ -218,6 +221,11 @@ fn answer(question: Question) -> Answer {
         Question::Vdso { via, range } => Answer::Module(vdso(via, range).map(Some)),
         Question::Routine { module } => Answer::Routine(routine(&module)),
         Question::JitMap { via, pid } => Answer::JitMap(jit_map(via, pid)),
+        #[cfg(test)]
+        Question::Pause(time) => {
+            std::thread::sleep(time);
+            Answer::JitMap(None)
+        }
     }
 }
 

@@ -208,6 +208,11 @@ impl Modules {
         self.rules.get(&key)?.as_ref()
     }
 
+    #[cfg(test)]
+    pub(super) fn forget_rules(&mut self) {
+        self.rules.clear();
+    }
+
     fn fetch(&mut self, number: u32, loader: &mut Loader, patience: &mut Patience) {
         let answer = match self.all[number as usize].tables {
             Held::Here(_) | Held::Never => return,

@@ -4,6 +4,7 @@
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+mod hostile;
 mod programs;
-
+mod speed;
 mod stopped;

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tidline::model::{
     Birth, End, Event, EventBody, Interner, Name, Pid, StackEnd, Task, Tid, Time, Trust, Via, What,
 };
 
+use super::super::loader::Question;
 use super::super::{DEFAULT_FRAMES, DEFAULT_MEMORY, MOST_FRAMES, Unwinder};
 use super::stopped::{ENOUGH, Names, Stopped, Told};
 use super::support::{TempDir, copy_program, need, program_with};
@@ -266,7 +268,7 @@ fn a_thread_with_its_start_routine() {
         let names = Names::default();
         let told = names.tell(&interner, stack.unwrap());
         let expected = [
-            "create_thread",
+            "make_thread",
             "fifth",
             "fourth",
             "third",
@@ -274,7 +276,7 @@ fn a_thread_with_its_start_routine() {
             "first",
             "main",
         ];
-        assert_eq!(told.between("create_thread", "main"), expected, "{told:?}");
+        assert_eq!(told.between("make_thread", "main"), expected, "{told:?}");
         assert_eq!(told.end, StackEnd::Bottom, "{told:?}");
         let start = unwinder.start_routine(Time(1), stopped.pid, &capture, &mut interner);
         let start = start.unwrap_or_else(|| panic!("no start routine: {options:?}"));
@@ -438,7 +440,7 @@ fn a_deleted_program_and_its_open_file() {
     let mut names = Names::default();
     names.instead.insert(copy.clone(), whole.clone());
     check_chain(&names.tell(&interner, stack.unwrap()));
-    stopped.kill();
+    drop(stopped);
     let modules = interner.stacks().modules();
     let is_it = |path: &Name| path.as_bytes() == copy.to_str().unwrap().as_bytes();
     let (id, module) = modules.iter().find(|(_, it)| is_it(&it.path)).unwrap();
@@ -528,4 +530,28 @@ fn registers_without_a_stack() {
     let stack = unwinder().stack(Time(1), stopped.pid, &capture, &mut interner);
     let told = Names::default().tell(&interner, stack.unwrap());
     assert_eq!((told.names.len(), told.end), (1, StackEnd::Unreadable));
+}
+
+#[test]
+fn a_slow_disk_holds_nobody_up() {
+    let stopped = Stopped::run(&frames(&[]), &["stop"]);
+    let capture = stopped.capture(ENOUGH);
+    let (mut unwinder, mut interner) = (unwinder(), Interner::new(1000));
+    let pause = Question::Pause(Duration::from_millis(400));
+    unwinder.shared.loader.ask(pause).unwrap();
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
+        // By the frame pointer it may have come some way, and that is said.
+        assert_ne!(stacks_end(&interner, stack), StackEnd::Bottom);
+    }
+    // The first waited a little, the others did not.
+    assert!(
+        begin.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        begin.elapsed()
+    );
+    std::thread::sleep(Duration::from_millis(600));
+    let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
+    check_chain(&Names::default().tell(&interner, stack.unwrap()));
 }

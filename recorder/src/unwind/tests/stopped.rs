@@ -15,6 +15,7 @@ use object::{Object, ObjectSymbol};
 use tidline::model::{FrameId, Interner, Pid, StackEnd, StackId, Trust};
 
 use crate::capture::{Capture, DESCRIPTOR_FROM, DESCRIPTOR_LEN, StackRegisters};
+use crate::proc;
 
 /// So much of a stack is captured by default.
 pub(super) const ENOUGH: usize = 16 << 10;
@@ -27,9 +28,19 @@ pub(super) struct Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
+        // Its main thread is reported when all others have been waited for.
+        let others: Vec<_> = proc::threads(self.pid).collect();
         let _ = self.child.kill();
+        for tid in others.iter().filter(|tid| tid.0 != self.pid.0) {
+            let tid = NixPid::from_raw(tid.0 as i32);
+            while matches!(waitpid(tid, Some(WaitPidFlag::__WALL)), Ok(it) if !is_end(it)) {}
+        }
         let _ = self.child.wait();
     }
+}
+
+fn is_end(status: WaitStatus) -> bool {
+    matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..))
 }
 
 fn nix(pid: Pid) -> NixPid {
@@ -99,11 +110,6 @@ impl Stopped {
     /// The task that was just made.
     pub(super) fn made(&self) -> Pid {
         Pid(ptrace::getevent(nix(self.pid)).unwrap() as u32)
-    }
-
-    pub(super) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     pub(super) fn read(&self, address: u64, len: usize) -> Vec<u8> {
