@@ -33,6 +33,10 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
             cli.follow_exec.as_str().to_string(),
         ),
     ];
+    options.extend(cli.stacks.told());
+    if cli.stacks.captured().is_some() {
+        options.push(("symbols".to_string(), cli.symbols.as_str().to_string()));
+    }
     options.extend(cli.keep.told());
     if !cli.syscalls.is_empty() {
         options.push(("syscalls".to_string(), cli.syscalls.join(",")));

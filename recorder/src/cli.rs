@@ -9,6 +9,7 @@ use glob::Pattern;
 use regex_lite::Regex;
 
 use crate::keep::Keep;
+use crate::stacks::Stacks;
 use crate::syscall::selection::parse_name;
 
 /// Record the births and deaths of threads and processes into a trace file.
@@ -111,6 +112,9 @@ pub(crate) struct Cli {
     pub(crate) command: Vec<OsString>,
 
     #[command(flatten)]
+    pub(crate) stacks: Stacks,
+
+    #[command(flatten)]
     pub(crate) keep: Keep,
 
     #[command(subcommand)]
@@ -205,6 +209,16 @@ impl FollowExec {
         match self {
             FollowExec::Yes => "yes",
             FollowExec::No => "no",
+        }
+    }
+}
+
+impl SymbolMode {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            SymbolMode::Record => "record",
+            SymbolMode::End => "end",
+            SymbolMode::None => "none",
         }
     }
 }

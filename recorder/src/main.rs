@@ -7,7 +7,6 @@ mod ask;
 #[cfg(target_os = "linux")]
 mod budget;
 #[cfg(target_os = "linux")]
-#[allow(dead_code)] // Filled in by the engine when stacks are asked for.
 mod capture;
 #[cfg(target_os = "linux")]
 mod cli;
@@ -39,6 +38,8 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod source;
 #[cfg(target_os = "linux")]
+mod stacks;
+#[cfg(target_os = "linux")]
 mod stats;
 #[cfg(target_os = "linux")]
 mod status;
@@ -53,7 +54,6 @@ mod thread;
 #[cfg(target_os = "linux")]
 mod tracker;
 #[cfg(target_os = "linux")]
-#[allow(dead_code)] // The writer calls it once captures reach it.
 mod unwind;
 
 use std::process::ExitCode;

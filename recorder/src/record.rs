@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -334,6 +335,8 @@ impl Prepared {
                 include: cli.include.clone(),
                 exclude: cli.exclude.clone(),
             },
+            stacks: cli.stacks.clone(),
+            symbols: cli.symbols,
             progress: Arc::clone(&progress),
         };
         let (begin, begins) = mpsc::channel();
@@ -350,7 +353,10 @@ impl Prepared {
         // A launched command writes to the same terminal: the line would be torn. So would a question.
         let is_alone = cli.command.is_empty() && cli.follow_fork != FollowFork::Ask;
         let status = Status::start(is_alone && !cli.quiet, notify, &progress);
-        let engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
+        let mut engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
+        if let Some(bytes) = cli.stacks.captured() {
+            engine.capture_stacks(bytes);
+        }
         let path = shown(&path);
         Ok(Prepared {
             clock,
@@ -376,6 +382,7 @@ impl Prepared {
             status.begin();
         }
         let (path, clock, progress) = (self.path.clone(), self.clock, self.progress);
+        let shared = Arc::clone(&progress);
         let control = Control::start(Recorder {
             clock,
             doorbell: self.doorbell.clone(),
@@ -391,6 +398,7 @@ impl Prepared {
             path: self.path,
             status: self.status,
             notify: self.notify,
+            progress: shared,
         }
     }
 
@@ -432,6 +440,7 @@ struct Recording {
     _control: Option<Control>,
     status: Option<Status>,
     notify: Arc<Notify>,
+    progress: Arc<Progress>,
 }
 
 impl Recording {
@@ -469,6 +478,7 @@ impl Recording {
             _control,
             status,
             notify,
+            progress,
         } = self;
         drop(status);
         notify.send("STOPPING=1\nSTATUS=writing the last events");
@@ -478,16 +488,29 @@ impl Recording {
         drop(engine);
         let started = clock.now();
         let (mut patient, mut given_up) = (true, false);
+        let (mut since, mut told) = (started, false);
         while !writer.is_done() {
             std::thread::sleep(Duration::from_millis(2));
-            given_up |= doorbell.take().is_some();
+            let interrupted = doorbell.take().is_some();
+            if progress.looks_up.load(Ordering::SeqCst) {
+                since = clock.now();
+                progress.hurries.fetch_or(interrupted, Ordering::SeqCst);
+                if !told && !quiet && since.0 > started.0 + PATIENCE_NS {
+                    told = true;
+                    say(format_args!(
+                        "the target is free; names are looked up for its stacks (Ctrl-C ends that)"
+                    ));
+                }
+                continue;
+            }
+            given_up |= interrupted;
             if given_up && !patient {
                 say(format_args!(
                     "{path} did not take the last events: they are lost"
                 ));
                 return Ok(false);
             }
-            if patient && clock.now().0 > started.0 + PATIENCE_NS {
+            if patient && clock.now().0 > since.0 + PATIENCE_NS {
                 patient = false;
                 say(format_args!(
                     "the target is free; {path} is slow to take the last events (Ctrl-C gives up)"

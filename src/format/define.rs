@@ -41,11 +41,10 @@ impl Defined {
         }
     }
 
-    /// What a frame's address means, if that is not defined and the frame is.
+    /// What a frame's address means, where that is known and not defined. The frame itself may be
+    /// defined in an earlier file of the recording.
     pub fn for_symbol(&mut self, frame: FrameId, stacks: &Stacks, out: &mut Vec<Definition>) {
-        if self.frames.contains(&frame) {
-            self.symbol(frame, stacks, out);
-        }
+        self.symbol(frame, stacks, out);
     }
 
     /// What the addresses of all frames that are defined mean, where that is known and not defined.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tidline::format::{Error, GIVEN_UP_EARLY, GOES_ON, Header, Writer, looks_like_trace};
-use tidline::model::{Anchor, Carried, Time};
+use tidline::model::{Anchor, Carried, Definition, Time};
 
 use super::output::{Output, shown};
 use super::place;
@@ -458,7 +458,7 @@ impl Folder {
     pub(super) fn rotate(
         &mut self,
         writer: &mut Writer<Output>,
-        carried: &[Carried],
+        (definitions, carried): (&[Definition], &[Carried]),
         anchor: Anchor,
         others: u64,
     ) -> Result<u64, Error> {
@@ -480,6 +480,9 @@ impl Folder {
         let adding = on_disk(head) + BESIDE;
         self.evict(writer, adding, others, None, now);
         let next = self.start(&part, number).and_then(|mut next| {
+            for definition in definitions {
+                next.define(definition)?;
+            }
             next.checkpoint(carried, anchor)?;
             Ok(next)
         });

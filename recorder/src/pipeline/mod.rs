@@ -9,6 +9,7 @@ mod place;
 pub(crate) mod progress;
 pub(crate) mod queue;
 mod snapshot;
+mod stacks;
 pub(crate) mod trigger;
 mod writer;
 

@@ -1,6 +1,6 @@
 //! How far a recording is: what the writer's thread has counted, for others to read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Counters of a running recording. The writer's thread stores them after each batch; readers may
 /// see some of one batch and some of the next.
@@ -18,6 +18,10 @@ pub(crate) struct Progress {
     pub(crate) gaps: AtomicU64,
     /// Bytes written.
     pub(crate) bytes: AtomicU64,
+    /// All events are written, and names are looked up for their stacks.
+    pub(crate) looks_up: AtomicBool,
+    /// The rest of that is to be left out.
+    pub(crate) hurries: AtomicBool,
 }
 
 /// What a [`Progress`] said at one moment.

@@ -8,20 +8,30 @@ use std::time::Duration;
 
 use tidline::model::{Event, EventBody, Name, Time};
 
+use crate::capture::{Capture, Room};
+
 /// Events that fit. At some 100 bytes each the queue's two halves stay below 10 MiB.
 const CAPACITY: usize = 32 * 1024;
 /// The writer gathers events until the queue is this full, or its time has come.
 const WAKE_AT: usize = CAPACITY / 4;
 
+/// An event, and what was captured for its call stack.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) event: Event,
+    pub(crate) capture: Option<Box<Capture>>,
+}
+
 #[derive(Default)]
 struct Shared {
+    room: Arc<Room>,
     state: Mutex<State>,
     filled: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    events: Vec<Event>,
+    events: Vec<Told>,
     lost: u64,
     lost_since: Time,
     high_water: usize,
@@ -79,7 +89,7 @@ impl State {
     }
 
     /// Adds an event, or counts it as lost.
-    fn add(&mut self, event: Event) {
+    fn add(&mut self, event: Event, capture: Option<Box<Capture>>) -> Option<Box<Capture>> {
         // Once something is lost, what follows is lost too, until the writer has been here:
         // so the loss is one stretch of time, and its record stands where it happened.
         // What is found at an attach comes all at once, while the target is held. There are no more of
@@ -87,8 +97,8 @@ impl State {
         let is_existing = matches!(event.body, EventBody::Existing { .. });
         if self.lost == 0 && (is_existing || self.events.len() - self.existing < CAPACITY) {
             self.existing += usize::from(is_existing);
-            self.events.push(event);
-            return;
+            self.events.push(Told { event, capture });
+            return None;
         }
         if self.lost == 0 {
             self.lost_since = event.time;
@@ -97,6 +107,7 @@ impl State {
         if !matches!(event.body, EventBody::Rename { .. }) {
             self.lost += 1;
         }
+        capture
     }
 }
 
@@ -106,7 +117,7 @@ impl Desk {
         let mut state = self.0.lock();
         let (text, time) = (Name::from(text), now());
         let body = EventBody::Mark { text };
-        state.add(Event { time, body });
+        state.add(Event { time, body }, None);
         drop(state);
         self.0.filled.notify_one();
     }
@@ -124,20 +135,35 @@ impl Sender {
         Desk(Arc::clone(&self.0))
     }
 
-    /// Moves all events into the queue, or counts those that do not fit. Never waits.
-    pub(crate) fn push(&self, events: &mut Vec<Event>) {
+    /// Moves all events into the queue, or counts those that do not fit. Never waits. `captured` goes
+    /// with the event at that place.
+    pub(crate) fn push(&self, events: &mut Vec<Event>, captured: Option<(usize, Box<Capture>)>) {
         let mut state = self.0.lock();
         let was_empty = state.is_empty();
         let before = state.events.len();
-        for event in events.drain(..) {
-            state.add(event);
+        let (place, mut capture) = match captured {
+            Some((place, capture)) => (place, Some(capture)),
+            None => (0, None),
+        };
+        let mut left = None;
+        for (index, event) in events.drain(..).enumerate() {
+            let capture = if index == place { capture.take() } else { None };
+            left = left.or(state.add(event, capture));
         }
         let length = state.events.len();
         state.high_water = state.high_water.max(length);
         drop(state);
-        if was_empty || (before < WAKE_AT && length >= WAKE_AT) {
+        if let Some(capture) = left {
+            self.0.room.give_back(*capture);
+        }
+        if was_empty || (before < WAKE_AT && length >= WAKE_AT) || self.0.room.is_half_full() {
             self.0.filled.notify_one();
         }
+    }
+
+    /// What captures share.
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.0.room)
     }
 
     /// Says what the trace is to end with, once the queue is closed. Without it there is no end mark.
@@ -164,9 +190,17 @@ impl Receiver {
         self.wait(limit, State::is_empty)
     }
 
-    /// Waits until there are many events, or `limit` has passed.
+    /// What captures share.
+    pub(crate) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.0.room)
+    }
+
+    /// Waits until there is much to do, or `limit` has passed.
     pub(crate) fn wait_for_many(&self, limit: Duration) -> Woken {
-        self.wait(Some(limit), |state| state.events.len() < WAKE_AT)
+        let room = &self.0.room;
+        self.wait(Some(limit), |state| {
+            state.events.len() < WAKE_AT && !room.is_half_full()
+        })
     }
 
     fn wait(&self, limit: Option<Duration>, too_few: impl Fn(&State) -> bool) -> Woken {
@@ -207,7 +241,7 @@ impl Receiver {
     }
 
     /// Takes all events; `batch` must be empty, and its memory goes into use. A loss is the last.
-    pub(crate) fn take(&self, batch: &mut Vec<Event>, now: Time) {
+    pub(crate) fn take(&self, batch: &mut Vec<Told>, now: Time) {
         let mut state = self.0.lock();
         std::mem::swap(batch, &mut state.events);
         state.existing = 0;
@@ -220,7 +254,8 @@ impl Receiver {
                 since,
                 reason,
             };
-            batch.push(Event { time: now, body });
+            let (event, capture) = (Event { time: now, body }, None);
+            batch.push(Told { event, capture });
         }
     }
 }
@@ -238,15 +273,40 @@ mod tests {
         }
     }
 
+    fn events(batch: &[Told]) -> Vec<Event> {
+        batch.iter().map(|told| told.event.clone()).collect()
+    }
+
+    #[test]
+    fn a_capture_goes_with_its_event_and_one_that_is_lost_gives_its_room_back() {
+        let (sender, receiver) = queue();
+        let room = sender.room();
+        let capture = || {
+            Box::new(Capture {
+                buffer: room.take(tidline::model::Pid(1), 3 << 20).unwrap(),
+                ..Capture::default()
+            })
+        };
+        sender.push(&mut vec![mark(0), mark(1), mark(2)], Some((1, capture())));
+        let mut batch = Vec::new();
+        receiver.take(&mut batch, Time(3));
+        let with: Vec<bool> = batch.iter().map(|told| told.capture.is_some()).collect();
+        assert_eq!(with, [false, true, false]);
+        room.give_back(*batch.swap_remove(1).capture.unwrap());
+        sender.push(&mut (0..CAPACITY).map(mark).collect(), None);
+        sender.push(&mut vec![mark(9)], Some((0, capture())));
+        assert!(!room.is_half_full());
+    }
+
     #[test]
     fn what_does_not_fit_is_one_counted_stretch() {
         let (sender, receiver) = queue();
-        sender.push(&mut (0..CAPACITY + 3).map(mark).collect());
-        sender.push(&mut vec![mark(CAPACITY + 3)]);
+        sender.push(&mut (0..CAPACITY + 3).map(mark).collect(), None);
+        sender.push(&mut vec![mark(CAPACITY + 3)], None);
         let mut batch = Vec::new();
         receiver.take(&mut batch, Time(u64::MAX));
-        let lost = batch.pop().unwrap();
-        assert_eq!(batch, (0..CAPACITY).map(mark).collect::<Vec<_>>());
+        let lost = batch.pop().unwrap().event;
+        assert_eq!(events(&batch), (0..CAPACITY).map(mark).collect::<Vec<_>>());
         let EventBody::Lost {
             count: 4, since, ..
         } = lost.body
@@ -256,9 +316,9 @@ mod tests {
         assert_eq!(since, Time(CAPACITY as u64));
 
         batch.clear();
-        sender.push(&mut vec![mark(9)]);
+        sender.push(&mut vec![mark(9)], None);
         receiver.take(&mut batch, Time(10));
-        assert_eq!(batch, [mark(9)]);
+        assert_eq!(events(&batch), [mark(9)]);
         assert_eq!(sender.high_water(), CAPACITY as u64);
     }
 
@@ -277,17 +337,17 @@ mod tests {
         };
         let mut batch = Vec::new();
         for _ in 0..2 {
-            sender.push(&mut (1..3 * CAPACITY).map(existing).collect());
-            sender.push(&mut (0..CAPACITY).map(mark).collect());
+            sender.push(&mut (1..3 * CAPACITY).map(existing).collect(), None);
+            sender.push(&mut (0..CAPACITY).map(mark).collect(), None);
             batch.clear();
             receiver.take(&mut batch, Time(1));
             assert_eq!(batch.len(), 4 * CAPACITY - 1);
         }
-        sender.push(&mut (0..CAPACITY + 1).map(mark).collect());
+        sender.push(&mut (0..CAPACITY + 1).map(mark).collect(), None);
         batch.clear();
         receiver.take(&mut batch, Time(1));
         assert!(matches!(
-            batch.last().unwrap().body,
+            batch.last().unwrap().event.body,
             EventBody::Lost { count: 1, .. }
         ));
     }
@@ -295,7 +355,7 @@ mod tests {
     #[test]
     fn closing_wakes_the_writer() {
         let (sender, receiver) = queue();
-        sender.push(&mut vec![mark(1)]);
+        sender.push(&mut vec![mark(1)], None);
         assert_eq!(receiver.wait_for_some(None), Woken::Open);
         drop(sender);
         assert_eq!(

@@ -14,18 +14,24 @@ use super::names::Names;
 use super::output::{Output, shown};
 use super::place;
 use super::progress::{Counts, Progress};
-use super::queue::{End, Receiver, Woken};
+use super::queue::{End, Receiver, Told, Woken};
 use super::snapshot::Snapshots;
+use super::stacks::Stacks;
 use super::trigger::Triggers;
+use crate::capture::Room;
+use crate::cli::SymbolMode;
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
 use crate::keep::{Keep, OnFull};
 use crate::proc;
 use crate::say::say;
+use crate::stacks::{self, Frames};
 use crate::thread;
 
 /// Events are gathered so long before they are written. `kill -9` costs at most these.
 const GATHER: Duration = Duration::from_millis(100);
+/// So soon after an event stacks are made of what was captured.
+const SOON: Duration = Duration::from_millis(5);
 /// What was written reaches the disk itself so often, ns.
 const SYNC_EVERY_NS: u64 = 5_000_000_000;
 /// An event that is older than this, ns, has come through the queue.
@@ -71,6 +77,8 @@ pub(crate) struct Setup {
     /// Of the recording, for its snapshots.
     pub(crate) header: Header,
     pub(crate) globs: Globs,
+    pub(crate) stacks: stacks::Stacks,
+    pub(crate) symbols: SymbolMode,
     pub(crate) progress: Arc<Progress>,
 }
 
@@ -89,6 +97,8 @@ struct Work {
     /// Bytes in files that are finished, those that were given up included.
     bytes_before: u64,
     names: Names,
+    /// `None` where none are taken.
+    stacks: Option<Stacks>,
     /// What was noted since the last batch was taken.
     found: Vec<Event>,
     /// `None` where every task is kept.
@@ -98,6 +108,7 @@ struct Work {
     summary: Summary,
     last_sync: Time,
     last_write: Time,
+    last_flush: Time,
     /// Up to here all is written, or about to be: nothing that comes is earlier.
     told: Time,
     complained: bool,
@@ -120,7 +131,7 @@ impl WriterThread {
     ) -> io::Result<Self> {
         let work = move || match open() {
             None => Summary::default(),
-            Some(Ok(opened)) => Work::new(opened, setup).run(&receiver),
+            Some(Ok(opened)) => Work::new(opened, setup, receiver.room()).run(&receiver),
             Some(Err(error)) => {
                 say(format_args!("nothing is recorded: {error:#}"));
                 Summary {
@@ -145,8 +156,12 @@ impl WriterThread {
 }
 
 impl Work {
-    fn new(opened: Opened, setup: Setup) -> Self {
+    fn new(opened: Opened, setup: Setup, room: Arc<Room>) -> Self {
         let keep = &setup.keep;
+        let stacks = match setup.stacks.stacks {
+            Frames::Off => None,
+            Frames::AtMost(frames) => Some(Stacks::new(frames, setup.symbols, room)),
+        };
         let limited = opened.folder.as_ref();
         let limited = limited.filter(|folder| folder.max_bytes().is_some());
         let earlier = limited.map(|folder| place::earlier(folder.path()));
@@ -163,6 +178,7 @@ impl Work {
             lost_before: 0,
             bytes_before: 0,
             names: Names::default(),
+            stacks,
             found: Vec::new(),
             choose: Choose::new(setup.globs),
             chosen: Vec::new(),
@@ -170,6 +186,7 @@ impl Work {
             summary: Summary::default(),
             last_sync: Time(0),
             last_write: Time(0),
+            last_flush: Time(0),
             told: Time(0),
             complained: false,
             told_early: (0, None),
@@ -182,19 +199,26 @@ impl Work {
         loop {
             let mut woken = receiver.wait_for_some(Some(self.time_to_sleep()));
             if woken == Woken::Open {
-                woken = receiver.wait_for_many(GATHER);
+                woken = receiver.wait_for_many(self.time_to_gather());
             }
             batch.clear();
             let now = self.clock.now();
             receiver.take(&mut batch, now);
-            self.write(&mut batch, now);
+            self.push_all(&mut batch);
+            // Captured stacks may have called for room long before it is time to write.
+            if woken == Woken::Open && now.0 < self.last_flush.0 + GATHER.as_nanos() as u64 {
+                continue;
+            }
+            self.last_flush = now;
+            self.write(now);
             for reason in receiver.take_snapshots() {
                 self.snapshot_now(reason);
             }
             self.tend_snapshots(false);
             if woken == Woken::Closed {
                 // The queue was closed before it was emptied: this was the last batch.
-                self.write(&mut Vec::new(), self.clock.now());
+                self.push_all(&mut Vec::new());
+                self.write(self.clock.now());
                 self.tend_snapshots(true);
                 return match receiver.end() {
                     Some(end) => self.finish(&end),
@@ -204,13 +228,22 @@ impl Work {
         }
     }
 
+    /// With stacks it looks sooner: what they are made of may be gone a moment later.
+    fn time_to_gather(&self) -> Duration {
+        match self.stacks {
+            Some(_) => SOON,
+            None => GATHER,
+        }
+    }
+
     fn time_to_sleep(&self) -> Duration {
         let now = self.clock.now();
-        if !self.found.is_empty() {
+        if !self.found.is_empty() || self.writer.pending() > 0 {
             return GATHER;
         }
         let heartbeat = Time(self.last_write.0 + HEARTBEAT_NS);
-        let next = [self.names.next(), self.snapshots.next()]
+        let symbols = self.stacks.as_ref().and_then(|stacks| stacks.next(now));
+        let next = [self.names.next(), self.snapshots.next(), symbols]
             .into_iter()
             .flatten()
             .fold(heartbeat, Time::min);
@@ -220,11 +253,15 @@ impl Work {
 
     /// Writes a batch. What is noted on the way, renames and marks, waits for the next one: an event
     /// with an earlier time may still be on its way through the queue.
-    fn write(&mut self, batch: &mut Vec<Event>, taken: Time) {
+    fn push_all(&mut self, batch: &mut Vec<Told>) {
         let mut read = |tid| proc::comm(tid);
         let found = std::mem::take(&mut self.found);
         let mut found = found.into_iter().peekable();
-        for mut event in batch.drain(..) {
+        for told in batch.drain(..) {
+            let mut event = match &mut self.stacks {
+                Some(stacks) => stacks.follow(told),
+                None => told.event,
+            };
             while let Some(found) = found.next_if(|found| found.time < event.time) {
                 self.push_found(found);
             }
@@ -235,9 +272,15 @@ impl Work {
         for found in found {
             self.push_found(found);
         }
-        self.flush(taken);
+    }
+
+    /// Writes what was pushed, and looks for what else there is to tell.
+    fn write(&mut self, taken: Time) {
+        let defined = self.define_symbols();
+        self.flush(taken, defined);
         self.report();
         let now = self.clock.now();
+        let mut read = |tid| proc::comm(tid);
         let mut renames = std::mem::take(&mut self.found);
         self.names.look(now, &mut read, &mut renames);
         self.found = renames;
@@ -295,6 +338,10 @@ impl Work {
             _ => {}
         }
         self.told = self.told.max(event.time);
+        if let Some(stacks) = &mut self.stacks {
+            let result = stacks.define(event, &mut self.writer);
+            self.note(result);
+        }
         let result = self.writer.push(event);
         self.note(result);
         self.live.follow(event);
@@ -376,9 +423,9 @@ impl Work {
 
     /// Writes what was pushed. `taken` is when the queue was emptied: an event that is older may
     /// still be on its way into it, by some microseconds.
-    fn flush(&mut self, taken: Time) {
+    fn flush(&mut self, taken: Time, defined: bool) {
         let quiet = self.writer.pending() == 0;
-        if quiet && taken.0 < self.last_write.0 + HEARTBEAT_NS {
+        if quiet && !defined && taken.0 < self.last_write.0 + HEARTBEAT_NS {
             return;
         }
         self.last_write = taken;
@@ -394,6 +441,18 @@ impl Work {
             self.last_sync = taken;
             let _ = self.writer.get_mut().sync();
         }
+    }
+
+    /// Names for frames, where they were found since; whether there were any.
+    fn define_symbols(&mut self) -> bool {
+        let now = self.clock.now();
+        let Some(stacks) = &mut self.stacks else {
+            return false;
+        };
+        let result = stacks.define_symbols(now, &mut self.writer);
+        let any = *result.as_ref().unwrap_or(&false);
+        self.note(result.map(|_| ()));
+        any
     }
 
     /// Writes the batch, once there is room for it.
@@ -458,9 +517,16 @@ impl Work {
         let bytes = self.writer.offset();
         // Meanwhile there may have been events, which are not to be later than the next file's begin.
         let anchor = self.clock.anchor_at(self.told);
-        let rotated = folder.rotate(&mut self.writer, &carried, anchor, others);
+        let stacks = self.stacks.as_ref();
+        let (defined, needed) = stacks
+            .map(|stacks| stacks.for_new_file(&carried))
+            .unwrap_or_default();
+        let rotated = folder.rotate(&mut self.writer, (&needed, &carried), anchor, others);
         match rotated {
             Ok(lost) => {
+                if let Some(stacks) = &mut self.stacks {
+                    stacks.new_file(defined);
+                }
                 self.lost_before += lost;
                 self.bytes_before += bytes;
             }
@@ -472,6 +538,9 @@ impl Work {
     /// the file tells how much is missing.
     fn note(&mut self, result: Result<(), Error>) {
         let Err(error) = result else { return };
+        if let Some(stacks) = &mut self.stacks {
+            stacks.write_failed();
+        }
         if self.on_full == OnFull::Stop {
             let path = shown(self.writer.get_mut().path());
             self.doorbell
@@ -496,11 +565,18 @@ impl Work {
     /// Writes the end mark. What was done, and what is wrong with the file.
     fn finish(mut self, end: &End) -> Summary {
         self.make_room();
-        let mut summary = self.summary;
         let problem = self.writer.get_mut().problem();
+        let mut of_stacks = Vec::new();
+        if let Some(stacks) = self.stacks.take() {
+            let (written, counters) = stacks.finish(&mut self.writer, &self.progress);
+            of_stacks = counters;
+            self.note(written);
+        }
+        let mut summary = self.summary;
         let lost = self.writer.lost() + self.lost_before;
         summary.lost += lost;
         let mut counters = end.counters.clone();
+        counters.extend(of_stacks);
         if self.snapshots.written() > 0 {
             counters.push(("snapshots", self.snapshots.written()));
         }

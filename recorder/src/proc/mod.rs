@@ -71,6 +71,11 @@ pub(crate) fn comm(tid: Tid) -> Option<Name> {
     Some(Name::from(bytes.strip_suffix(b"\n").unwrap_or(&bytes)))
 }
 
+/// A task's memory map, `/proc/TID/maps`.
+pub(crate) fn maps(tid: Tid) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{tid}/maps")).ok()
+}
+
 /// The executable of a task's process.
 pub(crate) fn exe(tid: Tid) -> Option<Name> {
     let path = fs::read_link(format!("/proc/{tid}/exe")).ok()?;

@@ -11,7 +11,6 @@
 //!
 //! The child is started by that thread, so that the tracer, who waits for what is its own alone, does
 //! not hear of it ([`Take::PeekOwn`](crate::source::ptrace::sys::Take)).
-#![allow(dead_code)] // Until the writer asks for symbols.
 
 mod batches;
 mod child;
@@ -32,6 +31,9 @@ use crate::thread;
 use batches::State;
 pub(crate) use child::{is_child, run_child};
 use lookup::{Program, Shared};
+
+/// So often the end of a recording looks whether it is to wait no longer.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// The look-up of a recording's symbols.
 #[derive(Debug)]
@@ -82,10 +84,15 @@ impl Symbols {
         std::mem::take(&mut self.state().found)
     }
 
-    /// Looks the rest up, with all haste: nothing is recorded any more. The symbols that were not
+    /// Looks the rest up, with all haste: nothing is recorded any more. It ends at the limit, and when
+    /// `hurries` says so. The symbols that were not
     /// taken; and of how many frames none was found out, because time was over or their module's
     /// file could not be read without harm.
-    pub(crate) fn finish(mut self, limit: Duration) -> (Vec<(FrameId, Symbol)>, u64) {
+    pub(crate) fn finish(
+        mut self,
+        limit: Duration,
+        hurries: impl Fn() -> bool,
+    ) -> (Vec<(FrameId, Symbol)>, u64) {
         let until = Instant::now() + limit;
         self.state().close();
         self.shared.hurry.store(true, Ordering::SeqCst);
@@ -95,10 +102,10 @@ impl Symbols {
         let mut state = self.state();
         while state.waiting() > 0 {
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || hurries() {
                 break;
             }
-            let waited = self.shared.changed.wait_timeout(state, left);
+            let waited = self.shared.changed.wait_timeout(state, left.min(SLICE));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         (std::mem::take(&mut state.found), state.unresolved())

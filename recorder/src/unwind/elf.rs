@@ -11,17 +11,12 @@ use object::pod;
 
 /// Something to read bytes of.
 pub(super) trait Source {
-    fn len(&self) -> u64;
     /// All of `len` bytes, or nothing.
     fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>>;
 }
 
 /// An open file, with the size that it had.
 impl Source for (&File, u64) {
-    fn len(&self) -> u64 {
-        self.1
-    }
-
     fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
         if offset.checked_add(len as u64)? > self.1 {
             return None;
@@ -33,10 +28,6 @@ impl Source for (&File, u64) {
 }
 
 impl Source for [u8] {
-    fn len(&self) -> u64 {
-        <[u8]>::len(self) as u64
-    }
-
     fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
         let offset = usize::try_from(offset).ok()?;
         Some(self.get(offset..offset.checked_add(len)?)?.to_vec())

@@ -115,6 +115,9 @@ impl Unwinder {
             return None;
         }
         self.counts.stacks += 1;
+        if !capture.maps.is_empty() {
+            self.process(pid).given(now, capture.tid, &capture.maps);
+        }
         let end = self.walk(now, pid, capture, self.frames);
         if end == StackEnd::Captured {
             self.counts.cut += 1;

@@ -131,6 +131,19 @@ impl Process {
         }
     }
 
+    /// Takes what was read of the process while a thread of it stood.
+    pub(super) fn given(&mut self, now: Time, tid: Tid, text: &[u8]) {
+        let table = Table::parse(text);
+        let exe = self.exe.as_ref();
+        let file = table.files().iter().find(|file| Some(&file.path) == exe);
+        self.exe_key = file.map(|file| file.key);
+        self.via = tid;
+        (self.read, self.tried) = (Some(now), Some(now));
+        if self.table.as_deref() != Some(&table) {
+            self.replace(table);
+        }
+    }
+
     fn may_try(&self, now: Time) -> bool {
         let pause = PAUSE.max(self.took.saturating_mul(SHARE));
         self.tried

@@ -278,7 +278,7 @@ impl Stack<'_> {
         let at = address
             .checked_sub(self.0.registers.sp)
             .and_then(|at| usize::try_from(at).ok());
-        let bytes = at.and_then(|at| self.0.stack.get(at..at.checked_add(8)?));
+        let bytes = at.and_then(|at| self.0.stack().get(at..at.checked_add(8)?));
         let bytes = bytes.ok_or(Stuck::Memory(address))?;
         Ok(u64::from_le_bytes(bytes.try_into().expect("8 bytes")))
     }
@@ -289,7 +289,7 @@ impl Stack<'_> {
             .0
             .registers
             .sp
-            .saturating_add(self.0.stack.len() as u64);
+            .saturating_add(self.0.stack().len() as u64);
         let is_behind = address.saturating_add(8) > end && address.saturating_sub(end) < FARTHEST;
         if self.0.is_cut && is_behind {
             StackEnd::Captured

@@ -6,6 +6,7 @@
 //! says what the new program is called: later it might be the next one's name.)
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidline::model::{End, Event, EventBody, Pid, Task, Tid, Time, Via, What};
@@ -15,6 +16,7 @@ use super::tracee;
 use super::wait::{Change, Report};
 use crate::ask::{Asker, Question};
 use crate::budget::Budget;
+use crate::capture::{Capture, Maps, Room};
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
 use crate::pipeline::queue::{self, Sender};
@@ -63,6 +65,14 @@ pub(crate) struct Engine {
     pub(super) watch: Watch,
     /// `None` after the recording's end.
     queue: Option<Sender>,
+    room: Arc<Room>,
+    maps: Maps,
+    /// How much of a creator's stack is captured, bytes; `None` for nothing.
+    stack_bytes: Option<usize>,
+    /// What the registers said at the stop that is being handled, if it is a creation.
+    site: Option<tracee::Site>,
+    /// The capture that belongs to an event of `out`, by its place.
+    captured: Option<(usize, Box<Capture>)>,
     asker: Option<Asker>,
     launched: Option<Pid>,
     launched_end: Option<End>,
@@ -100,7 +110,12 @@ impl Engine {
             clock,
             stats: Stats::default(),
             watch: Watch::default(),
+            room: queue.room(),
+            maps: Maps::default(),
             queue: Some(queue),
+            stack_bytes: None,
+            site: None,
+            captured: None,
             asker,
             launched: None,
             launched_end: None,
@@ -122,6 +137,11 @@ impl Engine {
     /// What is watched beside births and ends, from the first thread on.
     pub(crate) fn watch(&mut self, watch: Watch) {
         self.watch = watch;
+    }
+
+    /// Captures so many bytes of the stacks of those that create.
+    pub(crate) fn capture_stacks(&mut self, bytes: usize) {
+        self.stack_bytes = Some(bytes);
     }
 
     /// How many tasks are traced.
@@ -434,6 +454,7 @@ impl Engine {
         let mut out = std::mem::take(&mut self.out);
         self.tracker.step(now, tid, stop, identity, &mut out);
         self.out = out;
+        self.capture(tid);
         self.carry_out();
         if has_ended {
             // What is to be read of a zombie was read: now it is gone.
@@ -444,6 +465,45 @@ impl Engine {
         self.stats.reports.add(took_ns);
         if newborn.is_some() {
             self.stats.creations.add(took_ns);
+        }
+    }
+
+    /// Captures the stack of a thread that stands after a creation, one that worked or one that was
+    /// refused.
+    fn capture(&mut self, tid: Tid) {
+        let site = self.site.take();
+        let Some(usual) = self.stack_bytes else {
+            return;
+        };
+        self.maps.follow(&self.out.events);
+        let created = |event: &Event| match &event.body {
+            EventBody::Birth(birth) => birth.parent.is_some_and(|parent| parent.tid == tid),
+            EventBody::CreateFailed { task, .. } => task.tid == tid,
+            _ => false,
+        };
+        let Some(index) = self.out.events.iter().position(created) else {
+            return;
+        };
+        let pid = match &self.out.events[index].body {
+            EventBody::Birth(birth) => birth.parent.unwrap_or(birth.child).pid,
+            EventBody::CreateFailed { task, .. } => task.pid,
+            _ => return,
+        };
+        let Some(buffer) = self.room.take(pid, usual) else {
+            return;
+        };
+        let site = site.unwrap_or_else(|| tracee::creation_site(tid));
+        match site.capture(tid, buffer) {
+            Ok(mut capture) => {
+                if self.maps.are_wanted(pid) {
+                    capture.maps = proc::maps(tid).unwrap_or_default();
+                    if !self.room.add(capture.maps.len()) {
+                        capture.maps = Vec::new();
+                    }
+                }
+                self.captured = Some((index, capture));
+            }
+            Err(buffer) => self.room.give(buffer),
         }
     }
 
@@ -501,20 +561,20 @@ impl Engine {
             }
             return None;
         }
-        let (pc, flags) = match report.what {
-            Change::Ended(_) => (None, None),
+        let site = match report.what {
+            Change::Ended(_) => tracee::Site::default(),
             _ => tracee::creation_site(report.tid),
         };
         Some(Identity {
             pid: status.as_ref().map(|status| status.pid),
             parent_pid: status.as_ref().map(|status| status.parent),
-            flags,
-            pc,
+            flags: site.flags,
+            pc: site.pc,
         })
     }
 
     /// What has to be read of a thread while it stands.
-    fn read(&self, report: Report) -> Stop {
+    fn read(&mut self, report: Report) -> Stop {
         let tid = report.tid;
         let pc = || {
             if self.tracker.wants_pc(tid) {
@@ -525,7 +585,11 @@ impl Engine {
         };
         match report.what {
             Change::Ended(end) => Stop::Ended { end },
-            Change::Created(via) => created(tid, via),
+            Change::Created(via) => {
+                let site = tracee::creation_site(tid);
+                self.site = Some(site);
+                created(tid, via, site)
+            }
             Change::Exec => {
                 // After an exec by another thread than the leader the kernel answers every
                 // request with ESRCH until this stop's status was taken: the request might mean
@@ -620,7 +684,7 @@ impl Engine {
             self.roster.retain(|tid| tracker.knows(*tid));
         }
         match &self.queue {
-            Some(queue) => queue.push(&mut self.out.events),
+            Some(queue) => queue.push(&mut self.out.events, self.captured.take()),
             None => self.out.events.clear(),
         }
     }
@@ -699,12 +763,12 @@ fn newcomer(event: &Event) -> Option<Task> {
         .flatten()
 }
 
-fn created(tid: Tid, via: Via) -> Stop {
+fn created(tid: Tid, via: Via, site: tracee::Site) -> Stop {
     const CLONE_THREAD: u64 = 0x1_0000;
     let Ok(child) = tracee::event_message(tid) else {
         return Stop::Unknown;
     };
-    let (pc, flags) = tracee::creation_site(tid);
+    let tracee::Site { pc, flags, .. } = site;
     let thread = match flags {
         Some(flags) => flags & CLONE_THREAD != 0,
         None => proc::status(child).is_some_and(|status| status.pid.0 != child.0),

@@ -247,7 +247,6 @@ pub(crate) fn stand_back(idle: bool, most_memory: u64) {
     }
 }
 
-#[cfg_attr(not(test), allow(dead_code))] // Until the writer asks for symbols.
 /// Sends bytes, and a file with the first of them; how many were sent.
 pub(crate) fn send_with_file(
     socket: &UnixStream,

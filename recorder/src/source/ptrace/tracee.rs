@@ -10,6 +10,7 @@ use tidline::model::{Name, Tid};
 
 use super::syscall_info::{self, SyscallInfo};
 use super::{regs, sys};
+use crate::capture::{Capture, DESCRIPTOR_FROM, DESCRIPTOR_LEN, StackRegisters};
 use crate::proc;
 use crate::syscall::abi::Abi;
 use crate::syscall::{Stops, Watch};
@@ -47,15 +48,95 @@ pub(super) fn event_message(tid: Tid) -> Result<Tid, Errno> {
     ptrace::getevent(pid_of(tid)).map(|message| Tid(message as u32))
 }
 
-/// Instruction pointer and clone flags; each `None` where it cannot be had.
-pub(super) fn creation_site(tid: Tid) -> (Option<u64>, Option<u64>) {
-    match registers(tid) {
-        Some(registers) => {
-            let flags = registers.flags(|address, out| read_memory(tid, address, out).is_ok());
-            (Some(registers.pc), flags)
-        }
-        None => (None, None),
+/// What a thread's registers say while it stands in a creating call; each `None` where it cannot be
+/// had.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Site {
+    pub(super) pc: Option<u64>,
+    pub(super) flags: Option<u64>,
+    /// The new thread's thread pointer.
+    tls: Option<u64>,
+    /// Where its stack is.
+    stack: Option<StackRegisters>,
+}
+
+pub(super) fn creation_site(tid: Tid) -> Site {
+    let Some(registers) = registers(tid) else {
+        return Site::default();
+    };
+    let wanted = registers.wanted(|address, out| read_memory(tid, address, out).is_ok());
+    Site {
+        pc: Some(registers.pc),
+        flags: wanted.flags,
+        tls: wanted.tls,
+        stack: Some(registers.stack),
     }
+}
+
+impl Site {
+    /// Takes the thread's stack into `buffer`, and the new thread's descriptor. `None` where the
+    /// registers could not be read.
+    pub(super) fn capture(self, tid: Tid, mut buffer: Vec<u8>) -> Result<Box<Capture>, Vec<u8>> {
+        let Some(registers) = self.stack else {
+            return Err(buffer);
+        };
+        let mut descriptor = vec![
+            0;
+            if self.tls.is_some() {
+                DESCRIPTOR_LEN
+            } else {
+                0
+            }
+        ];
+        let from = self.tls.unwrap_or(0).wrapping_add(DESCRIPTOR_FROM);
+        let mut read = |descriptor: &mut [u8]| {
+            let len = descriptor.len();
+            let read = read_stack(tid, (from, descriptor), registers.sp, &mut buffer);
+            read.checked_sub(len)
+        };
+        // The descriptor is read first. If it is none, nothing is.
+        let stack_len = read(&mut descriptor).or_else(|| {
+            descriptor.clear();
+            read(&mut [])
+        });
+        let stack_len = stack_len.unwrap_or(0);
+        Ok(Box::new(Capture {
+            registers,
+            is_cut: stack_len == buffer.len(),
+            stack_len,
+            buffer,
+            descriptor,
+            maps: Vec::new(),
+            tid,
+        }))
+    }
+}
+
+/// How finely memory is mapped, bytes: a read that crosses into what is not there ends there.
+const PAGE: u64 = 4096;
+
+/// Reads a thing, and then a stack from `sp` on, as far as there is any. How many bytes in all.
+fn read_stack(tid: Tid, thing: (u64, &mut [u8]), sp: u64, stack: &mut [u8]) -> usize {
+    let mut remote = Vec::with_capacity(2 + stack.len() / PAGE as usize);
+    let (base, bytes) = thing;
+    if !bytes.is_empty() {
+        remote.push(RemoteIoVec {
+            base: base as usize,
+            len: bytes.len(),
+        });
+    }
+    let end = sp.saturating_add(stack.len() as u64);
+    let mut at = sp;
+    while at < end {
+        let next = ((at | (PAGE - 1)).saturating_add(1)).min(end);
+        remote.push(RemoteIoVec {
+            base: at as usize,
+            len: (next - at) as usize,
+        });
+        at = next;
+    }
+    let mut local = [IoSliceMut::new(bytes), IoSliceMut::new(stack)];
+    process_vm_readv(pid_of(tid), &mut local, &remote).unwrap_or(0)
 }
 
 /// Where a stopped thread stands.
@@ -97,9 +178,11 @@ fn of_interest(tid: Tid, entry: syscall_info::Entry, watch: &Watch) -> Option<Bo
         call,
         // Now: by the exit the program may have changed what clone3 pointed at. Of a struct that is
         // too short the kernel reads nothing (CLONE_ARGS_SIZE_VER0), and what is behind it is none.
-        flags: regs::Call::new(call, args[0]).flags(|address, out| {
-            args[1] >= CLONE_ARGS_LEAST && read_memory(tid, address, out).is_ok()
-        }),
+        flags: regs::Call::new(call, args[0])
+            .wanted(0, |address, out| {
+                args[1] >= CLONE_ARGS_LEAST && read_memory(tid, address, out).is_ok()
+            })
+            .flags,
         pc,
     });
     let listed = watch

@@ -40,9 +40,10 @@ fn capture(fp: u64, stack: &[u64], is_cut: bool) -> Capture {
             fp,
             ..StackRegisters::default()
         },
-        stack: stack.iter().flat_map(|word| word.to_le_bytes()).collect(),
+        buffer: stack.iter().flat_map(|word| word.to_le_bytes()).collect(),
+        stack_len: 8 * stack.len(),
         is_cut,
-        descriptor: Vec::new(),
+        ..Capture::default()
     }
 }
 

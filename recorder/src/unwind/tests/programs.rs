@@ -524,7 +524,7 @@ fn an_interner_that_is_full_gives_none() {
 fn registers_without_a_stack() {
     let stopped = Stopped::run(&frames(&[]), &["stop"]);
     let mut capture = stopped.capture(ENOUGH);
-    capture.stack.clear();
+    capture.stack_len = 0;
     capture.is_cut = false;
     let mut interner = Interner::new(100);
     let stack = unwinder().stack(Time(1), stopped.pid, &capture, &mut interner);

@@ -107,11 +107,6 @@ impl Stopped {
         }
     }
 
-    /// The task that was just made.
-    pub(super) fn made(&self) -> Pid {
-        Pid(ptrace::getevent(nix(self.pid)).unwrap() as u32)
-    }
-
     pub(super) fn read(&self, address: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         // Page by page, so that a part can be had.
@@ -151,9 +146,11 @@ impl Stopped {
                 lr: 0,
                 kept: registers.r12,
             },
-            stack,
+            stack_len: stack.len(),
+            buffer: stack,
             is_cut,
             descriptor: descriptor.unwrap_or_default(),
+            ..Capture::default()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! aarch64 and, by the shorter register set, 32-bit Arm.
 
 use super::{Call, Registers, word};
+use crate::capture::StackRegisters;
 
 /// `struct user_pt_regs`: x0 to x30, sp, pc, pstate.
 const LEN_64: usize = 34 * 8;
@@ -20,12 +21,30 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Registers> {
 /// number (unverified on a machine; from arch/arm64/kernel/ptrace.c, Linux 6.18).
 fn decode_64(bytes: &[u8]) -> Registers {
     let (x0, x8, pc) = (word(bytes, 0), word(bytes, 8), word(bytes, 32));
+    let (x3, fp, lr, sp) = (
+        word(bytes, 3),
+        word(bytes, 29),
+        word(bytes, 30),
+        word(bytes, 31),
+    );
     let call = match x8 {
         220 => Call::Clone(x0),
         435 => Call::Clone3(x0),
         _ => Call::Other,
     };
-    Registers { pc, call }
+    Registers {
+        pc,
+        call,
+        stack: StackRegisters {
+            ip: pc,
+            sp,
+            fp,
+            lr,
+            kept: 0,
+        },
+        // clone(flags, stack, parent_tid, tls, child_tid): CLONE_BACKWARDS.
+        tls: x3,
+    }
 }
 
 fn decode_32(bytes: &[u8]) -> Registers {
@@ -41,7 +60,12 @@ fn decode_32(bytes: &[u8]) -> Registers {
         435 => Call::Clone3(word(17)),
         _ => Call::Other,
     };
-    Registers { pc: word(15), call }
+    Registers {
+        pc: word(15),
+        call,
+        stack: StackRegisters::default(),
+        tls: 0,
+    }
 }
 
 #[cfg(test)]
@@ -60,11 +84,8 @@ mod tests {
         };
         let clone = decode(&set(0x3d_0f00, 220)).unwrap();
         assert_eq!(
-            clone,
-            Registers {
-                pc: 0xffff_8000,
-                call: Call::Clone(0x3d_0f00)
-            }
+            (clone.pc, clone.call),
+            (0xffff_8000, Call::Clone(0x3d_0f00))
         );
         assert_eq!(
             decode(&set(0x1000, 435)).unwrap().call,

@@ -13,6 +13,7 @@ pub(crate) use aarch64::decode;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::decode;
 
+use crate::capture::StackRegisters;
 use crate::syscall::abi::Creation;
 
 /// Off the architectures that are known, registers say nothing: no flags, no PC.
@@ -30,6 +31,10 @@ pub(crate) struct Registers {
     /// The instruction pointer, behind the system call's instruction.
     pub(crate) pc: u64,
     pub(crate) call: Call,
+    /// What unwinding begins with; all 0 for a register set of another architecture's.
+    pub(crate) stack: StackRegisters,
+    /// The thread pointer of the new thread, if the call is `clone(2)` with `CLONE_SETTLS`.
+    pub(crate) tls: u64,
 }
 
 /// The system call under way, as far as it creates tasks.
@@ -48,10 +53,19 @@ pub(crate) enum Call {
 const VFORK_FLAGS: u64 = 0x100 | 0x4000 | SIGCHLD;
 const SIGCHLD: u64 = 17;
 
+/// What a creating call was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The clone flags with the exit signal in the lowest byte.
+    pub(crate) flags: Option<u64>,
+    /// The new thread's thread pointer, if the call sets it.
+    pub(crate) tls: Option<u64>,
+}
+
 impl Registers {
-    /// The clone flags; see [`Call::flags`].
-    pub(crate) fn flags(&self, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Option<u64> {
-        self.call.flags(read)
+    /// What the call was asked for; see [`Call::wanted`].
+    pub(crate) fn wanted(&self, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Wanted {
+        self.call.wanted(self.tls, read)
     }
 }
 
@@ -66,22 +80,31 @@ impl Call {
         }
     }
 
-    /// The clone flags with the exit signal in the lowest byte. `read` reads the tracee's memory.
-    pub(crate) fn flags(self, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Option<u64> {
-        match self {
-            Call::Clone(flags) => Some(flags & 0xffff_ffff),
-            Call::Fork => Some(SIGCHLD),
-            Call::Vfork => Some(VFORK_FLAGS),
+    /// What the call is asked for. `tls` is `clone(2)`'s argument of that name; `read` reads the
+    /// tracee's memory.
+    pub(crate) fn wanted(self, tls: u64, read: impl FnOnce(u64, &mut [u8]) -> bool) -> Wanted {
+        const CLONE_SETTLS: u64 = 0x8_0000;
+        let (flags, tls) = match self {
+            Call::Clone(flags) => (Some(flags & 0xffff_ffff), tls),
+            Call::Fork => (Some(SIGCHLD), 0),
+            Call::Vfork => (Some(VFORK_FLAGS), 0),
             Call::Clone3(address) => {
-                // struct clone_args: eight-byte fields, flags the first, exit_signal the fifth.
-                let mut arguments = [0; 40];
-                let word = |at: usize, bytes: &[u8; 40]| {
-                    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
-                };
-                read(address, &mut arguments)
-                    .then(|| word(0, &arguments) | (word(32, &arguments) & 0xff))
+                // struct clone_args: eight-byte fields, flags the first, exit_signal the fifth, tls
+                // the eighth. There are never fewer (CLONE_ARGS_SIZE_VER0).
+                let mut arguments = [0; 64];
+                if read(address, &mut arguments) {
+                    let [flags, signal, tls] = [0, 4, 7].map(|index| word(&arguments, index));
+                    (Some(flags | (signal & 0xff)), tls)
+                } else {
+                    (None, 0)
+                }
             }
-            Call::Other => None,
+            Call::Other => (None, 0),
+        };
+        let sets = flags.is_some_and(|flags| flags & CLONE_SETTLS != 0);
+        Wanted {
+            flags,
+            tls: sets.then_some(tls),
         }
     }
 }

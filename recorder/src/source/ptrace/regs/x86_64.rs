@@ -1,6 +1,7 @@
 //! x86-64 and, by the shorter register set, i386.
 
 use super::{Call, Registers, word};
+use crate::capture::StackRegisters;
 
 /// `struct user_regs_struct`: 27 words.
 const LEN_64: usize = 27 * 8;
@@ -34,7 +35,19 @@ fn decode_64(bytes: &[u8]) -> Registers {
         // clone, are other calls in the 64-bit table, and those make no task.)
         number => call_32(number as u32, rbx & 0xffff_ffff),
     };
-    Registers { pc: rip, call }
+    Registers {
+        pc: rip,
+        call,
+        // Words of `struct user_regs_struct`: rbp 4, rsp 19, r12 3, r8 9.
+        stack: StackRegisters {
+            ip: rip,
+            sp: word(bytes, 19),
+            fp: word(bytes, 4),
+            lr: 0,
+            kept: word(bytes, 3),
+        },
+        tls: word(bytes, 9),
+    }
 }
 
 fn decode_32(bytes: &[u8]) -> Registers {
@@ -45,6 +58,8 @@ fn decode_32(bytes: &[u8]) -> Registers {
     Registers {
         pc: u64::from(eip),
         call: call_32(orig_eax, u64::from(ebx)),
+        stack: StackRegisters::default(),
+        tls: 0,
     }
 }
 
@@ -80,28 +95,46 @@ mod tests {
 
     #[test]
     fn sixty_four_bits() {
-        let clone = decode(&set_64(&[(14, 0x3d_0f00), (15, 56), (16, 0x1234)])).unwrap();
+        let values = [
+            (3, 12),
+            (4, 4),
+            (9, 0x9000),
+            (14, 0x3d_0f00),
+            (15, 56),
+            (16, 0x1234),
+            (19, 19),
+        ];
+        let clone = decode(&set_64(&values)).unwrap();
+        assert_eq!((clone.pc, clone.call), (0x1234, Call::Clone(0x3d_0f00)));
+        let stack = StackRegisters {
+            ip: 0x1234,
+            sp: 19,
+            fp: 4,
+            lr: 0,
+            kept: 12,
+        };
+        assert_eq!(clone.stack, stack);
+        let wanted = clone.wanted(|_, _| panic!("no memory needed"));
+        assert_eq!((wanted.flags, wanted.tls), (Some(0x3d_0f00), Some(0x9000)));
         assert_eq!(
-            clone,
-            Registers {
-                pc: 0x1234,
-                call: Call::Clone(0x3d_0f00)
-            }
-        );
-        assert_eq!(
-            clone.flags(|_, _| panic!("no memory needed")),
-            Some(0x3d_0f00)
-        );
-        assert_eq!(
-            decode(&set_64(&[(15, 58)])).unwrap().flags(|_, _| false),
+            decode(&set_64(&[(15, 58)]))
+                .unwrap()
+                .wanted(|_, _| false)
+                .flags,
             Some(0x4111)
         );
         assert_eq!(
-            decode(&set_64(&[(15, 57)])).unwrap().flags(|_, _| false),
+            decode(&set_64(&[(15, 57)]))
+                .unwrap()
+                .wanted(|_, _| false)
+                .flags,
             Some(17)
         );
         assert_eq!(
-            decode(&set_64(&[(15, 0)])).unwrap().flags(|_, _| false),
+            decode(&set_64(&[(15, 0)]))
+                .unwrap()
+                .wanted(|_, _| false)
+                .flags,
             None
         );
     }
@@ -111,24 +144,27 @@ mod tests {
         let clone3 = decode(&set_64(&[(14, 0x7000), (15, 435)])).unwrap();
         let read = |address: u64, bytes: &mut [u8]| {
             assert_eq!(address, 0x7000);
-            bytes[..8].copy_from_slice(&0x1_0000_0100u64.to_le_bytes());
+            bytes[..8].copy_from_slice(&0x1_0008_0100u64.to_le_bytes());
+            bytes[56..64].copy_from_slice(&0x5000u64.to_le_bytes());
             bytes[32] = 17;
             true
         };
-        assert_eq!(clone3.flags(read), Some(0x1_0000_0111));
-        assert_eq!(clone3.flags(|_, _| false), None);
+        let wanted = clone3.wanted(read);
+        assert_eq!(
+            (wanted.flags, wanted.tls),
+            (Some(0x1_0008_0111), Some(0x5000))
+        );
+        assert_eq!(clone3.wanted(|_, _| false), Default::default());
     }
 
     #[test]
     fn thirty_two_bits_by_length_and_by_int_80() {
         let native = decode(&set_32(&[(0, 0x3d_0f00), (11, 120), (12, 0x805_0000)])).unwrap();
         assert_eq!(
-            native,
-            Registers {
-                pc: 0x805_0000,
-                call: Call::Clone(0x3d_0f00)
-            }
+            (native.pc, native.call),
+            (0x805_0000, Call::Clone(0x3d_0f00))
         );
+        assert_eq!(native.stack, StackRegisters::default());
         let int_80 = decode(&set_64(&[(5, 0x100), (15, 120), (16, 1)])).unwrap();
         assert_eq!(int_80.call, Call::Clone(0x100));
         assert_eq!(decode(&[0; 3]), None);
