@@ -56,6 +56,9 @@ pub(crate) struct StackRegisters {
     /// The register in which Go's `runtime.clone` keeps the new thread's function: r12 on x86-64
     /// (runtime/sys_linux_amd64.s, Go 1.19); 0 elsewhere.
     pub(crate) kept: u64,
+    /// The register in which glibc's `vfork` keeps its return address, which the child would overwrite on
+    /// the stack that both share: rdi on x86-64; 0 elsewhere, or where it was not read.
+    pub(crate) vfork: u64,
 }
 
 /// Whose memory map is read while one of its threads stands: at the first creation of a program, and

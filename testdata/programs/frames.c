@@ -1,11 +1,11 @@
 /* A program that stops itself in a known chain of calls, for unwinding.
  *
- *     frames stop|deep N|signal|vdso|jit|jitfp|jitmap|thread|fork|spawn|plugin PATH|exec PATH
+ *     frames stop|deep N|signal|vdso|jit|jitfp|jitmap|thread|fork|vfork|spawn|plugin PATH|exec PATH
  *
  * The chain is main, first, second, third, fourth, fifth, and then what the argument says: SIGSTOP at
  * once; N more calls of `deeper` before it; in the handler of a signal that came in `interrupted`, or in
  * the kernel's own code (vdso); in a function that machine code made here calls, without and with
- * a frame pointer, and with a list of it in /tmp; `start_routine` begun as a thread; a process forked; one
+ * a frame pointer, and with a list of it in /tmp; `start_routine` begun as a thread; a process forked, or vforked; one
  * made by posix_spawn; in a function that `plugin_enter` of a shared object calls; the same with
  * SIGSTOP ("stop") in another program. Those that create something stop themselves before as well.
  */
@@ -134,6 +134,13 @@ CALLED static void fork_child(void) {
 	count++;
 }
 
+CALLED static void vfork_child(void) {
+	stop_here();
+	if (vfork() == 0)
+		_exit(0);
+	count++;
+}
+
 CALLED static void spawn_child(void) {
 	stop_here();
 	pid_t child;
@@ -173,6 +180,8 @@ CALLED static void fifth(void) {
 		make_thread();
 	else if (!strcmp(what, "fork"))
 		fork_child();
+	else if (!strcmp(what, "vfork"))
+		vfork_child();
 	else if (!strcmp(what, "spawn"))
 		spawn_child();
 	else if (!strcmp(what, "plugin"))

@@ -24,7 +24,7 @@ pub(crate) use perf::{
     parse_script,
 };
 pub(crate) use proc::{comm, num_threads, thread_states, tracer_of, tracers};
-pub(crate) use program::{copy_program, program, program_with, yardstick};
+pub(crate) use program::{copy_program, program, program_with, workspace, yardstick};
 pub(crate) use scale::scale;
 pub(crate) use temp::TempDir;
 

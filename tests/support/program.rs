@@ -92,7 +92,7 @@ fn cache() -> PathBuf {
 }
 
 /// The nearest folder above the tested crate that has the tracees.
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .find(|folder| folder.join("testdata/programs").is_dir())

@@ -103,7 +103,7 @@ pub(super) struct Region {
 /// What executable memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
-    /// A part of a file: an index for [`Table::file`].
+    /// A part of a file: an index into [`Table::files`].
     File(usize),
     /// The kernel's own code for programs.
     Vdso,

@@ -148,11 +148,8 @@ impl Unwinder {
         self.walk(now, pid, capture, 2);
         let found = std::mem::take(&mut self.found);
         let mut space = self.space(now, pid);
-        let address = if capture.descriptor.is_empty() {
-            space.by_go(capture, &found)
-        } else {
-            space.by_libc(capture, &found)
-        };
+        let by_go = space.by_go(capture, &found);
+        let address = by_go.or_else(|| space.by_libc(capture, &found));
         let place = address.and_then(|address| space.place(address));
         let frame = place.map(|place| {
             let routine = Found {

@@ -251,10 +251,12 @@ impl Space<'_> {
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    /// The start function in the register in which Go's `runtime.clone` keeps it.
+    /// The start function in the register in which Go's `runtime.clone` keeps it. A program with C code in
+    /// it, which has `.eh_frame`, leaves the creation of threads to libc (cmd/cgo). What `CLONE_SETTLS`
+    /// points at is Go's own here.
     pub(super) fn by_go(&mut self, capture: &Capture, found: &[Found]) -> Option<u64> {
         let (module, _) = found.first()?.place.module?;
-        let is_go = self.shared.modules.opened(module).layout.is_go;
-        is_go.then_some(capture.registers.kept)
+        let layout = &self.shared.modules.opened(module).layout;
+        (layout.is_go && layout.eh_frame.is_none()).then_some(capture.registers.kept)
     }
 }

@@ -174,8 +174,8 @@ fn by_rule(rule: &Rule, frame: &Frame, innermost: bool, stack: &Stack<'_>) -> Re
             .wrapping_add_signed(*offset),
         Cfa::Expression(bytes) => evaluate(bytes, None, &registers, stack)?,
     };
-    // With a link register a function need not have used the stack yet.
-    let grows = cfa > frame.sp || innermost && arch::HAS_LINK_REGISTER && cfa == frame.sp;
+    // The innermost function need not use the stack: its return address may be in a register.
+    let grows = cfa > frame.sp || innermost && cfa == frame.sp;
     if !grows && !rule.is_signal {
         return Err(Stuck::Unusable);
     }

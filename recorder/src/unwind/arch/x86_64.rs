@@ -15,9 +15,9 @@ pub(in crate::unwind) const HAS_LINK_REGISTER: bool = false;
 /// Whether libc's descriptor of a thread begins where the thread pointer points.
 pub(in crate::unwind) const DESCRIPTOR_AT_THREAD_POINTER: bool = true;
 
-/// Other registers that were captured, valid in the innermost frame.
-pub(in crate::unwind) fn others(registers: &StackRegisters) -> [(u16, u64); 1] {
-    [(12, registers.kept)]
+/// Other registers that were captured, valid in the innermost frame: r12, rdi.
+pub(in crate::unwind) fn others(registers: &StackRegisters) -> [(u16, u64); 2] {
+    [(12, registers.kept), (5, registers.vfork)]
 }
 
 /// A code address without what else its register or memory may hold.

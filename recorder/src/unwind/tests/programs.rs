@@ -11,7 +11,7 @@ use tidline::model::{
 use super::super::loader::Question;
 use super::super::{DEFAULT_FRAMES, DEFAULT_MEMORY, MOST_FRAMES, Unwinder};
 use super::stopped::{ENOUGH, Names, Stopped, Told};
-use super::support::{TempDir, copy_program, need, program_with};
+use super::support::{TempDir, copy_program, need, program_with, workspace};
 use crate::capture::Capture;
 use crate::proc;
 
@@ -309,10 +309,11 @@ fn a_start_routine_is_not_guessed() {
 }
 
 #[test]
-fn a_fork_and_a_spawn() {
+fn a_fork_a_spawn_and_a_vfork() {
     for (what, event) in [
         ("fork", libc::PTRACE_EVENT_FORK),
         ("spawn", libc::PTRACE_EVENT_VFORK),
+        ("vfork", libc::PTRACE_EVENT_VFORK),
     ] {
         let stopped = Stopped::run(&frames(&[]), &[what]);
         assert_eq!(stopped.to_event(), event, "{what}");
@@ -554,4 +555,48 @@ fn a_slow_disk_holds_nobody_up() {
     std::thread::sleep(Duration::from_millis(600));
     let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
     check_chain(&Names::default().tell(&interner, stack.unwrap()));
+}
+
+#[test]
+fn a_thread_of_a_go_program() {
+    let folder = TempDir::new();
+    let program = folder.join("frames");
+    let source = workspace().join("testdata/programs/frames.go");
+    let mut go = Command::new("go");
+    go.arg("build").arg("-o").arg(&program).arg(source);
+    go.env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=mod");
+    let built = go.current_dir(folder.path()).output();
+    let built = built.map_err(|error| format!("no Go compiler (Debian: golang-go): {error}"));
+    let Some(built) = need(built) else { return };
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+
+    let stopped = Stopped::run(&program, &[]);
+    assert_eq!(stopped.to_event(), libc::PTRACE_EVENT_CLONE);
+    let capture = stopped.capture(ENOUGH);
+    let (mut unwinder, mut interner) = (unwinder(), Interner::new(1000));
+    let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
+    let names = Names::default();
+    let told = names.tell(&interner, stack.unwrap());
+    // By .debug_frame, which Go's linker compresses; the names may end with the ABI's.
+    let is = |index: usize, name: &str| {
+        told.names[index]
+            .strip_suffix(".abi0")
+            .unwrap_or(&told.names[index])
+            == name
+    };
+    assert!(
+        is(0, "runtime.clone") && is(1, "runtime.newosproc") && is(2, "runtime.newm1"),
+        "{told:?}"
+    );
+    assert!(
+        told.trust[1..3].iter().all(|it| *it == Trust::Cfi),
+        "{told:?}"
+    );
+    let start = unwinder.start_routine(Time(1), stopped.pid, &capture, &mut interner);
+    let (name, _) = names.frame(&interner, start.unwrap(), false);
+    assert!(name.starts_with("runtime.mstart"), "{name}");
 }

@@ -145,6 +145,7 @@ impl Stopped {
                 fp: registers.rbp,
                 lr: 0,
                 kept: registers.r12,
+                vfork: registers.rdi,
             },
             stack_len: stack.len(),
             buffer: stack,

@@ -41,6 +41,7 @@ fn decode_64(bytes: &[u8]) -> Registers {
             fp,
             lr,
             kept: 0,
+            vfork: 0,
         },
         // clone(flags, stack, parent_tid, tls, child_tid): CLONE_BACKWARDS.
         tls: x3,

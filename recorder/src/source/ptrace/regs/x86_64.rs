@@ -45,6 +45,7 @@ fn decode_64(bytes: &[u8]) -> Registers {
             fp: word(bytes, 4),
             lr: 0,
             kept: word(bytes, 3),
+            vfork: rdi,
         },
         tls: word(bytes, 9),
     }
@@ -112,6 +113,7 @@ mod tests {
             fp: 4,
             lr: 0,
             kept: 12,
+            vfork: 0x3d_0f00,
         };
         assert_eq!(clone.stack, stack);
         let wanted = clone.wanted(|_, _| panic!("no memory needed"));
