@@ -184,7 +184,7 @@ struct CreateFailedBody<'a> {
     flags: Option<u64>,
     pc: Option<u64>,
     call: &'a [u8],
-    // And `stack`, a `u32`, if there is one.
+    // And `stack`, a `u32` one higher than its number, if there is one.
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -296,11 +296,29 @@ struct EndBody<'a> {
 
 /// Names, paths and notes longer than this are cut when written, bytes.
 const MAX_TEXT: usize = 64 << 10;
-/// More functions than this are not inlined into one place; further ones are left out.
+/// No more functions than this are written of one place; of more, those before the last are left
+/// out.
 const MAX_FUNCTIONS: usize = 256;
+/// So far the names of functions and of their files are written: so many of them, of a hostile
+/// program's debug information, still fit into a chunk.
+const MAX_FUNCTION_TEXT: usize = 4 << 10;
 
 fn cut(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(MAX_TEXT)]
+    cut_to(MAX_TEXT, text)
+}
+
+fn cut_to(most: usize, text: &[u8]) -> &[u8] {
+    &text[..text.len().min(most)]
+}
+
+/// How a number is written that need not be there: one higher, so that 0 is none. So is the highest
+/// of all, which no writer gives: none is better than another's.
+fn one_higher(number: Option<u32>) -> u32 {
+    number.map_or(0, |number| number.wrapping_add(1))
+}
+
+fn one_lower(written: u32) -> Option<u32> {
+    written.checked_sub(1)
 }
 
 /// [`cut`], between two characters.
@@ -461,7 +479,7 @@ impl Encoder {
                     pc: *pc,
                     call: cut(call.as_bytes()),
                 });
-                self.put_last(stack.map(|stack| stack.0));
+                self.put_last(stack.map(|stack| one_higher(Some(stack.0))));
                 kind::CREATE_FAILED
             }
             EventBody::SyscallEnter {
@@ -562,7 +580,7 @@ impl Encoder {
             Definition::Frame(id, frame) => {
                 self.put(&FrameBody {
                     id: id.0,
-                    module: frame.module.map_or(0, |module| module.0.saturating_add(1)),
+                    module: one_higher(frame.module.map(|module| module.0)),
                     address: frame.address,
                     trust: trust_to_number(frame.trust),
                 });
@@ -571,30 +589,38 @@ impl Encoder {
             Definition::Stack(id, node) => {
                 self.put(&StackBody {
                     id: id.0,
-                    up: node.up.map_or(0, |up| up.0.saturating_add(1)),
+                    up: one_higher(node.up.map(|up| up.0)),
                     frame: node.frame.0,
                     end: stack_end_to_number(node.end),
                 });
                 kind::STACK
             }
             Definition::Symbol(id, symbol) => {
-                let functions = &symbol.functions[..symbol.functions.len().min(MAX_FUNCTIONS)];
-                self.put(&SymbolBody {
-                    frame: id.0,
-                    source: symbol_source_to_number(symbol.source),
-                    functions: functions.len() as u32,
-                });
-                for function in functions {
-                    self.put(&FunctionBody {
-                        name: cut(function.name.as_bytes()),
-                        file: cut(function.file.as_bytes()),
-                        line: function.line.unwrap_or(0),
-                    });
-                }
+                self.symbol(*id, symbol);
                 kind::SYMBOL
             }
         };
         self.frame(number, time, out);
+    }
+
+    fn symbol(&mut self, frame: FrameId, symbol: &Symbol) {
+        let functions = &symbol.functions;
+        self.put(&SymbolBody {
+            frame: frame.0,
+            source: symbol_source_to_number(symbol.source),
+            functions: functions.len().min(MAX_FUNCTIONS) as u32,
+        });
+        // The last one is the function that the others were inlined into: it stays.
+        let left_out = functions.len().saturating_sub(MAX_FUNCTIONS);
+        let last = functions.len().saturating_sub(1);
+        let kept = functions[..last - left_out].iter().chain(functions.last());
+        for function in kept {
+            self.put(&FunctionBody {
+                name: cut_to(MAX_FUNCTION_TEXT, function.name.as_bytes()),
+                file: cut_to(MAX_FUNCTION_TEXT, function.file.as_bytes()),
+                line: function.line.unwrap_or(0),
+            });
+        }
     }
 
     pub(super) fn counter(&mut self, name: &str, value: u64, time: Time, out: &mut Vec<u8>) {
@@ -840,7 +866,7 @@ impl<'a> Decoder<'a> {
                     errno: body.errno,
                     flags: body.flags,
                     pc: body.pc,
-                    stack: stack.map(StackId),
+                    stack: stack.and_then(one_lower).map(StackId),
                 }
             }
             kind::SYSCALL_ENTER => {
@@ -952,7 +978,7 @@ impl<'a> Decoder<'a> {
             kind::FRAME => {
                 let body: FrameBody = self.body(body)?;
                 let frame = Frame {
-                    module: body.module.checked_sub(1).map(ModuleId),
+                    module: one_lower(body.module).map(ModuleId),
                     address: body.address,
                     trust: number_to_trust(body.trust),
                 };
@@ -960,8 +986,12 @@ impl<'a> Decoder<'a> {
             }
             kind::STACK => {
                 let body: StackBody = self.body(body)?;
+                let up = one_lower(body.up);
+                if up.is_some_and(|up| up >= body.id) {
+                    return Err("a stack whose caller comes later".into());
+                }
                 let node = StackNode {
-                    up: body.up.checked_sub(1).map(StackId),
+                    up: up.map(StackId),
                     frame: FrameId(body.frame),
                     end: number_to_stack_end(body.end),
                 };
@@ -973,7 +1003,9 @@ impl<'a> Decoder<'a> {
 
     fn symbol(&mut self, body: &'a [u8]) -> Result<Definition, String> {
         let (symbol, mut at) = codec::decode::<SymbolBody>(body)?;
-        let mut functions = Vec::new();
+        // Each has three bytes at least: what it claims beyond that is no reason to allocate.
+        let room = (body.len() - at) / 3;
+        let mut functions = Vec::with_capacity(room.min(symbol.functions as usize));
         for _ in 0..symbol.functions {
             let (function, used) = codec::decode::<FunctionBody<'_>>(&body[at..])?;
             at += used;
@@ -1035,19 +1067,19 @@ impl<'a> Decoder<'a> {
 
 impl Stacked {
     fn stack(self) -> Option<StackId> {
-        self.stack.checked_sub(1).map(StackId)
+        one_lower(self.stack).map(StackId)
     }
 
     fn start(self) -> Option<FrameId> {
-        self.start.checked_sub(1).map(FrameId)
+        one_lower(self.start).map(FrameId)
     }
 }
 
 /// `None` where there is nothing to write.
 fn stacked(stack: Option<StackId>, start: Option<FrameId>) -> Option<Stacked> {
     let stacked = Stacked {
-        stack: stack.map_or(0, |stack| stack.0.saturating_add(1)),
-        start: start.map_or(0, |start| start.0.saturating_add(1)),
+        stack: one_higher(stack.map(|stack| stack.0)),
+        start: one_higher(start.map(|start| start.0)),
     };
     (stacked != Stacked::default()).then_some(stacked)
 }

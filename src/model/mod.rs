@@ -55,8 +55,8 @@ pub use intern::Interner;
 pub use live::{Carried, Live};
 pub use signal::signal_name;
 pub use stack::{
-    Definition, Frame, FrameId, Function, Module, ModuleId, StackEnd, StackId, StackNode, Stacks,
-    Symbol, SymbolSource, Trust,
+    Definition, Frame, FrameId, Function, MAX_FRAMES, Module, ModuleId, StackEnd, StackId,
+    StackNode, Stacks, Symbol, SymbolSource, Trust,
 };
 pub use task::{Ended, Origin, TaskRecord};
 pub use trace::{Anchor, Damage, Ending, Integrity, Trace, TraceBuilder};

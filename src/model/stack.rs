@@ -14,6 +14,9 @@ use std::collections::HashMap;
 
 use super::ids::{Name, Pid};
 
+/// No stack has more frames than this: a walk ends there.
+pub const MAX_FRAMES: usize = 1024;
+
 /// Number of a module within a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModuleId(pub u32);
@@ -191,8 +194,8 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// Takes up a definition. A stack whose caller has no lower number than its own, as no writer
-    /// makes it, ends there.
+    /// Takes up a definition; but no stack whose caller has no lower number than its own, since it
+    /// might never end.
     pub fn define(&mut self, definition: Definition) {
         match definition {
             Definition::Module(id, module) => {
@@ -201,13 +204,25 @@ impl Stacks {
             Definition::Frame(id, frame) => {
                 self.frames.insert(id, frame);
             }
-            Definition::Stack(id, mut node) => {
-                node.up = node.up.filter(|up| *up < id);
-                self.nodes.insert(id, node);
+            Definition::Stack(id, node) => {
+                if node.up.is_none_or(|up| up < id) {
+                    self.nodes.insert(id, node);
+                }
             }
             Definition::Symbol(id, symbol) => {
                 self.symbols.insert(id, symbol);
             }
+        }
+    }
+
+    /// Whether it says the same already.
+    #[must_use]
+    pub fn has(&self, definition: &Definition) -> bool {
+        match definition {
+            Definition::Module(id, module) => self.modules.get(id) == Some(module),
+            Definition::Frame(id, frame) => self.frames.get(id) == Some(frame),
+            Definition::Stack(id, node) => self.nodes.get(id) == Some(node),
+            Definition::Symbol(id, symbol) => self.symbols.get(id) == Some(symbol),
         }
     }
 
@@ -266,7 +281,7 @@ impl Stacks {
     }
 
     /// A stack's nodes, the innermost first. It stops short where a definition is missing, as
-    /// those of a damaged part of a file are.
+    /// those of a damaged part of a file are, and after [`MAX_FRAMES`].
     pub fn walk(&self, id: StackId) -> impl Iterator<Item = (StackId, &StackNode)> {
         let mut next = Some(id);
         std::iter::from_fn(move || {
@@ -275,6 +290,7 @@ impl Stacks {
             next = node.up;
             Some((id, node))
         })
+        .take(MAX_FRAMES)
     }
 
     /// Why a stack ends where it does; `None` where the definition of its outer part is missing.

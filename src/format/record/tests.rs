@@ -16,6 +16,19 @@ fn inner() -> impl Strategy<Value = Option<Tid>> {
     proptest::option::of(any::<u32>().prop_map(Tid))
 }
 
+/// A number that a writer gives: any but the highest.
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![0..300u32, 0..u32::MAX]
+}
+
+fn stack() -> impl Strategy<Value = Option<StackId>> {
+    proptest::option::of(number().prop_map(StackId))
+}
+
+fn start() -> impl Strategy<Value = Option<FrameId>> {
+    proptest::option::of(number().prop_map(FrameId))
+}
+
 fn birth() -> impl Strategy<Value = Birth> {
     let via = prop_oneof![Just(Via::Clone), Just(Via::Fork), Just(Via::Vfork)];
     let ids = (proptest::option::of(task()), task(), any::<bool>());
@@ -23,8 +36,11 @@ fn birth() -> impl Strategy<Value = Birth> {
         proptest::option::of(any::<u64>()),
         proptest::option::of(any::<u64>()),
         inner(),
+        stack(),
+        start(),
     );
-    (via, ids, site).prop_map(|(via, (parent, child, process), (pc, flags, inner))| {
+    (via, ids, site).prop_map(|(via, (parent, child, process), site)| {
+        let (pc, flags, inner, stack, start) = site;
         let (what, child) = match (process, parent) {
             (true, _) => (What::Process, Task::new(child.tid.0, child.tid.0)),
             (false, Some(parent)) => (What::Thread, Task::new(parent.pid.0, child.tid.0)),
@@ -38,10 +54,107 @@ fn birth() -> impl Strategy<Value = Birth> {
             flags,
             pc,
             inner,
-            stack: None,
-            start: None,
+            stack,
+            start,
         }
     })
+}
+
+fn carried_task() -> impl Strategy<Value = Carried> {
+    let origin = prop_oneof![
+        Just(Origin::Existing),
+        Just(Origin::Birth),
+        Just(Origin::Inferred)
+    ];
+    let how = prop_oneof![
+        end().prop_map(Ended::Exit),
+        Just(Ended::BecameLeader),
+        Just(Ended::Missing),
+        any::<u8>().prop_map(|reason| Ended::Detached(number_to_detach(reason))),
+    ];
+    let ended = proptest::option::of((any::<u64>().prop_map(Time), how));
+    let names = (name(), proptest::option::of(name()));
+    let place = proptest::option::of(any::<u32>());
+    let lived = (any::<u64>(), ended);
+    (
+        task(),
+        inner(),
+        origin,
+        names,
+        place,
+        lived,
+        stack(),
+        start(),
+    )
+        .prop_map(
+            |(task, inner, origin, (name, exe), place, (born, ended), stack, start)| Carried {
+                task,
+                inner,
+                origin,
+                stack,
+                start,
+                parent: place.map(|place| place as usize),
+                born: Time(born),
+                name,
+                exe,
+                ended,
+            },
+        )
+}
+
+fn definition() -> impl Strategy<Value = Definition> {
+    let module = (name(), name(), any::<(u32, u64, u64)>());
+    let frame = (
+        proptest::option::of(number().prop_map(ModuleId)),
+        any::<u64>(),
+    );
+    let function = (name(), name(), any::<u32>()).prop_map(|(name, file, line)| Function {
+        name,
+        file,
+        line: (line > 0).then_some(line),
+    });
+    let symbol = (any::<u8>(), proptest::collection::vec(function, 0..5));
+    prop_oneof![
+        (number(), module).prop_map(|(id, (path, build_id, (pid, start, end)))| {
+            let build_id = build_id.as_bytes().into();
+            let seen = (Pid(pid), start, end);
+            let module = Module {
+                path,
+                build_id,
+                seen,
+            };
+            Definition::Module(ModuleId(id), module)
+        }),
+        (number(), frame, any::<u8>()).prop_map(|(id, (module, address), trust)| {
+            let trust = number_to_trust(trust);
+            let frame = Frame {
+                module,
+                address,
+                trust,
+            };
+            Definition::Frame(FrameId(id), frame)
+        }),
+        (number(), any::<u32>(), number(), any::<u8>()).prop_map(|(id, up, frame, end)| {
+            let node = StackNode {
+                // A lower number, or none.
+                up: up.checked_rem(id).map(StackId),
+                frame: FrameId(frame),
+                end: number_to_stack_end(end),
+            };
+            Definition::Stack(StackId(id), node)
+        }),
+        (number(), symbol).prop_map(|(id, (source, functions))| {
+            let source = number_to_symbol_source(source);
+            Definition::Symbol(FrameId(id), Symbol { source, functions })
+        }),
+    ]
+}
+
+/// All that a decoder gives of a payload.
+fn decoded(payload: &[u8], chunk: u8) -> (Vec<Result<Record, String>>, u64, u64) {
+    let mut decoder = Decoder::new(payload, chunk);
+    let records = std::iter::from_fn(|| decoder.next()).collect();
+    (records, decoder.unknown, decoder.longer)
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -98,16 +211,21 @@ fn body() -> impl Strategy<Value = EventBody> {
                 reason,
             }
         }),
-        (task(), any::<u16>(), name(), any::<Option<(u64, u64)>>()).prop_map(
-            |(task, errno, call, site)| EventBody::CreateFailed {
+        (
+            task(),
+            any::<u16>(),
+            name(),
+            any::<Option<(u64, u64)>>(),
+            stack()
+        )
+            .prop_map(|(task, errno, call, site, stack)| EventBody::CreateFailed {
                 task,
                 call,
                 errno,
                 flags: site.map(|(flags, _)| flags),
                 pc: site.map(|(_, pc)| pc),
-                stack: None,
-            }
-        ),
+                stack,
+            }),
         (task(), any::<u64>(), name(), any::<[u64; 6]>()).prop_map(|(task, number, name, args)| {
             EventBody::SyscallEnter {
                 task,
@@ -154,10 +272,136 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut decoder = Decoder::new(&bytes, chunk::kind::EVENTS);
-        while decoder.next().is_some() {}
+    fn every_definition_comes_back(definitions in proptest::collection::vec(definition(), 0..30)) {
+        let (mut out, mut encoder) = (Vec::new(), Encoder::default());
+        for definition in &definitions {
+            encoder.definition(definition, Time(1 << 40), &mut out);
+        }
+        let (back, unknown, longer) = decoded(&out, chunk::kind::DEFINITIONS);
+        let expected: Vec<_> = definitions.into_iter().map(Record::Definition).map(Ok).collect();
+        prop_assert_eq!(back, expected);
+        prop_assert_eq!((unknown, longer), (0, 0));
     }
+
+    #[test]
+    fn every_carried_task_comes_back(tasks in proptest::collection::vec(carried_task(), 0..30)) {
+        let (mut out, mut encoder) = (Vec::new(), Encoder::default());
+        for task in &tasks {
+            encoder.carried(task, Time(1 << 40), &mut out);
+        }
+        let (back, unknown, longer) = decoded(&out, chunk::kind::CHECKPOINT);
+        let expected: Vec<_> = tasks.into_iter().map(Record::Carried).map(Ok).collect();
+        prop_assert_eq!(back, expected);
+        prop_assert_eq!((unknown, longer), (0, 0));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        for kind in 0..8 {
+            decoded(&bytes, kind);
+        }
+    }
+
+    /// Right kinds and lengths, so that the bodies get through to their fields.
+    #[test]
+    fn arbitrary_definitions_never_panic(bodies in proptest::collection::vec(
+        (5..9u8, proptest::collection::vec(prop_oneof![0..4u8, any::<u8>()], 0..40)), 0..10
+    )) {
+        let mut payload = Vec::new();
+        for (kind, body) in &bodies {
+            payload.extend([*kind, 0, body.len() as u8]);
+            payload.extend(body);
+        }
+        let (records, ..) = decoded(&payload, chunk::kind::DEFINITIONS);
+        for record in records.into_iter().flatten() {
+            let Record::Definition(definition) = record else {
+                panic!("{record:?} in a chunk of definitions");
+            };
+            if let Definition::Stack(id, node) = definition {
+                prop_assert!(node.up.is_none_or(|up| up < id));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_highest_number_counts_as_none() {
+    let body = EventBody::CreateFailed {
+        task: Task::new(5, 6),
+        call: b"fork".into(),
+        errno: 11,
+        flags: None,
+        pc: None,
+        stack: Some(StackId(u32::MAX)),
+    };
+    let (mut out, mut encoder) = (Vec::new(), Encoder::default());
+    let event = Event {
+        time: Time(0),
+        body,
+    };
+    encoder.event(&event, &mut out);
+    let (back, ..) = decoded(&out, chunk::kind::EVENTS);
+    let [Ok(Record::Event(event))] = &back[..] else {
+        panic!("{back:?}");
+    };
+    assert!(matches!(
+        event.body,
+        EventBody::CreateFailed { stack: None, .. }
+    ));
+}
+
+#[test]
+fn a_stack_whose_caller_comes_later_is_damage() {
+    // STACK 3 with the callers 2, 3 and 4, each one higher.
+    for (up, fine) in [(3, true), (4, false), (5, false)] {
+        let payload = [kind::STACK, 0, 4, 3, up, 9, 1];
+        let (records, ..) = decoded(&payload, chunk::kind::DEFINITIONS);
+        assert_eq!(records[0].is_ok(), fine, "{records:?}");
+    }
+}
+
+#[test]
+fn of_many_functions_the_last_stays_and_long_names_are_cut() {
+    let function = |number: u32| Function {
+        name: format!("{number}{}", "x".repeat(100_000)).as_str().into(),
+        file: Name::default(),
+        line: Some(number),
+    };
+    let symbol = Symbol {
+        source: SymbolSource::DebugInfo,
+        functions: (1..=1000).map(function).collect(),
+    };
+    let (mut out, mut encoder) = (Vec::new(), Encoder::default());
+    let definition = Definition::Symbol(FrameId(1), symbol);
+    encoder.definition(&definition, Time(0), &mut out);
+    assert!(out.len() < 2 << 20, "{} bytes", out.len());
+    let (records, ..) = decoded(&out, chunk::kind::DEFINITIONS);
+    let [Ok(Record::Definition(Definition::Symbol(_, symbol)))] = &records[..] else {
+        panic!("one symbol");
+    };
+    let lines: Vec<_> = symbol.functions.iter().map(|it| it.line.unwrap()).collect();
+    assert_eq!(lines, (1..=255).chain([1000]).collect::<Vec<_>>());
+    let all_cut = symbol
+        .functions
+        .iter()
+        .all(|it| it.name.as_bytes().len() == 4096);
+    assert!(all_cut);
+}
+
+#[test]
+fn definitions_elsewhere_and_events_among_them_are_unknown() {
+    let stack = [kind::STACK, 0, 4, 3, 0, 9, 1];
+    for kind in [
+        chunk::kind::EVENTS,
+        chunk::kind::END,
+        chunk::kind::CHECKPOINT,
+    ] {
+        assert_eq!(decoded(&stack, kind), (vec![], 1, 0));
+    }
+    let mark = [kind::MARK, 0, 1, 0];
+    let anchor = [kind::ANCHOR, 0, 2, 0, 0];
+    let payload = [&mark[..], &anchor].concat();
+    assert_eq!(decoded(&payload, chunk::kind::DEFINITIONS), (vec![], 2, 0));
 }
 
 #[test]
