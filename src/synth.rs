@@ -11,7 +11,10 @@
 mod stacks;
 
 use crate::format::{Header, Target};
-use crate::model::{Birth, End, Event, EventBody, Name, Task, Time, Via, What};
+use crate::model::{
+    Birth, End, Event, EventBody, Frame, FrameId, Function, Interner, Module, ModuleId, Name, Pid,
+    StackEnd, StackId, Symbol, SymbolSource, Task, Time, Trust, Via, What,
+};
 
 pub use stacks::{Code, creations};
 
@@ -124,6 +127,82 @@ fn birth(time: u64, parent: Task, child: Task, process: bool) -> Event {
         time: Time(time),
         body,
     }
+}
+
+/// Gives each birth one of so many call stacks of so many frames (five at least), and each thread a
+/// start routine; what their numbers stand for, symbols included.
+#[must_use]
+pub fn with_stacks(events: &mut [Event], places: u32, frames: u32) -> Interner {
+    let mut interner = Interner::new(100_000);
+    let module = |interner: &mut Interner, path: &str, start| {
+        interner.module(Module {
+            path: path.into(),
+            build_id: path.bytes().rev().cycle().take(20).collect(),
+            seen: (Pid(1000), start, start + 0x20_0000),
+        })
+    };
+    let server = module(&mut interner, "/usr/sbin/server", 0x55d0_0040_0000);
+    let libc = module(&mut interner, "/usr/lib/libc.so.6", 0x7f00_0000_0000);
+    let made: Vec<(Option<StackId>, FrameId)> = (0..places)
+        .map(|place| made_at(&mut interner, (server, libc), place, frames))
+        .collect();
+    for event in events {
+        if let EventBody::Birth(birth) = &mut event.body
+            && let Some((stack, start)) = made.get((birth.child.tid.0 % places.max(1)) as usize)
+        {
+            birth.stack = *stack;
+            birth.start = (birth.what == What::Thread).then_some(*start);
+        }
+    }
+    interner
+}
+
+/// A stack that begins in the C library, and whose two outermost frames are those of every other.
+fn made_at(
+    interner: &mut Interner,
+    (server, libc): (ModuleId, ModuleId),
+    place: u32,
+    frames: u32,
+) -> (Option<StackId>, FrameId) {
+    let mut known = |module, address, trust, name: String| {
+        let module = Some(module);
+        let frame = Frame {
+            module,
+            address,
+            trust,
+        };
+        let inlined = address % 7 == 0;
+        let line = Some(address as u32 % 900 + 1);
+        let function = |name: String| Function {
+            name: name.as_str().into(),
+            file: "/usr/src/server/workers.c".into(),
+            line,
+        };
+        let mut functions = vec![function(name)];
+        if inlined {
+            functions.insert(0, function("inlined_into_it".into()));
+        }
+        let source = SymbolSource::DebugInfo;
+        if let Some(id) = interner.frame(frame) {
+            interner.symbol(id, Symbol { source, functions });
+        }
+        frame
+    };
+    let mut stack = vec![
+        known(libc, 0x10_a3b1, Trust::Register, "clone3".into()),
+        known(libc, 0x8_8d2c, Trust::Cfi, "pthread_create".into()),
+    ];
+    for depth in 4..frames {
+        let address = 0x1_0000 + u64::from(place) * 0x1000 + u64::from(depth) * 0x35;
+        let name = format!("add_worker_{place}_{depth}");
+        stack.push(known(server, address, Trust::Cfi, name));
+    }
+    stack.push(known(server, 0x1234, Trust::Cfi, "main".into()));
+    stack.push(known(server, 0x1040, Trust::Cfi, "_start".into()));
+    let address = 0x8000 + u64::from(place) * 0x40;
+    let start = known(server, address, Trust::Argument, format!("worker_{place}"));
+    let start = interner.frame(start).unwrap_or(FrameId(0));
+    (interner.stack(&stack, StackEnd::Bottom), start)
 }
 
 /// xorshift64*: enough to vary a test.
