@@ -16,8 +16,9 @@ use crate::model::{
 };
 
 /// How many bytes chunks may unpack to in all: this, and so many times the file's length. Real
-/// traces unpack to a few times their length; LZ4 could give 255 times it, and an event in memory
-/// takes twenty times its record, so that a hostile megabyte could fill any machine.
+/// traces unpack to a few times their length; LZ4 could give 255 times it, and an event or a
+/// definition in memory takes twenty times its record, so that a hostile megabyte could fill any
+/// machine.
 const UNPACKED: (u64, u64) = (32 << 20, 32);
 
 /// Whether a file's first bytes are those of a trace (or of a damaged one that says so itself).
@@ -116,7 +117,7 @@ pub trait Sink {
     fn event(&mut self, event: Event);
     /// A checkpoint: what lived at a time.
     fn checkpoint(&mut self, carried: &[Carried], time: Time);
-    /// What a number stands for, before the events that have it.
+    /// What a number stands for, before the events that have it; of a symbol it may come later.
     fn define(&mut self, definition: Definition);
     /// What the wall clock said.
     fn anchor(&mut self, anchor: Anchor);
@@ -257,6 +258,8 @@ struct Scan<'a, S> {
     open: Vec<Damage>,
     /// The recorder tells that it gave up files for the sake of a full disk.
     given_up_early: bool,
+    /// Whether what stands just before is damage, which explains a jump in the numbers by itself.
+    explained: bool,
 }
 
 impl<'a, S: Sink> Scan<'a, S> {
@@ -283,6 +286,7 @@ impl<'a, S: Sink> Scan<'a, S> {
             room: file_bytes
                 .saturating_mul(UNPACKED.1)
                 .saturating_add(UNPACKED.0),
+            explained: !open.is_empty(),
             open,
             given_up_early: false,
         }
@@ -298,7 +302,7 @@ impl<'a, S: Sink> Scan<'a, S> {
         let end = start + len as u64;
         let stored = &input.peek(start, len)?[HEADER_LEN..];
         if !header.matches(stored) {
-            return self.pass_over_broken(input, end);
+            return self.pass_over_broken(input, header.kind, end);
         }
         if u64::from(header.number) < self.next_number {
             let problem = format!("chunk {} again", header.number);
@@ -358,6 +362,7 @@ impl<'a, S: Sink> Scan<'a, S> {
     fn pass_over_broken<R: Read + Seek>(
         &mut self,
         input: &mut Input<R>,
+        kind: u8,
         end: u64,
     ) -> Result<bool, Error> {
         let start = self.offset;
@@ -365,7 +370,12 @@ impl<'a, S: Sink> Scan<'a, S> {
         input.peek(start, (end - start) as usize + HEADER_LEN)?;
         let certain = end >= input.len() || input.chunk_header(end)?.is_some();
         let mut behind = end.min(input.len());
-        let mut problem = "a damaged chunk: its checksum does not match";
+        let mut problem = match kind {
+            chunk::kind::DEFINITIONS => {
+                "a damaged chunk of definitions, so that stacks are missing: its checksum does not match"
+            }
+            _ => "a damaged chunk: its checksum does not match",
+        };
         if !certain && input.is_patient_for(end - start) {
             let next = input.find(start + HEADER_LEN as u64)?;
             if let Found::Chunk(next) | Found::OtherTrace(next) = next {
@@ -393,13 +403,13 @@ impl<'a, S: Sink> Scan<'a, S> {
     }
 
     fn damaged(&mut self, offset: u64, bytes: u64, problem: String) {
+        self.explained = true;
         self.open
             .push(damage(self.segment, offset, bytes, self.now, problem));
     }
 
     fn note_missing_chunks(&mut self, header: &ChunkHeader, start: u64) {
-        // Damage just before explains a jump in the numbers by itself.
-        if u64::from(header.number) != self.next_number && self.open.is_empty() {
+        if u64::from(header.number) != self.next_number && !self.explained {
             let problem = format!(
                 "chunk {} follows where chunk {} should",
                 header.number, self.next_number
@@ -409,10 +419,14 @@ impl<'a, S: Sink> Scan<'a, S> {
     }
 
     fn chunk(&mut self, header: &ChunkHeader, payload: &[u8], start: u64) {
-        for mut damage in self.open.drain(..) {
-            damage.before = Some(header.first.max(damage.after));
-            self.sink.damaged(&damage);
-            self.integrity.damage.push(damage);
+        self.explained = false;
+        // Definitions are of no time: what they are for comes behind them.
+        if header.kind != chunk::kind::DEFINITIONS {
+            for mut damage in self.open.drain(..) {
+                damage.before = Some(header.first.max(damage.after));
+                self.sink.damaged(&damage);
+                self.integrity.damage.push(damage);
+            }
         }
         self.integrity.chunks += 1;
         let known = [
