@@ -1,6 +1,6 @@
 //! Which definitions a file has, and which an event still needs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::{Carried, Definition, Event, EventBody, FrameId, ModuleId, StackId, Stacks};
 
@@ -11,6 +11,8 @@ pub struct Defined {
     frames: HashSet<FrameId>,
     stacks: HashSet<StackId>,
     symbols: HashSet<FrameId>,
+    /// What was needed and is not known, or not all of it: it may become known later.
+    missing: BTreeSet<(Option<StackId>, Option<FrameId>)>,
 }
 
 impl Defined {
@@ -47,8 +49,38 @@ impl Defined {
         self.symbol(frame, stacks, out);
     }
 
-    /// What the addresses of all frames that are defined mean, where that is known and not defined.
+    /// A number that is defined in the file has been given another meaning: it is defined again.
+    pub fn for_change(&mut self, changed: &Definition, stacks: &Stacks, out: &mut Vec<Definition>) {
+        match *changed {
+            Definition::Module(id, ref module) => {
+                if self.modules.contains(&id) {
+                    out.push(Definition::Module(id, module.clone()));
+                }
+            }
+            Definition::Frame(id, _) => {
+                if self.frames.remove(&id) {
+                    self.frame(id, stacks, out);
+                }
+            }
+            Definition::Stack(id, _) => {
+                if self.stacks.remove(&id) {
+                    self.needed(Some(id), None, stacks, out);
+                }
+            }
+            Definition::Symbol(id, _) => {
+                if self.symbols.remove(&id) {
+                    self.symbol(id, stacks, out);
+                }
+            }
+        }
+    }
+
+    /// What was needed before, and was not known then; and what the addresses of all frames that
+    /// are defined mean, where that is known and not defined.
     pub fn for_end(&mut self, stacks: &Stacks, out: &mut Vec<Definition>) {
+        for (stack, start) in std::mem::take(&mut self.missing) {
+            self.needed(stack, start, stacks, out);
+        }
         let mut frames: Vec<FrameId> = self.frames.iter().copied().collect();
         frames.sort_unstable();
         for frame in frames {
@@ -64,6 +96,9 @@ impl Defined {
         out: &mut Vec<Definition>,
     ) {
         if let Some(frame) = start {
+            if stacks.frame(frame).is_none() {
+                self.missing.insert((None, start));
+            }
             self.frame(frame, stacks, out);
         }
         let Some(stack) = stack else { return };
@@ -71,8 +106,18 @@ impl Defined {
             .walk(stack)
             .take_while(|(id, _)| !self.stacks.contains(id));
         let new: Vec<_> = new.map(|(id, node)| (id, *node)).collect();
+        // Where it goes on, if it does not end with what is defined.
+        let next = new.last().map_or(Some(stack), |(_, node)| node.up);
+        if let Some(next) = next
+            && stacks.node(next).is_none()
+        {
+            self.missing.insert((Some(next), None));
+        }
         // The outermost first: what a definition refers to comes before it.
         for (id, node) in new.into_iter().rev() {
+            if stacks.frame(node.frame).is_none() {
+                self.missing.insert((None, Some(node.frame)));
+            }
             self.frame(node.frame, stacks, out);
             self.stacks.insert(id);
             out.push(Definition::Stack(id, node));
@@ -104,3 +149,6 @@ impl Defined {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

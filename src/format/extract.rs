@@ -50,7 +50,8 @@ pub struct Extracted {
 }
 
 /// Writes a stretch of a recording to `out`, as a file of its own with this header, and gives
-/// `out` back. Memory is bounded by what lives at a time, not by the length of the files.
+/// `out` back. Memory is bounded by what lives at a time and by how many different stacks there
+/// are, not by the length of the files.
 ///
 /// Damage becomes gaps ([`GapReason::Damaged`]), so that what could not be read is told by
 /// the new file, too; and so does the want of an end, unless the stretch ends before it.
@@ -219,6 +220,17 @@ impl<W: Write> Copy<W> {
         self.events += 1;
     }
 
+    /// Takes up a definition. Few change what is known: those that contradict themselves.
+    fn take_up(&mut self, definition: &Definition) {
+        if self.stacks.has(definition) {
+            return;
+        }
+        self.stacks.define(definition.clone());
+        self.defined
+            .for_change(definition, &self.stacks, &mut self.needed);
+        self.define_needed();
+    }
+
     fn define_needed(&mut self) {
         for definition in std::mem::take(&mut self.needed) {
             let written = self.writer.define(&definition);
@@ -267,16 +279,21 @@ impl<W: Write> Sink for Copy<W> {
     }
 
     fn define(&mut self, definition: Definition) {
-        let frame = match &definition {
-            Definition::Frame(frame, _) | Definition::Symbol(frame, _) => Some(*frame),
+        let better = match &definition {
+            Definition::Frame(frame, _) | Definition::Symbol(frame, _) => {
+                let symbol = self.symbols.get(frame);
+                symbol.map(|symbol| Definition::Symbol(*frame, symbol.clone()))
+            }
             _ => None,
         };
-        self.stacks.define(definition);
-        if let Some(frame) = frame
-            && let Some(symbol) = self.symbols.get(&frame)
-        {
-            self.stacks
-                .define(Definition::Symbol(frame, symbol.clone()));
+        match (definition, better) {
+            (Definition::Symbol(..), Some(better)) => self.take_up(&better),
+            (definition, better) => {
+                self.take_up(&definition);
+                if let Some(better) = better {
+                    self.take_up(&better);
+                }
+            }
         }
     }
 
