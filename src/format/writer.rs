@@ -97,8 +97,8 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Says what a number stands for, before an event that has it is pushed. It is written
-    /// together with that event. If a call fails with an error, what was defined since the last
+    /// Says what a number stands for, before an event that has it is pushed. It is written before
+    /// the chunk of that event. If a call fails with an error, what was defined since the last
     /// that did not may be missing from the file: define it again.
     ///
     /// # Errors
@@ -194,6 +194,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// If they cannot be written.
     pub fn finish(mut self, now: Time, reason: &str, counters: &[(&str, u64)]) -> Result<W, Error> {
+        // The file gets its end mark also where they do not fit into it.
+        let defined = self.write_definitions();
         if self.batch.records > 0 || self.lost.is_some() {
             self.flush(now)?;
         }
@@ -212,7 +214,7 @@ impl<W: Write> Writer<W> {
             offset,
             source,
         })?;
-        Ok(self.out)
+        defined.map(|()| self.out)
     }
 
     /// Events in the batch that is not yet written.
@@ -393,116 +395,4 @@ impl Batch {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{self, Cursor, Write};
-
-    use super::*;
-    use crate::format::read_trace;
-    use crate::model::{Ending, Name, Task};
-
-    fn mark(time: u64) -> Event {
-        Event {
-            time: Time(time),
-            body: EventBody::Mark { text: b"m".into() },
-        }
-    }
-
-    /// A disk that is full between two moments.
-    #[derive(Default)]
-    struct Disk {
-        kept: Vec<u8>,
-        full: bool,
-    }
-
-    impl Write for Disk {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            if self.full {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.kept.extend(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn what_a_full_disk_cost_is_in_the_file_when_it_has_room_again() {
-        let mut writer = Writer::start(Disk::default(), &Header::default()).unwrap();
-        writer.push(&mark(1)).unwrap();
-        writer.flush(Time(2)).unwrap();
-        writer.get_mut().full = true;
-        for time in [3, 4] {
-            writer.push(&mark(time)).unwrap();
-        }
-        assert!(writer.flush(Time(5)).is_err());
-        writer.push(&mark(6)).unwrap();
-        assert!(writer.flush(Time(7)).is_err());
-        writer.get_mut().full = false;
-        writer.push(&mark(8)).unwrap();
-        let disk = writer.finish(Time(9), "done", &[("stops", 4)]).unwrap();
-
-        let trace = read_trace(Cursor::new(disk.kept)).unwrap();
-        assert!(trace.is_complete(), "{:?}", trace.integrity());
-        let reason = Name::from(format!("writing failed: {}", io::ErrorKind::StorageFull).as_str());
-        let lost = EventBody::Lost {
-            count: 3,
-            since: Time(3),
-            reason,
-        };
-        assert_eq!(
-            trace.events(),
-            [
-                mark(1),
-                Event {
-                    time: Time(8),
-                    body: lost
-                },
-                mark(8)
-            ]
-        );
-        assert_eq!(trace.counters(), [("stops".to_string(), 4)]);
-        assert_eq!(trace.integrity().ending, Ending::Finished("done".into()));
-    }
-
-    #[test]
-    fn a_flush_without_events_says_how_far_the_recording_got() {
-        let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
-        writer.push(&mark(1)).unwrap();
-        writer.flush(Time(2)).unwrap();
-        writer.flush(Time(60)).unwrap();
-        let trace = read_trace(Cursor::new(writer.get_mut().clone())).unwrap();
-        assert_eq!(trace.end(), Time(60));
-        assert_eq!(trace.integrity().ending, Ending::CutShort);
-    }
-
-    #[test]
-    fn a_million_exits_take_few_bytes_each() {
-        let mut writer = Writer::start(Vec::new(), &Header::default()).unwrap();
-        for number in 0..100_000u32 {
-            let body = EventBody::Exit {
-                task: Task::new(1000, 1000 + number % 30_000),
-                end: crate::model::End::Code(0),
-            };
-            let time = Time(u64::from(number) * 20_011);
-            writer.push(&Event { time, body }).unwrap();
-        }
-        let bytes = writer
-            .finish(Time(u64::MAX / 2), "done", &[])
-            .unwrap()
-            .len();
-        assert!(bytes <= 100_000 * 10, "{bytes}");
-    }
-
-    #[test]
-    fn long_words_of_the_recorder_are_cut_between_two_characters() {
-        let long = "ß".repeat(40_000);
-        let writer = Writer::start(Vec::new(), &Header::default()).unwrap();
-        let file = writer.finish(Time(1), &long, &[(&long, 7)]).unwrap();
-        let trace = read_trace(Cursor::new(file)).unwrap();
-        let kept = "ß".repeat(32_768);
-        assert_eq!(trace.integrity().ending, Ending::Finished(kept.clone()));
-        assert_eq!(trace.counters(), [(kept, 7)]);
-    }
-}
+mod tests;
