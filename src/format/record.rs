@@ -1005,13 +1005,16 @@ impl<'a> Decoder<'a> {
         let (symbol, mut at) = codec::decode::<SymbolBody>(body)?;
         // Each has three bytes at least: what it claims beyond that is no reason to allocate.
         let room = (body.len() - at) / 3;
-        let mut functions = Vec::with_capacity(room.min(symbol.functions as usize));
+        let mut functions: Vec<Function> = Vec::with_capacity(room.min(symbol.functions as usize));
         for _ in 0..symbol.functions {
             let (function, used) = codec::decode::<FunctionBody<'_>>(&body[at..])?;
             at += used;
+            // What is inlined into each other is often of one file.
+            let same = functions.last().map(|last| &last.file);
+            let same = same.filter(|file| file.as_bytes() == function.file);
             functions.push(Function {
                 name: function.name.into(),
-                file: function.file.into(),
+                file: same.cloned().unwrap_or_else(|| function.file.into()),
                 line: (function.line > 0).then_some(function.line),
             });
         }

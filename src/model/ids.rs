@@ -93,25 +93,29 @@ impl Name {
 
 impl Default for Name {
     fn default() -> Self {
-        Name(Arc::from(&[][..]))
+        // All empty ones share one allocation.
+        Name(Arc::default())
     }
 }
 
 impl From<&[u8]> for Name {
     fn from(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Name::default();
+        }
         Name(Arc::from(bytes))
     }
 }
 
 impl<const N: usize> From<&[u8; N]> for Name {
     fn from(bytes: &[u8; N]) -> Self {
-        Name(Arc::from(&bytes[..]))
+        Name::from(&bytes[..])
     }
 }
 
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
-        Name(Arc::from(text.as_bytes()))
+        Name::from(text.as_bytes())
     }
 }
 

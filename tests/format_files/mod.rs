@@ -535,7 +535,99 @@ pub(crate) fn hostile(len: usize) -> Vec<(&'static str, Vec<u8>)> {
         ("empty chunks and garbage", filled(&empty_and_garbage)),
         ("zeros", filled(b"\0")),
         ("counters of many names", many_counters(len)),
+        ("modules", many_definitions(len, false, &many_modules)),
+        ("frames", many_definitions(len, false, &many_frames)),
+        (
+            "a stack without an end",
+            many_definitions(len, false, &one_long_stack),
+        ),
+        ("symbols", many_definitions(len, false, &|n| symbol(n, 0))),
     ]
+}
+
+/// Of as many bytes, definitions that are packed, and that unpack to far more.
+pub(crate) fn hostile_and_packed(len: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let packed = |record: &dyn Fn(u32) -> Vec<u8>| many_definitions(len, true, record);
+    vec![
+        ("packed modules", packed(&many_modules)),
+        ("packed frames", packed(&many_frames)),
+        ("a packed stack without an end", packed(&one_long_stack)),
+        ("packed symbols", packed(&|n| symbol(n, 0))),
+        ("packed symbols of a function", packed(&|n| symbol(n, 1))),
+        ("packed symbols of 80 functions", packed(&|n| symbol(n, 80))),
+        (
+            "packed symbols of short names",
+            packed(&|n| short_names(n, 40)),
+        ),
+    ]
+}
+
+/// A record of a definition: its time is that of the one before.
+fn definition(kind: u8, body: &[&[u8]]) -> Vec<u8> {
+    let body = body.concat();
+    let length = u8::try_from(body.len()).unwrap();
+    assert!(length <= 250);
+    [&[kind, 0, length], &body[..]].concat()
+}
+
+/// As a varint of four bytes, whatever its value.
+fn wide(number: u32) -> [u8; 5] {
+    let [a, b, c, d] = number.to_le_bytes();
+    [252, a, b, c, d]
+}
+
+fn many_modules(number: u32) -> Vec<u8> {
+    definition(5, &[&wide(number), &[1, b'x', 0, 0, 0, 0]])
+}
+
+fn many_frames(number: u32) -> Vec<u8> {
+    definition(6, &[&wide(number), &[0, 0, 0]])
+}
+
+fn one_long_stack(number: u32) -> Vec<u8> {
+    // Plus 1, so the number itself is that of the one before.
+    definition(7, &[&wide(number), &wide(number), &[0, 1]])
+}
+
+/// Functions without a name.
+fn symbol(number: u32, functions: u8) -> Vec<u8> {
+    let none = vec![0; 3 * usize::from(functions)];
+    definition(8, &[&wide(number), &[0, functions], &none])
+}
+
+/// Functions whose names and files are one byte, and never the one before.
+fn short_names(number: u32, functions: u8) -> Vec<u8> {
+    let named = (0..functions).flat_map(|place| [1, b'a', 1, b'a' + place % 2, 0]);
+    let named: Vec<u8> = named.collect();
+    definition(8, &[&wide(number), &[0, functions], &named])
+}
+
+fn many_definitions(len: usize, packed: bool, record: &dyn Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    let mut file = header_bytes();
+    let mut numbers = 0..u32::MAX;
+    for chunk in 0.. {
+        let (mut payload, mut records) = (Vec::new(), 0);
+        while payload.len() < 1 << 20 {
+            payload.extend(record(numbers.next().unwrap()));
+            records += 1;
+        }
+        let mut claim = Claim {
+            kind: 5,
+            number: chunk,
+            ..Claim::of(&payload, records)
+        };
+        if packed {
+            payload = lz4_flex::block::compress(&payload);
+            claim.codec = 1;
+            claim.stored = payload.len() as u32;
+            claim.crc = crc32fast::hash(&payload);
+        }
+        file.extend(claim.followed_by(&payload));
+        if file.len() >= len {
+            return file;
+        }
+    }
+    file
 }
 
 fn many_counters(len: usize) -> Vec<u8> {
