@@ -334,7 +334,11 @@ mod tests {
                 let parent = task.parent.map(|parent| trace.task(parent));
                 let parent = parent.map(|parent| (parent.task, parent.born));
                 let name = task.name().clone();
-                (task.task, task.born, task.origin, name, task.inner, parent)
+                let stacked = (task.stack, task.start);
+                (
+                    (task.task, task.born, task.origin, name),
+                    (task.inner, parent, stacked),
+                )
             })
             .collect();
         live.sort();
@@ -357,6 +361,10 @@ mod tests {
         let task = || (1..4u32, 0..3u32).prop_map(|(pid, more)| Task::new(pid, pid + 10 * more));
         let name = || (0..4u8).prop_map(|letter| Name::from(&[b'a' + letter][..]));
         let inner = || proptest::option::of((1..9u32).prop_map(Tid));
+        let stacked = (
+            proptest::option::of((0..4u32).prop_map(StackId)),
+            proptest::option::of((0..4u32).prop_map(FrameId)),
+        );
         prop_oneof![
             (task(), proptest::option::of(1..4u32), name(), inner()).prop_map(
                 |(task, parent, name, inner)| EventBody::Existing {
@@ -367,19 +375,21 @@ mod tests {
                     inner,
                 }
             ),
-            (proptest::option::of(task()), task(), inner()).prop_map(|(parent, child, inner)| {
-                EventBody::Birth(Birth {
-                    via: crate::model::Via::Clone,
-                    what: crate::model::What::Thread,
-                    parent,
-                    child,
-                    flags: None,
-                    pc: None,
-                    inner,
-                    stack: None,
-                    start: None,
-                })
-            }),
+            (proptest::option::of(task()), task(), inner(), stacked).prop_map(
+                |(parent, child, inner, (stack, start))| {
+                    EventBody::Birth(Birth {
+                        via: crate::model::Via::Clone,
+                        what: crate::model::What::Thread,
+                        parent,
+                        child,
+                        flags: None,
+                        pc: None,
+                        inner,
+                        stack,
+                        start,
+                    })
+                }
+            ),
             (1..4u32, 0..3u32, name(), name()).prop_map(|(pid, more, exe, name)| {
                 EventBody::Exec {
                     task: Task::leader(Pid(pid)),
