@@ -36,6 +36,7 @@ fn recording(events: &[Event], stacks: &Stacks, files: usize, late: bool) -> Vec
         .map(|(number, part)| {
             let header = Header {
                 segment: number as u32,
+                options: vec![("max-disk".into(), "1G".into())],
                 ..synth::header()
             };
             let mut writer = Writer::start(Vec::new(), &header).unwrap();
