@@ -96,28 +96,22 @@ impl Defined {
         out: &mut Vec<Definition>,
     ) {
         if let Some(frame) = start {
-            if stacks.frame(frame).is_none() {
-                self.missing.insert((None, start));
-            }
             self.frame(frame, stacks, out);
         }
-        let Some(stack) = stack else { return };
-        let new = stacks
-            .walk(stack)
-            .take_while(|(id, _)| !self.stacks.contains(id));
-        let new: Vec<_> = new.map(|(id, node)| (id, *node)).collect();
-        // Where it goes on, if it does not end with what is defined.
-        let next = new.last().map_or(Some(stack), |(_, node)| node.up);
-        if let Some(next) = next
-            && stacks.node(next).is_none()
+        // All of it, where a reader may stop after some frames: another stack may begin there.
+        let (mut new, mut next) = (Vec::new(), stack);
+        while let Some(id) = next
+            && !self.stacks.contains(&id)
         {
-            self.missing.insert((Some(next), None));
+            let Some(node) = stacks.node(id) else {
+                self.missing.insert((next, None));
+                break;
+            };
+            new.push((id, *node));
+            next = node.up;
         }
         // The outermost first: what a definition refers to comes before it.
         for (id, node) in new.into_iter().rev() {
-            if stacks.frame(node.frame).is_none() {
-                self.missing.insert((None, Some(node.frame)));
-            }
             self.frame(node.frame, stacks, out);
             self.stacks.insert(id);
             out.push(Definition::Stack(id, node));
@@ -126,19 +120,23 @@ impl Defined {
 
     fn frame(&mut self, id: FrameId, stacks: &Stacks, out: &mut Vec<Definition>) {
         let Some(frame) = stacks.frame(id) else {
+            self.missing.insert((None, Some(id)));
             return;
         };
-        if !self.frames.insert(id) {
-            return;
-        }
         if let Some(number) = frame.module
-            && let Some(module) = stacks.module(number)
-            && self.modules.insert(number)
+            && !self.modules.contains(&number)
         {
-            out.push(Definition::Module(number, module.clone()));
+            if let Some(module) = stacks.module(number) {
+                self.modules.insert(number);
+                out.push(Definition::Module(number, module.clone()));
+            } else {
+                self.missing.insert((None, Some(id)));
+            }
         }
-        out.push(Definition::Frame(id, *frame));
-        self.symbol(id, stacks, out);
+        if self.frames.insert(id) {
+            out.push(Definition::Frame(id, *frame));
+            self.symbol(id, stacks, out);
+        }
     }
 
     fn symbol(&mut self, frame: FrameId, stacks: &Stacks, out: &mut Vec<Definition>) {
