@@ -19,9 +19,9 @@ mod seeds;
 use std::io::Cursor;
 
 use tidline::format::{
-    Error, Header, Segment, Stretch, Writer, extract, read_segments, read_trace as read,
+    Defined, Error, Header, Segment, Stretch, Writer, extract, read_segments, read_trace as read,
 };
-use tidline::model::{Ending, Event, EventBody, Time, Trace};
+use tidline::model::{Ending, Event, EventBody, Name, Time, Trace};
 
 /// What is run on any bytes, and fails by a panic.
 pub type Target = fn(&[u8]);
@@ -76,7 +76,8 @@ pub fn chunk(bytes: &[u8]) {
     look(&file);
 }
 
-/// A payload: events, or with an odd first byte a checkpoint.
+/// A payload: by the first byte's last two bits of events (0), a checkpoint (1), a last chunk (2) or
+/// definitions (3); the other bits are the number of records.
 pub fn record(bytes: &[u8]) {
     let Some((&first, payload)) = bytes.split_first() else {
         return;
@@ -84,12 +85,15 @@ pub fn record(bytes: &[u8]) {
     let mut file = start(&Header::default());
     let before = file.len();
     file.extend(b"\xf5TDC");
-    file.extend([if first & 1 == 1 { 3 } else { 1 }, 0, 0, 0]);
+    file.extend([KINDS[usize::from(first & 3)], 0, 0, 0]);
     file.extend(0u32.to_le_bytes());
     file.extend([(payload.len() as u32).to_le_bytes(); 2].concat());
-    file.extend(u32::from(first >> 1).to_le_bytes());
+    file.extend(u32::from(first >> 2).to_le_bytes());
     file.resize(before + 48, 0);
     file.extend(payload);
+    if first & 3 == 3 {
+        file.extend(refused());
+    }
     mend(&mut file);
     look(&file);
     let Ok(trace) = read(Cursor::new(&file)) else {
@@ -98,7 +102,12 @@ pub fn record(bytes: &[u8]) {
     // What was read can be written, and is the same again. (Texts are cut when written.)
     if payload.len() < 60_000 {
         let mut writer = Writer::start(Vec::new(), trace.header()).expect("an empty header");
+        let (mut defined, mut needed) = (Defined::default(), Vec::new());
         for event in trace.events() {
+            defined.for_event(event, trace.stacks(), &mut needed);
+            for definition in needed.drain(..) {
+                writer.define(&definition).expect("a vector takes it");
+            }
             writer.push(event).expect("a vector takes it");
         }
         let again = writer
@@ -107,7 +116,24 @@ pub fn record(bytes: &[u8]) {
         let again = read(Cursor::new(again)).expect("the writer's own");
         assert_eq!(again.events(), trace.events());
         assert!(again.is_complete());
+        assert_eq!(stacks(&again), stacks(&trace));
     }
+}
+
+/// The kinds of chunks that have records.
+const KINDS: [u8; 4] = [1, 3, 2, 5];
+
+/// A chunk of failed creations, with the stacks 0 to 7.
+fn refused() -> Vec<u8> {
+    let payload = (1..9).flat_map(|plus_1| [25, 0, 7, 1, 1, 11, 0, 0, 0, plus_1]);
+    let payload: Vec<u8> = payload.collect();
+    let mut chunk = b"\xf5TDC\x01\0\0\0".to_vec();
+    chunk.extend(1u32.to_le_bytes());
+    chunk.extend([(payload.len() as u32).to_le_bytes(); 2].concat());
+    chunk.extend(8u32.to_le_bytes());
+    chunk.resize(48, 0);
+    chunk.extend(payload);
+    chunk
 }
 
 /// Any bytes at all, read as a trace and walked as a view would: as they are, and mended.
@@ -159,6 +185,7 @@ pub fn segments(bytes: &[u8]) {
             .collect()
     };
     assert_eq!(told(&mended), told(&trace));
+    assert_eq!(stacks(&mended), stacks(&trace));
 
     let middle = Time(trace.begin().0 / 2 + trace.end().0 / 2);
     let stretch = Stretch {
@@ -168,6 +195,37 @@ pub fn segments(bytes: &[u8]) {
     let (file, _) = extract(open(), stretch, &header, Vec::new()).expect("what can be read");
     let part = sound(&file);
     assert!(part.begin() >= middle || part.begin() == Time(0));
+}
+
+/// Each event's stack, as far as it is defined: of each frame the module, the place and the names;
+/// and why it ends.
+fn stacks(trace: &Trace) -> Vec<String> {
+    let known = trace.stacks();
+    let frame = |id| {
+        let frame = known.frame(id);
+        let module = frame.and_then(|frame| known.module(frame.module?));
+        // Long names are cut when written, and of many functions some are left out.
+        let symbol = known.symbol(id).filter(|_| frame.is_some()).map(|symbol| {
+            let functions = symbol.functions.iter().take(200).map(|function| {
+                let cut = |name: &Name| name.as_bytes()[..name.as_bytes().len().min(4096)].to_vec();
+                (cut(&function.name), cut(&function.file), function.line)
+            });
+            (symbol.source, functions.collect::<Vec<_>>())
+        });
+        format!("{module:?} {frame:?} {symbol:?}")
+    };
+    let told = trace.events().iter().filter_map(|event| match &event.body {
+        EventBody::Birth(birth) => Some((birth.stack, birth.start)),
+        EventBody::CreateFailed { stack, .. } => Some((*stack, None)),
+        _ => None,
+    });
+    let told = told.map(|(stack, start)| {
+        let nodes = stack.into_iter().flat_map(|id| known.walk(id));
+        let frames: Vec<String> = nodes.map(|(_, node)| frame(node.frame)).collect();
+        let end = stack.and_then(|id| known.end(id));
+        format!("{frames:?} {end:?} {:?}", start.map(frame))
+    });
+    told.collect()
 }
 
 /// A file that must be without any damage.
@@ -214,6 +272,13 @@ fn walk(trace: &Trace) {
             assert!(trace.task(parent).born <= record.born);
             assert!(parent != record.id);
         }
+    }
+    assert!(stacks(trace).len() <= trace.events().len());
+    for (id, module) in trace.stacks().modules() {
+        assert_eq!(trace.stacks().module(id), Some(module));
+    }
+    for (id, frame) in trace.stacks().frames() {
+        assert_eq!(trace.stacks().frame(id), Some(frame));
     }
     assert!(trace.peak_alive() <= trace.tasks().len());
     let integrity = trace.integrity();

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tidline::format::{Header, Writer};
-use tidline::model::{Anchor, Event, Live};
+use tidline::format::{Defined, Header, Writer};
+use tidline::model::{Anchor, Definition, Event, Live, Stacks};
 use tidline::synth::{self, Plan};
 
-use crate::TARGETS;
+use crate::{KINDS, TARGETS};
 
 fn folder(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -93,7 +93,7 @@ fn events(count: usize, seed: u64) -> Vec<Event> {
 }
 
 /// The files of a recording, ten events in a chunk.
-fn recording(events: &[Event], per_file: usize) -> Vec<Vec<u8>> {
+fn recording(events: &[Event], stacks: &Stacks, per_file: usize) -> Vec<Vec<u8>> {
     let mut live = Live::default();
     let parts = events.chunks(per_file).zip(0..).map(|(part, segment)| {
         let header = Header {
@@ -101,16 +101,28 @@ fn recording(events: &[Event], per_file: usize) -> Vec<Vec<u8>> {
             ..synth::header()
         };
         let mut writer = Writer::start(Vec::new(), &header).unwrap();
+        let mut defined = Defined::default();
+        let define = |needed: &[Definition], writer: &mut Writer<Vec<u8>>| {
+            for definition in needed {
+                writer.define(definition).unwrap();
+            }
+        };
         let anchor = Anchor {
             time: part[0].time,
             wall_ns: header.start_wall_ns + 1_000,
             utc_offset_s: 3_600,
         };
         if segment > 0 {
-            writer.checkpoint(&live.checkpoint(), anchor).unwrap();
+            let (carried, mut needed) = (live.checkpoint(), Vec::new());
+            defined.for_checkpoint(&carried, stacks, &mut needed);
+            define(&needed, &mut writer);
+            writer.checkpoint(&carried, anchor).unwrap();
         }
         for batch in part.chunks(10) {
             for event in batch {
+                let mut needed = Vec::new();
+                defined.for_event(event, stacks, &mut needed);
+                define(&needed, &mut writer);
                 writer.push(event).unwrap();
                 live.follow(event);
             }
@@ -142,22 +154,44 @@ fn write_the_seeds() {
         fs::create_dir_all(folder(target)).unwrap();
         fs::write(folder(target).join(name), bytes).unwrap();
     };
-    let files = recording(&events(60, 3), 20);
-    for (number, file) in files.iter().enumerate() {
-        let (header, chunks) = taken_apart(file);
-        write("header", &format!("file-{number}"), &header);
-        write("read_trace", &format!("file-{number}"), file);
-        for (place, chunk) in chunks.iter().enumerate() {
-            let name = format!("file-{number}-{place}");
-            write("chunk", &name, &[&chunk[4..40], &chunk[48..]].concat());
-            // Those that are not packed.
-            if chunk[5] == 0 {
-                let records = chunk[20].min(127);
-                let first = records << 1 | u8::from(chunk[4] == 3);
-                write("record", &name, &[&[first], &chunk[48..]].concat());
+    let record = |chunk: &[u8]| -> Vec<u8> {
+        let kind = KINDS.iter().position(|kind| *kind == chunk[4]);
+        let first = chunk[20].min(63) << 2 | kind.expect("a kind of records") as u8;
+        [&[first], &chunk[48..]].concat()
+    };
+    let files = recording(&events(60, 3), &Stacks::default(), 20);
+    // Few places, so that chunks of definitions are small enough not to be packed.
+    let mut stacked = events(30, 5);
+    let interner = synth::with_stacks(&mut stacked, 2, 5);
+    let with_stacks = recording(&stacked, interner.stacks(), 15);
+    let named = ["file", "stacks"].into_iter().zip([&files, &with_stacks]);
+    for (kind, files) in named {
+        for (number, file) in files.iter().enumerate() {
+            let (header, chunks) = taken_apart(file);
+            write("header", &format!("{kind}-{number}"), &header);
+            write("read_trace", &format!("{kind}-{number}"), file);
+            for (place, chunk) in chunks.iter().enumerate() {
+                let name = format!("{kind}-{number}-{place}");
+                write("chunk", &name, &[&chunk[4..40], &chunk[48..]].concat());
+                // Those that are not packed.
+                if chunk[5] == 0 {
+                    write("record", &name, &record(chunk));
+                }
             }
         }
     }
+    // Definitions of each kind, and a few words on which later ones depend.
+    let small = [
+        &[7 << 2 | 3][..],
+        &[5, 0, 10, 0, 2, b'/', b'a', 1, 9, 7, 16, 250, 0],
+        &[6, 0, 4, 0, 1, 99, 2],
+        &[7, 0, 4, 0, 0, 0, 1],
+        &[7, 0, 4, 5, 1, 0, 1],
+        &[7, 0, 4, 7, 6, 1, 3],
+        &[8, 0, 12, 0, 1, 2, 1, b'f', 0, 7, 1, b'g', 1, b'c', 0],
+        &[6, 0, 4, 1, 0, 99, 4],
+    ];
+    write("record", "definitions", &small.concat());
     let framed = |files: &[&Vec<u8>]| -> Vec<u8> {
         let framed = files.iter().map(|file| {
             let length = (file.len() as u16).to_le_bytes();
@@ -170,6 +204,11 @@ fn write_the_seeds() {
         "all",
         &framed(&files.iter().collect::<Vec<_>>()),
     );
+    write(
+        "segments",
+        "stacks",
+        &framed(&with_stacks.iter().collect::<Vec<_>>()),
+    );
     write("segments", "given-up", &framed(&[&files[2], &files[1]]));
     write("segments", "missing", &framed(&[&files[0], &files[2]]));
     // All kinds of records, in files that the tests of the library made.
@@ -181,9 +220,7 @@ fn write_the_seeds() {
         write("segments", &name, &framed(&[&file]));
         for (place, chunk) in taken_apart(&file).1.iter().enumerate() {
             if chunk[5] == 0 {
-                let records = chunk[20].min(127);
-                let bytes = [&[records << 1], &chunk[48..]].concat();
-                write("record", &format!("{name}-{place}"), &bytes);
+                write("record", &format!("{name}-{place}"), &record(chunk));
             }
         }
     }
