@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tidline::format::{Error, Header, Segment, Sink, Writer, read_trace, scan};
@@ -267,6 +268,32 @@ fn both_say_the_same_of_files_put_together_wrongly() {
     let hostile = hostile(20_000).into_iter().map(|(_, file)| file);
     files.extend(hostile);
     compare(&files);
+}
+
+/// Made once, by the writer of the day when version 1 got its stacks.
+const WITH_STACKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/traces/v1/stacks.tid");
+
+#[test]
+fn both_read_the_trace_with_stacks_as_it_was_read_when_it_was_made() {
+    let file = std::fs::read(WITH_STACKS).unwrap();
+    let said = std::fs::read_to_string(Path::new(WITH_STACKS).with_extension("json")).unwrap();
+    let trace = format_files::read(&file);
+    let now = json(&file, &trace);
+    let differs = now.lines().zip(said.lines()).find(|(a, b)| a != b);
+    assert_eq!(differs, None, "now, and then");
+    assert_eq!(now.len(), said.len());
+    assert!(trace.is_complete(), "{:?}", trace.integrity());
+    compare(&[file]);
+}
+
+#[test]
+#[ignore = "writes the trace with stacks, where it is not there"]
+fn write_the_trace_with_stacks() {
+    let file = file_of(&synth::header(), &every_shape(), 40);
+    let mut made = std::fs::File::create_new(WITH_STACKS).expect("never made again");
+    made.write_all(&file).unwrap();
+    let said = json(&file, &format_files::read(&file));
+    std::fs::write(Path::new(WITH_STACKS).with_extension("json"), said).unwrap();
 }
 
 // The library's view, in the second reader's words.

@@ -29,7 +29,7 @@ fn version_1() {
         .iter()
         .filter_map(|(path, _)| path.file_stem())
         .collect();
-    assert_eq!(names, ["cut-short", "detached", "launched"]);
+    assert_eq!(names, ["cut-short", "detached", "launched", "stacks"]);
     for (path, said) in traces {
         let shown = path.display().to_string();
         assert_eq!(
