@@ -73,8 +73,9 @@ impl fmt::Display for Pid {
 /// Bytes that a recorded program chose: a thread name, a path, an argument.
 ///
 /// They may hold anything, terminal escapes included. `Display` escapes them; the raw bytes
-/// are there for comparison and for writing back to a file. Clones share one allocation.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// are there for comparison and for writing back to a file. Clones share one allocation, and so do
+/// all that are empty.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<[u8]>);
 
 impl Name {
@@ -88,13 +89,6 @@ impl Name {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Default for Name {
-    fn default() -> Self {
-        // All empty ones share one allocation.
-        Name(Arc::default())
     }
 }
 
