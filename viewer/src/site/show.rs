@@ -154,7 +154,16 @@ fn owned(name: &Name) -> Cow<'static, str> {
 
 /// Why a stack is not whole, in words; `None` if it is.
 pub(crate) fn stack_end(stacks: &Stacks, stack: StackId) -> Option<&'static str> {
+    if stacks.node(stack).is_none() {
+        return Some("it is missing from the file");
+    }
+    let known = |id| {
+        let module = stacks.frame(id).map(|frame| frame.module);
+        module.is_some_and(|module| module.is_none_or(|module| stacks.module(module).is_some()))
+    };
+    let all_known = stacks.walk(stack).all(|(_, node)| known(node.frame));
     match stacks.end(stack) {
+        Some(_) if !all_known => Some("parts of it are missing from the file"),
         Some(StackEnd::Bottom) => None,
         Some(end) => Some(end.as_str()),
         None => Some("the rest is missing from the file"),

@@ -115,13 +115,12 @@ pub(crate) fn record<'a>(
 
 fn fill_stack<'a>(record: &mut Record<'a>, trace: &'a Trace, stack: Option<StackId>) {
     let stacks = trace.stacks();
-    let known = stack.filter(|stack| stacks.node(*stack).is_some());
-    let Some(stack) = known else {
+    let Some(stack) = stack else {
         record.stack = Some(None);
         return;
     };
     let (frames, more) = site::frames(stacks, stack);
-    record.stack = Some(Some(frames));
+    record.stack = Some(stacks.node(stack).map(|_| frames));
     record.stack_end = match more {
         false => site::stack_end(stacks, stack),
         true => Some("more frames than are shown"),
