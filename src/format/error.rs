@@ -72,3 +72,14 @@ pub enum Error {
         limit: usize,
     },
 }
+
+/// What was being done where definitions could not be written.
+pub(super) const DEFINING: &str = "writing definitions";
+
+impl Error {
+    /// Whether it is about definitions alone: no event is lost, and they can be written later.
+    #[must_use]
+    pub fn is_about_definitions(&self) -> bool {
+        matches!(self, Error::Io { doing, .. } if *doing == DEFINING)
+    }
+}

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
-use super::error::Error;
+use super::error::{DEFINING, Error};
 use super::header::Header;
 use super::record::{Decoder, Encoder, Record};
 use crate::model::{Anchor, Carried, Definition, Event, EventBody, Time};
@@ -124,7 +124,7 @@ impl<W: Write> Writer<W> {
         batch.reset();
         self.definitions = batch;
         written.map_err(|source| Error::Io {
-            doing: "writing definitions",
+            doing: DEFINING,
             offset: self.offset,
             source,
         })

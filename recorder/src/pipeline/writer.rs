@@ -541,6 +541,9 @@ impl Work {
         if let Some(stacks) = &mut self.stacks {
             stacks.write_failed();
         }
+        if error.is_about_definitions() {
+            return; // They are written again with the next event that needs them.
+        }
         if self.on_full == OnFull::Stop {
             let path = shown(self.writer.get_mut().path());
             self.doorbell
@@ -593,6 +596,10 @@ impl Work {
                 .sync()
                 .err()
                 .map(|error| format!("not on the disk: {error}")),
+            Err(error) if error.is_about_definitions() => Some(format!(
+                "{:#}; some of its stacks are missing",
+                anyhow::Error::from(error)
+            )),
             Err(error) => Some(format!(
                 "{:#}; it has no end mark",
                 anyhow::Error::from(error)
