@@ -103,6 +103,15 @@ fn start_name(trace: &Trace, birth: &Birth) -> Option<String> {
 
 /// Records a program and gives the trace.
 fn record<S: AsRef<std::ffi::OsStr>>(dir: &TempDir, options: &[&str], command: &[S]) -> Trace {
+    record_with_code(0, dir, options, command)
+}
+
+fn record_with_code<S: AsRef<std::ffi::OsStr>>(
+    code: i32,
+    dir: &TempDir,
+    options: &[&str],
+    command: &[S],
+) -> Trace {
     let file = dir.join("trace");
     let mut child = Child::spawn(
         tidrec()
@@ -113,7 +122,7 @@ fn record<S: AsRef<std::ffi::OsStr>>(dir: &TempDir, options: &[&str], command: &
             .arg("--")
             .args(command),
     );
-    child.expect_exit(0, patience());
+    child.expect_exit(code, patience());
     assert_eq!(child.stderr(), "");
     open(&file)
 }
@@ -526,5 +535,84 @@ fn segments_and_snapshots_have_the_stacks_that_their_tasks_need() {
             let start = task.start.expect("a start routine");
             assert!(trace.stacks().frame(start).is_some());
         }
+    }
+}
+
+#[test]
+fn a_jvm_s_threads_show_the_virtual_machine() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let mut javac = Command::new("javac");
+    javac
+        .arg("-d")
+        .arg(dir.path())
+        .arg(source_of("Threads.java"));
+    let compiled = match javac.output() {
+        Ok(done) => {
+            assert!(done.status.success(), "{done:?}");
+            Some(())
+        }
+        Err(error) => need(Err(format!("javac does not start: {error}"))),
+    };
+    if compiled.is_none() {
+        return;
+    }
+    let class_path = dir.path().to_str().expect("a plain path").to_string();
+    let trace = record_with_code(9, &dir, &[], &["java", "-cp", &class_path, "Threads"]);
+    let named: Vec<_> = trace
+        .tasks()
+        .iter()
+        .filter(|task| task.name().to_string().starts_with("adder-"))
+        .collect();
+    assert_eq!(named.len(), 200, "the names that Java gave");
+    for task in named {
+        let stack_ = stack(&trace, task.stack);
+        let order = ["pthread_create", "os::create_thread", "JVM_StartThread"];
+        assert!(has_in_order(&stack_, &order), "{:?}", names(&stack_));
+        // Behind it is code of the interpreter or of the compiler, which has no tables.
+        let end = trace.stacks().end(task.stack.unwrap());
+        assert_ne!(end, None);
+        let start = places(&trace, task.start.expect("a start routine"));
+        assert!(start[0].function.starts_with("thread_native_entry"));
+    }
+}
+
+#[test]
+fn go_s_threads_show_the_runtime() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let Some(program) = build_go(&dir, "frames.go") else {
+        return;
+    };
+    let trace = record(&dir, &[], &[program.as_os_str(), "on".as_ref()]);
+    let births = thread_births(&trace);
+    let threads = births.iter().filter(|birth| birth.what == What::Thread);
+    let mut count = 0;
+    for birth in threads {
+        let stack_ = stack(&trace, birth.stack);
+        let order = ["runtime.clone", "runtime.newosproc", "runtime.newm"];
+        assert!(has_in_order(&stack_, &order), "{:?}", names(&stack_));
+        let start = start_name(&trace, birth).expect("a start routine");
+        assert!(start.starts_with("runtime.mstart"), "{start}");
+        count += 1;
+    }
+    assert!(count >= 2, "{count}");
+}
+
+fn build_go(dir: &TempDir, source: &str) -> Option<PathBuf> {
+    let output = dir.join("program");
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(&output).arg(source_of(source));
+    go.env("GOCACHE", dir.join("cache"))
+        .env("GOFLAGS", "-mod=mod")
+        .env("GO111MODULE", "off");
+    match go.output() {
+        Ok(done) if done.status.success() => Some(output),
+        Ok(done) => panic!("{go:?}: {}", String::from_utf8_lossy(&done.stderr)),
+        Err(error) => need(Err(format!("go does not start: {error}"))),
     }
 }
