@@ -179,6 +179,11 @@ impl Room {
         }
     }
 
+    /// A stack was dropped before there was anything to put into a buffer.
+    pub(crate) fn note_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Stacks that were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

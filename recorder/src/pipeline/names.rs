@@ -32,6 +32,8 @@ pub(super) struct Names {
     due: BinaryHeap<Reverse<(Time, Tid, u32)>>,
     /// Tells tasks with one TID apart.
     generation: u32,
+    /// Every new name is an event: nothing is to be looked at.
+    are_told: bool,
 }
 
 struct Known {
@@ -42,6 +44,14 @@ struct Known {
 }
 
 impl Names {
+    /// Names that events tell, every one (`are_told`), or that are looked at.
+    pub(super) fn new(are_told: bool) -> Self {
+        Names {
+            are_told,
+            ..Names::default()
+        }
+    }
+
     /// Follows the events, and fills in the names of tasks that were there before. Whether the
     /// event says anything new: a name that was read again and is the same does not.
     pub(super) fn follow(&mut self, event: &mut Event, read: &mut impl ReadName) -> bool {
@@ -111,7 +121,9 @@ impl Names {
                 looks,
             },
         );
-        self.schedule(now, task.tid, generation, looks);
+        if !self.are_told {
+            self.schedule(now, task.tid, generation, looks);
+        }
     }
 
     fn schedule(&mut self, now: Time, tid: Tid, generation: u32, looks: usize) {

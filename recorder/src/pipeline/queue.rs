@@ -37,6 +37,8 @@ struct State {
     high_water: usize,
     /// How many of the events are of tasks that existed.
     existing: usize,
+    /// Notes that wait for the tracer to put them where they belong, if it wants that.
+    apart: Option<Vec<Event>>,
     /// Reasons for snapshots that were asked for.
     snapshots: Vec<String>,
     closed: bool,
@@ -116,8 +118,14 @@ impl Desk {
     pub(crate) fn mark(&self, text: &[u8], now: impl FnOnce() -> Time) {
         let mut state = self.0.lock();
         let (text, time) = (Name::from(text), now());
-        let body = EventBody::Mark { text };
-        state.add(Event { time, body }, None);
+        let event = Event {
+            time,
+            body: EventBody::Mark { text },
+        };
+        match &mut state.apart {
+            Some(apart) => apart.push(event),
+            None => drop(state.add(event, None)),
+        }
         drop(state);
         self.0.filled.notify_one();
     }
@@ -159,6 +167,18 @@ impl Sender {
         if was_empty || (before < WAKE_AT && length >= WAKE_AT) || self.0.room.is_half_full() {
             self.0.filled.notify_one();
         }
+    }
+
+    /// Has notes kept for [`take_marks`](Sender::take_marks): who learns of events with a delay puts
+    /// them in order.
+    pub(crate) fn keep_marks_apart(&self) {
+        self.0.lock().apart.get_or_insert_default();
+    }
+
+    /// Takes the notes that were kept.
+    pub(crate) fn take_marks(&self) -> Vec<Event> {
+        let mut state = self.0.lock();
+        state.apart.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What captures share.

@@ -80,6 +80,8 @@ pub(crate) struct Setup {
     pub(crate) stacks: stacks::Stacks,
     pub(crate) symbols: SymbolMode,
     pub(crate) progress: Arc<Progress>,
+    /// Each new name of a task comes as an event.
+    pub(crate) names_are_told: bool,
 }
 
 struct Work {
@@ -177,7 +179,7 @@ impl Work {
             snapshots: Snapshots::new(keep, earlier.unwrap_or_default(), setup.quiet),
             lost_before: 0,
             bytes_before: 0,
-            names: Names::default(),
+            names: Names::new(setup.names_are_told),
             stacks,
             found: Vec::new(),
             choose: Choose::new(setup.globs),

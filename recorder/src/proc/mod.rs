@@ -31,6 +31,12 @@ pub(crate) fn thread_state(pid: Pid, tid: Tid) -> Option<u8> {
     parse::stat(&fs::read(path).ok()?).map(|stat| stat.state)
 }
 
+/// One thread's `stat` and its name in it, or `None` if it is gone. It is cheap, as is [`thread_state`].
+pub(crate) fn thread_stat(pid: Pid, tid: Tid) -> Option<(Stat, Name)> {
+    let bytes = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    Some((parse::stat(&bytes)?, Name::from(parse::stat_name(&bytes)?)))
+}
+
 /// Whether the `/proc` that is mounted is that of our own pid namespace.
 pub(crate) fn is_ours() -> bool {
     let own = std::process::id().to_string();

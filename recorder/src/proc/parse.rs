@@ -19,6 +19,11 @@ impl Stat {
     pub(crate) fn is_kernel_thread(&self) -> bool {
         self.flags & 0x20_0000 != 0
     }
+
+    /// Whether it has begun to end (`PF_EXITING`): it does nothing any more that others could see.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.flags & 0x4 != 0
+    }
 }
 
 /// What we want of `/proc/TID/status`.
@@ -65,6 +70,13 @@ pub(super) fn stat(bytes: &[u8]) -> Option<Stat> {
         num_threads: number(20)? as usize,
         start: number(22)?,
     })
+}
+
+/// The name in it.
+pub(super) fn stat_name(bytes: &[u8]) -> Option<&[u8]> {
+    let begin = bytes.iter().position(|byte| *byte == b'(')?;
+    let end = bytes.iter().rposition(|byte| *byte == b')')?;
+    bytes.get(begin + 1..end)
 }
 
 pub(super) fn status(bytes: &[u8]) -> Option<Status> {
@@ -128,6 +140,9 @@ mod tests {
         };
         assert_eq!(stat(line), Some(expected));
         assert!(!expected.is_kernel_thread());
+        assert!(!expected.is_ending());
+        assert_eq!(stat_name(line), Some(&b"a) R 1"[..]));
+        assert_eq!(stat_name(b")("), None);
         assert_eq!(stat(b"42 (a"), None);
         assert_eq!(stat(b"42 (a) S 7"), None);
     }

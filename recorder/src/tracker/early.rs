@@ -124,7 +124,7 @@ impl Tracker {
 }
 
 /// How the kernel would have reported a creation with these flags (kernel_clone, Linux 6.18).
-fn via_of_flags(flags: Option<u64>, what: What) -> Via {
+pub(crate) fn via_of_flags(flags: Option<u64>, what: What) -> Via {
     const CLONE_VFORK: u64 = 0x4000;
     const SIGCHLD: u64 = 17;
     match flags {

@@ -29,7 +29,9 @@ use tidline::model::{
 
 use calls::Calls;
 use early::Early;
-use tid_map::TidMap;
+
+pub(crate) use early::via_of_flags;
+pub(crate) use tid_map::TidMap;
 
 pub(crate) use orders::{
     Choice, Creating, Entry, ForkMode, Identity, Listed, NewThreads, Order, Output, Policy, Stop,

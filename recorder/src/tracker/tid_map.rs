@@ -6,10 +6,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use tidline::model::Tid;
 
 /// TIDs are small numbers that the kernel hands out in order: nobody can make many of them collide.
-pub(super) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<TidHasher>>;
+pub(crate) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<TidHasher>>;
 
 #[derive(Default)]
-pub(super) struct TidHasher(u64);
+pub(crate) struct TidHasher(u64);
 
 impl Hasher for TidHasher {
     fn finish(&self) -> u64 {
