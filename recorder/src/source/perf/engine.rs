@@ -1,0 +1,591 @@
+//! The engine of the perf source: reads what the kernel wrote, puts it in order, has the tracker judge
+//! it. It stops nobody.
+//!
+//! It looks at the rings some fifty times a second, and at once when one is a quarter full. What it
+//! reads is told when all processors were looked at well behind it (see [`super::order`]), so that
+//! events reach the queue some 20 ms after they happened.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tidline::model::{End, Event, EventBody, Name, Pid, Tid, Time, What};
+
+use super::cgroup::Cgroup;
+use super::ends::Ends;
+use super::events::{Events, InRing};
+use super::fact::{Fact, Saw, SiteOf};
+use super::look::{Whom, look};
+use super::order::{Order, WINDOW_NS};
+use super::record::Record;
+use super::registers::Seen;
+use super::sites::{Sites, Taken};
+use super::tracker::{Details, Scan, Tracker};
+use crate::capture::{Capture, Room};
+use crate::clock::Clock;
+use crate::doorbell::Doorbell;
+use crate::pipeline::queue::{self, Sender};
+use crate::proc;
+use crate::source::Reason;
+use crate::source::ptrace::sys::{self as processes, Take};
+use crate::source::ptrace::wait::Change;
+use crate::syscall::abi::Creation;
+
+/// Between two looks at the rings: while nothing waits to be told, and while something does.
+const IDLE: u16 = 20;
+const BUSY: u16 = 10;
+/// What belongs to something that was told so long ago belongs to nothing.
+const STALE_NS: u64 = 1_000_000_000;
+/// After a loss `/proc` is looked at, at most so often, ns.
+const LOOK_EVERY_NS: u64 = 1_000_000_000;
+/// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
+const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
+/// The kernel says that a task ends, takes its memory apart, and only then has its parent told. How
+/// long is waited for what the launched command's parent, tidrec, is told.
+const END_LIMIT: Duration = Duration::from_millis(50);
+
+/// Who is recorded.
+#[derive(Clone, Debug)]
+pub(crate) enum Targets {
+    Everyone,
+    Processes { pids: Vec<Pid>, with_family: bool },
+    Cgroup(Cgroup),
+}
+
+pub(crate) struct Engine {
+    clock: Clock,
+    doorbell: Doorbell,
+    /// `None` after the recording's end.
+    queue: Option<Sender>,
+    room: Arc<Room>,
+    events: Events,
+    tracker: Tracker,
+    order: Order,
+    sites: Sites,
+    ends: Ends,
+    /// From here on every event is on.
+    since: Time,
+    /// A look that is to be taken up when all that happened during it is known.
+    scan: Option<Scan>,
+    /// What a look found, in order of time, to be told among what happened.
+    found: VecDeque<Event>,
+    /// Processes that were made and are not told yet.
+    young: HashSet<Pid>,
+    /// Those that have entered fork or vfork.
+    entered: HashMap<Tid, Creation>,
+    /// Thread groups that live in a pid namespace below ours.
+    nested: HashSet<Pid>,
+    cgroup: Option<Cgroup>,
+    next_look: Option<Time>,
+    last_look: Time,
+    everyone: bool,
+    /// For each ring of facts, when it was last read without a loss.
+    read_until: HashMap<usize, Time>,
+    lost: u64,
+    launched: Option<Pid>,
+    launched_end: Option<End>,
+    unknown_ends: u64,
+    out: Vec<Event>,
+}
+
+impl Engine {
+    pub(crate) fn new(events: Events, clock: Clock, doorbell: Doorbell, queue: Sender) -> Self {
+        let room = queue.room();
+        let stack_bytes = events.options.stack_bytes;
+        queue.keep_marks_apart();
+        Engine {
+            clock,
+            doorbell,
+            queue: Some(queue),
+            events,
+            tracker: Tracker::default(),
+            order: Order::default(),
+            sites: Sites::new(Arc::clone(&room), stack_bytes),
+            room,
+            ends: Ends::listen(clock.start_monotonic_ns),
+            since: Time(0),
+            scan: None,
+            found: VecDeque::new(),
+            young: HashSet::new(),
+            entered: HashMap::new(),
+            nested: HashSet::new(),
+            cgroup: None,
+            next_look: None,
+            last_look: Time(0),
+            everyone: false,
+            read_until: HashMap::new(),
+            lost: 0,
+            launched: None,
+            launched_end: None,
+            unknown_ends: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// How many tasks are recorded.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Whether a task of a process is recorded.
+    pub(crate) fn tracks(&self, pid: Pid) -> bool {
+        self.tracker.tracks(pid)
+    }
+
+    /// Begins with a command that was forked and is about to exec.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(crate) fn launch(&mut self, pid: Pid) -> Result<()> {
+        self.enable()?;
+        self.tracker.track(pid);
+        self.launched = Some(pid);
+        Ok(())
+    }
+
+    /// Begins with what is running, and finds out what that is.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(crate) fn begin(&mut self, targets: Targets) -> Result<()> {
+        self.enable()?;
+        let scan = match targets {
+            Targets::Everyone => {
+                self.tracker = Tracker::of_everyone();
+                self.everyone = true;
+                look(self.clock, Whom::Everyone)
+            }
+            Targets::Processes { pids, with_family } => {
+                let whom = match with_family {
+                    true => Whom::Family(&pids),
+                    false => Whom::Processes(&pids),
+                };
+                look(self.clock, whom)
+            }
+            Targets::Cgroup(cgroup) => {
+                let scan = look(self.clock, Whom::Processes(&cgroup.pids()));
+                self.cgroup = Some(cgroup);
+                scan
+            }
+        };
+        self.scan = Some(scan);
+        while self.scan.is_some() {
+            self.round(BUSY);
+        }
+        Ok(())
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.events
+            .enable(self.clock.start_monotonic_ns)
+            .context("cannot switch the kernel's events on")?;
+        self.since = self.clock.now();
+        Ok(())
+    }
+
+    /// How the launched command ended, if it has; waits a moment for one that is about to.
+    pub(crate) fn launched_end(&mut self) -> Option<End> {
+        self.await_launched(END_LIMIT);
+        self.launched_end
+    }
+
+    /// Ends the queue, and with it the trace: why, and what the recording cost.
+    pub(crate) fn end_with(&mut self, reason: String) {
+        if let Some(queue) = self.queue.take() {
+            let counters = vec![
+                ("queue_high_water", queue.high_water()),
+                ("ends_unknown", self.unknown_ends),
+                ("late_facts", self.order.late),
+                ("kernel_lost", self.lost),
+            ];
+            queue.end_with(queue::End { reason, counters });
+        }
+    }
+
+    /// Records until the target ends, a signal comes, or `until` is reached.
+    pub(crate) fn run(&mut self, until: Option<Time>) -> Reason {
+        let mut until = until.map(|time| (time, Reason::Duration));
+        loop {
+            if self.tracker.is_empty() && self.cgroup.is_none() && self.scan.is_none() {
+                return Reason::TargetEnded;
+            }
+            if let Some((time, reason)) = until
+                && time <= self.clock.now()
+            {
+                self.finish(time);
+                return reason;
+            }
+            self.doorbell.answer();
+            if self.doorbell.take_stop() {
+                self.finish(self.clock.now());
+                return Reason::Asked;
+            }
+            while let Some(arrived) = self.doorbell.take() {
+                let reason = Reason::Signal(arrived.number);
+                let from_terminal = arrived.by_kernel && arrived.number == libc::SIGINT;
+                let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
+                let now = self.clock.now();
+                if from_terminal && first && self.launched.is_some() {
+                    // The command got it too. What it does about it belongs in the recording.
+                    until = Some((Time(now.0 + INTERRUPT_GRACE_NS), reason));
+                } else {
+                    self.finish(now);
+                    return reason;
+                }
+            }
+            self.round(if self.order.is_empty() { IDLE } else { BUSY });
+        }
+    }
+
+    /// Tells what happened up to a moment that is just past.
+    fn finish(&mut self, until: Time) {
+        while self.clock.now().0 < until.0 + WINDOW_NS {
+            self.round(BUSY);
+        }
+        self.read();
+        self.next_look = None;
+        self.scan = None;
+        self.advance(until);
+        self.tell_last_loss();
+        self.pass_on(None);
+    }
+
+    /// What was lost at the very end, after which nothing came that could have said so.
+    fn tell_last_loss(&mut self) {
+        let total = self.events.lost().unwrap_or(self.lost);
+        if total > self.lost {
+            let now = self.clock.now();
+            self.lose(now, now, total - self.lost);
+        }
+    }
+
+    /// Sleeps until there is something to read, or some time has passed; reads and tells.
+    fn round(&mut self, ms: u16) {
+        let fds = self.events.ready().chain(self.ends.ready());
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        // The doorbell's ring interrupts it.
+        let _ = poll(&mut fds, PollTimeout::from(ms));
+        drop(fds);
+        let begin = self.clock.now();
+        self.read();
+        self.reap_launched();
+        if self.next_look.is_some_and(|due| due <= begin) && self.scan.is_none() {
+            self.look_again();
+        }
+        self.advance(Time(begin.0.saturating_sub(WINDOW_NS)));
+        let stale = Time(begin.0.saturating_sub(STALE_NS));
+        self.sites.forget(stale);
+        self.ends.forget(stale);
+        if self.cgroup.is_some() && self.next_look.is_none() {
+            self.next_look = Some(Time(begin.0 + LOOK_EVERY_NS));
+        }
+        self.pass_on(None);
+    }
+
+    /// Empties the rings.
+    fn read(&mut self) {
+        let mut losses = Vec::new();
+        let Engine {
+            events,
+            tracker,
+            order,
+            sites,
+            young,
+            read_until,
+            since,
+            ..
+        } = self;
+        events.read(|ring, record| match record {
+            Record::Fact(fact) => {
+                if let InRing::Facts(place) = ring {
+                    read_until.insert(place, fact.time);
+                }
+                if fact.time < *since {
+                    return;
+                }
+                if let Saw::Made { child, flags, .. } = fact.what
+                    && flags & CLONE_THREAD == 0
+                    && (tracker.concerns(fact.task) || young.contains(&fact.task.pid))
+                {
+                    young.insert(Pid(child.0));
+                }
+                order.add(fact);
+            }
+            Record::Site(site, stack) => {
+                if tracker.concerns(site.task) || young.contains(&site.task.pid) {
+                    sites.add(&site, stack);
+                }
+            }
+            Record::Lost { time, count } => {
+                if let InRing::Facts(place) = ring {
+                    let since = read_until.get(&place).copied().unwrap_or(*since);
+                    losses.push((since, time, count));
+                }
+            }
+        });
+        let (tracker, young) = (&self.tracker, &self.young);
+        self.ends
+            .read(|task| tracker.concerns(task) || young.contains(&task.pid));
+        for (since, time, count) in losses {
+            self.lose(since, time, count);
+        }
+    }
+
+    fn lose(&mut self, since: Time, time: Time, count: u64) {
+        self.lost += count;
+        let body = EventBody::Lost {
+            count,
+            since,
+            reason: "the kernel's events came faster than they were read: some of all tasks of the \
+                     system (a larger --ring-kb holds more)"
+                .into(),
+        };
+        self.found.push_back(Event { time, body });
+        self.found.make_contiguous().sort_by_key(|event| event.time);
+        let due = Time((self.last_look.0 + LOOK_EVERY_NS).max(self.clock.now().0));
+        self.next_look.get_or_insert(due);
+    }
+
+    /// Finds out who is there, after a loss, and who has come into the control group.
+    fn look_again(&mut self) {
+        self.next_look = None;
+        self.last_look = self.clock.now();
+        self.scan = Some(match (&self.cgroup, self.everyone) {
+            (_, true) => look(self.clock, Whom::Everyone),
+            (Some(cgroup), _) => {
+                let mut pids = cgroup.pids();
+                pids.extend(self.tracker.pids());
+                look(self.clock, Whom::Family(&pids))
+            }
+            _ => {
+                let pids: Vec<Pid> = self.tracker.pids().collect();
+                look(self.clock, Whom::Family(&pids))
+            }
+        });
+    }
+
+    /// Tells what happened up to a moment behind which nothing comes any more.
+    fn advance(&mut self, bound: Time) {
+        if let Some(scan) = self.scan.take() {
+            self.tell(bound.min(scan.begin));
+            if bound < scan.end {
+                self.scan = Some(scan);
+                return;
+            }
+            let meanwhile = self.order.waiting();
+            let found = self.tracker.take_up(&scan, meanwhile, &mut self.out);
+            self.note_nested(&found);
+            self.found.extend(found);
+            self.found.make_contiguous().sort_by_key(|event| event.time);
+        }
+        self.tell(bound);
+    }
+
+    fn note_nested(&mut self, found: &[Event]) {
+        for event in found {
+            if let EventBody::Existing {
+                task,
+                inner: Some(_),
+                ..
+            } = &event.body
+            {
+                self.nested.insert(task.pid);
+            }
+        }
+    }
+
+    fn tell(&mut self, bound: Time) {
+        if let Some(queue) = &self.queue {
+            let marks = queue.take_marks();
+            if !marks.is_empty() {
+                self.found.extend(marks);
+                self.found.make_contiguous().sort_by_key(|event| event.time);
+            }
+        }
+        for fact in self.order.take(bound) {
+            self.tell_found(fact.time);
+            self.handle(&fact);
+        }
+        self.tell_found(bound);
+        if self.order.is_empty() {
+            self.young.clear();
+        }
+    }
+
+    fn tell_found(&mut self, until: Time) {
+        while let Some(event) = self.found.pop_front_if(|event| event.time <= until) {
+            self.out.push(event);
+        }
+    }
+
+    fn handle(&mut self, fact: &Fact) {
+        let from = self.out.len();
+        let tid = fact.task.tid;
+        match &fact.what {
+            Saw::Enters(call) => {
+                self.entered.insert(tid, *call);
+            }
+            Saw::Made {
+                child,
+                flags,
+                registers,
+            } => {
+                let entered = self.entered.remove(&tid);
+                if !self.tracker.concerns(fact.task) {
+                    self.tracker.step(fact, Details::default(), &mut self.out);
+                    return;
+                }
+                let site = match registers {
+                    Some(_) => self.sites.take(SiteOf::Birth(*child), fact.time),
+                    None => None,
+                };
+                let seen = Seen {
+                    entered,
+                    are_watched: self.events.options.failures,
+                    arguments: site.as_ref().and_then(|site| site.arguments),
+                };
+                let flags = registers.and_then(|registers| registers.flags(*flags, seen));
+                self.tracker.step(fact, Details { flags }, &mut self.out);
+                self.born(registers.map(|registers| registers.stack.ip), site);
+            }
+            Saw::Refused {
+                call, registers, ..
+            } => {
+                self.entered.remove(&tid);
+                if !self.tracker.concerns(fact.task) {
+                    return;
+                }
+                let site = match registers {
+                    Some(_) => self.sites.take(SiteOf::Refusal(tid), fact.time),
+                    None => None,
+                };
+                let arguments = site.as_ref().and_then(|site| site.arguments);
+                let flags = registers
+                    .and_then(|registers| registers.flags_of_refused(*call, arguments));
+                self.tracker.step(fact, Details { flags }, &mut self.out);
+                let capture = site.and_then(|site| site.capture);
+                self.pass_on(capture);
+            }
+            Saw::Ends { .. } => {
+                self.entered.remove(&tid);
+                self.tracker.step(fact, Details::default(), &mut self.out);
+                self.ended(fact, from);
+            }
+            Saw::Executes { .. } | Saw::Renames { .. } => {
+                self.tracker.step(fact, Details::default(), &mut self.out);
+            }
+        }
+    }
+
+    /// Completes a birth, which is the last event.
+    fn born(&mut self, pc: Option<u64>, site: Option<Taken>) {
+        let Some(Event {
+            body: EventBody::Birth(birth),
+            ..
+        }) = self.out.last_mut()
+        else {
+            return;
+        };
+        birth.pc = pc;
+        if birth.what == What::Process || self.nested.contains(&birth.child.pid) {
+            // Of one that has ended by now nobody knows it. Another with its TID would be of another
+            // process, or as young.
+            let status = proc::status(birth.child.tid);
+            birth.inner = status
+                .filter(|status| status.pid == birth.child.pid)
+                .and_then(|status| status.inner);
+            if birth.inner.is_some() && birth.what == What::Process {
+                self.nested.insert(birth.child.pid);
+            }
+        }
+        let capture = site.and_then(|site| site.capture);
+        if capture.is_some() {
+            self.pass_on(capture);
+        }
+    }
+
+    /// Says how a task ended whose end has just been told.
+    fn ended(&mut self, fact: &Fact, from: usize) {
+        let task = fact.task;
+        if task.is_leader() {
+            self.nested.remove(&task.pid);
+            if Some(task.pid) == self.launched {
+                self.await_launched(END_LIMIT);
+            }
+        }
+        let mut end = self.ends.take(task.tid, fact.time);
+        for event in &mut self.out[from..] {
+            if let EventBody::Exit { task: whose, end: told } = &mut event.body {
+                if *whose == task {
+                    if end == End::Unknown
+                        && Some(task.pid) == self.launched
+                        && task.is_leader()
+                    {
+                        end = self.launched_end.unwrap_or(End::Unknown);
+                    }
+                    *told = end;
+                }
+                self.unknown_ends += u64::from(*told == End::Unknown);
+            }
+        }
+    }
+
+    fn await_launched(&mut self, limit: Duration) {
+        let until = self.clock.now().0 + limit.as_nanos() as u64;
+        loop {
+            self.reap_launched();
+            let is_there = self.launched.is_some_and(|pid| {
+                proc::stat(Tid(pid.0)).is_some_and(|stat| !stat.is_ending())
+            });
+            if self.launched_end.is_some() || is_there || self.clock.now().0 >= until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Takes the launched command's end. Nobody else can: it is our child.
+    fn reap_launched(&mut self) {
+        let Some(pid) = self.launched else { return };
+        if self.launched_end.is_none()
+            && let Ok(Some(report)) = processes::wait(Some(Tid(pid.0)), Take::Reap)
+            && let Change::Ended(end) = report.what
+        {
+            self.launched_end = Some(end);
+        }
+    }
+
+    /// Gives the queue what there is to tell; the capture is that of the last event.
+    fn pass_on(&mut self, capture: Option<Box<Capture>>) {
+        let place = self.out.len().saturating_sub(1);
+        match &self.queue {
+            Some(queue) if !self.out.is_empty() => {
+                queue.push(&mut self.out, capture.map(|capture| (place, capture)));
+            }
+            _ => {
+                self.out.clear();
+                if let Some(capture) = capture {
+                    self.room.give(capture.buffer);
+                }
+            }
+        }
+    }
+
+    /// Notes that a process that was found is not recorded.
+    pub(crate) fn note_refused(&mut self, why: &str) {
+        let now = self.clock.now();
+        let body = EventBody::Gap {
+            reason: tidline::model::GapReason::Untraced,
+            count: 0,
+            since: Time(0),
+            detail: Name::from(why),
+        };
+        self.out.push(Event { time: now, body });
+        self.pass_on(None);
+    }
+}
+
+const CLONE_THREAD: u64 = 0x1_0000;
+
