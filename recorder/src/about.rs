@@ -8,6 +8,7 @@ use glob::Pattern;
 use regex_lite::Regex;
 use tidline::format::{Header, Target};
 
+use crate::backend::Backend;
 use crate::cli::Cli;
 use crate::clock::Clock;
 use crate::proc;
@@ -16,7 +17,12 @@ use crate::proc;
 ///
 /// # Errors
 /// If the kernel does not say what machine this is.
-pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<Header> {
+pub(crate) fn header(
+    cli: &Cli,
+    backend: &Backend,
+    clock: Clock,
+    targets: Vec<Target>,
+) -> Result<Header> {
     let machine = nix::sys::utsname::uname().context("uname")?;
     let mut options = vec![
         (
@@ -27,7 +33,10 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
             "follow-fork".to_string(),
             cli.follow_fork.as_str().to_string(),
         ),
-        ("failures".to_string(), cli.failures().as_str().to_string()),
+        (
+            "failures".to_string(),
+            backend.failures(cli).as_str().to_string(),
+        ),
         (
             "follow-exec".to_string(),
             cli.follow_exec.as_str().to_string(),
@@ -44,6 +53,15 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
     let mut add = |name: &str, value: String| options.push((name.to_string(), value));
     if !cli.names.is_empty() {
         add("name", words(cli.names.iter().map(Regex::as_str)));
+    }
+    if cli.all {
+        add("all", "yes".into());
+    }
+    if let Some(path) = &cli.cgroup {
+        add("cgroup", path.to_string_lossy().into_owned());
+    }
+    if let Backend::Perf(events) = backend {
+        add("ring-kb", events.options.ring_kib.to_string());
     }
     if cli.tree {
         add("tree", "yes".into());
@@ -64,7 +82,7 @@ pub(crate) fn header(cli: &Cli, clock: Clock, targets: Vec<Target>) -> Result<He
         arch: machine.machine().to_string_lossy().into_owned(),
         boot_id: proc::kernel_setting("random/boot_id"),
         recorder: concat!("tidrec ", env!("CARGO_PKG_VERSION")).to_string(),
-        backend: "ptrace".to_string(),
+        backend: backend.as_str().to_string(),
         options,
         launched: !cli.command.is_empty(),
         targets,
@@ -110,8 +128,8 @@ pub(crate) fn random_id() -> u128 {
 }
 
 /// `tidline-<name>-<pid>-<yyyymmdd-hhmmss>.tid`; the name is the target's, so only plain
-/// characters of it are taken.
-pub(crate) fn default_name(name: &[u8], pid: u32) -> PathBuf {
+/// characters of it are taken. No pid where it is no single process.
+pub(crate) fn default_name(name: &[u8], pid: Option<u32>) -> PathBuf {
     let plain: String = name
         .iter()
         .take(32)
@@ -124,7 +142,8 @@ pub(crate) fn default_name(name: &[u8], pid: u32) -> PathBuf {
         })
         .collect();
     let now = Local::now().format("%Y%m%d-%H%M%S");
-    PathBuf::from(format!("tidline-{plain}-{pid}-{now}.tid"))
+    let pid = pid.map(|pid| format!("-{pid}")).unwrap_or_default();
+    PathBuf::from(format!("tidline-{plain}{pid}-{now}.tid"))
 }
 
 #[cfg(test)]

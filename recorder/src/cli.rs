@@ -24,8 +24,9 @@ use crate::syscall::selection::parse_name;
 #[command(override_usage = "tidrec [OPTIONS] -p PID [-p PID]...\n       \
                       tidrec [OPTIONS] --name REGEX [--wait]\n       \
                       tidrec [OPTIONS] -- CMD [ARG]...\n       \
+                      tidrec [OPTIONS] --all | --cgroup PATH\n       \
                       tidrec ctl PID mark TEXT | snapshot | status | stop")]
-#[command(group = ArgGroup::new("target").args(["pids", "names", "command"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("target").args(["pids", "names", "all", "cgroup", "command"]).required(true).multiple(true))]
 pub(crate) struct Cli {
     /// Write the trace to FILE [default: tidline-NAME-PID-YYYYMMDD-HHMMSS.tid]
     #[arg(short, long, value_name = "FILE")]
@@ -54,6 +55,25 @@ pub(crate) struct Cli {
     #[arg(long, conflicts_with = "command")]
     pub(crate) tree: bool,
 
+    /// Record all processes of the system (with perf only; the kernel's threads and tidrec are left out)
+    #[arg(long, conflicts_with_all = ["pids", "names", "command", "tree"])]
+    pub(crate) all: bool,
+
+    /// Record the processes in a control group and below it, those that come into it (within a second)
+    /// and their descendants (with perf only)
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["pids", "names", "command", "tree", "all"])]
+    pub(crate) cgroup: Option<PathBuf>,
+
+    /// How to gather events: ptrace, perf, or auto: perf where it may and can do it (below)
+    /// [default: ptrace; perf with --all and --cgroup]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) backend: Option<Gathering>,
+
+    /// With perf: memory for what the kernel tells, per processor, KiB: a power of two. Four times as
+    /// much goes to stacks
+    #[arg(long, value_name = "N", default_value_t = RING_KIB, value_parser = parse_ring)]
+    pub(crate) ring_kb: usize,
+
     /// Keep only threads whose own or whose process's name matches; may be given several times
     #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
     pub(crate) include: Vec<Pattern>,
@@ -75,8 +95,9 @@ pub(crate) struct Cli {
     pub(crate) follow_fork: FollowFork,
 
     /// Watch for refused creations, too: at each system call, or by a filter in the command (below)
-    #[arg(long, value_enum, default_value_t = Failures::Off, value_name = "HOW")]
-    pub(crate) failures: Failures,
+    /// [default: off; with perf: tracepoints]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) failures: Option<Failures>,
 
     /// Record these system calls, such as futex,openat, or all (implies --failures syscalls)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_name)]
@@ -169,14 +190,37 @@ pub(crate) enum Failures {
     Off,
     Syscalls,
     Seccomp,
+    /// With perf only.
+    Tracepoints,
+}
+
+/// How events are gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Gathering {
+    Auto,
+    Ptrace,
+    Perf,
 }
 
 impl Cli {
-    /// What `--failures` comes to: with `--syscalls` each call stops anyway.
+    /// What `--failures` comes to with ptrace: with `--syscalls` each call stops anyway.
     pub(crate) fn failures(&self) -> Failures {
         match self.failures {
-            Failures::Off if !self.syscalls.is_empty() => Failures::Syscalls,
-            how => how,
+            None | Some(Failures::Off) if !self.syscalls.is_empty() => Failures::Syscalls,
+            how => how.unwrap_or(Failures::Off),
+        }
+    }
+
+    /// Whether what is recorded is no process that was named, but whatever is there.
+    pub(crate) fn is_broad(&self) -> bool {
+        self.all || self.cgroup.is_some()
+    }
+
+    /// What `--backend` comes to.
+    pub(crate) fn gathering(&self) -> Gathering {
+        match self.backend {
+            None if self.is_broad() => Gathering::Perf,
+            how => how.unwrap_or(Gathering::Ptrace),
         }
     }
 }
@@ -187,6 +231,7 @@ impl Failures {
             Failures::Off => "off",
             Failures::Syscalls => "syscalls",
             Failures::Seccomp => "seccomp",
+            Failures::Tracepoints => "tracepoints",
         }
     }
 }
@@ -269,6 +314,16 @@ Examples:
   tidrec --name '^nginx$' --wait --tree  the next nginx, with all its processes
   tidrec -p 4242 --duration 30s          thirty seconds of it, into a file with a made-up name
   tidview timeline build.tid             look at it";
+
+/// At 100,000 creations and ends a second this holds a tenth of a second of one processor's.
+const RING_KIB: usize = 2048;
+
+fn parse_ring(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(kib) if kib.is_power_of_two() && (64..=1 << 18).contains(&kib) => Ok(kib),
+        _ => Err("write a power of two from 64 to 262144".into()),
+    }
+}
 
 fn parse_regex(text: &str) -> Result<Regex, String> {
     if text.is_empty() {

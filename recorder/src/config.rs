@@ -21,7 +21,7 @@ use crate::pipeline::shown;
 const MAX_LEN: u64 = 1 << 20;
 
 /// Options that say what is recorded, by their ids.
-const TARGETS: [&str; 3] = ["pids", "names", "command"];
+const TARGETS: [&str; 5] = ["pids", "names", "all", "cgroup", "command"];
 /// Options that a file cannot give.
 const NOT_IN_A_FILE: [&str; 3] = ["config", "help", "version"];
 

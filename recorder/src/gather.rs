@@ -11,12 +11,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::SigSet;
 use tidline::model::Pid;
 
+use crate::backend::Backend;
 use crate::cli::Cli;
 use crate::notify::Notify;
 use crate::preflight;
 use crate::proc;
 use crate::record::NO_THREAD;
 use crate::say::say;
+use crate::source::Source;
+use crate::source::perf::engine::Targets;
+use crate::source::perf::{self, Cgroup};
 use crate::source::ptrace::attach::Attached;
 use crate::source::ptrace::engine::Engine;
 use crate::source::ptrace::sys;
@@ -31,6 +35,8 @@ pub(crate) struct Wanted {
     pub(crate) named: Vec<Pid>,
     /// Found by name, and why they cannot be attached.
     refused: Vec<(Pid, String)>,
+    /// A control group.
+    cgroup: Option<Cgroup>,
 }
 
 impl Wanted {
@@ -38,11 +44,24 @@ impl Wanted {
     ///
     /// # Errors
     /// If there is nothing to attach, or a process that was asked for by number cannot be.
-    pub(crate) fn find(cli: &Cli, signals: &SigSet, notify: &Notify) -> Result<Self> {
-        let mut wanted = Wanted::default();
+    pub(crate) fn find(
+        cli: &Cli,
+        backend: &Backend,
+        signals: &SigSet,
+        notify: &Notify,
+    ) -> Result<Self> {
+        let check = match backend {
+            Backend::Ptrace => preflight::check,
+            Backend::Perf(_) => preflight::check_there,
+        };
+        let cgroup = cli.cgroup.as_deref().map(Cgroup::find).transpose()?;
+        let mut wanted = Wanted {
+            cgroup,
+            ..Wanted::default()
+        };
         for pid in cli.pids.iter().copied().map(Pid) {
             if !wanted.numbered.contains(&pid) {
-                preflight::check(pid)?;
+                check(pid)?;
                 wanted.numbered.push(pid);
             }
         }
@@ -72,7 +91,7 @@ impl Wanted {
         }
         found.retain(|pid| !wanted.numbered.contains(pid));
         for pid in found {
-            match preflight::check(pid) {
+            match check(pid) {
                 Ok(()) => wanted.named.push(pid),
                 Err(_) if !preflight::is_candidate(pid) => {} // It has ended.
                 Err(error) => wanted.refused.push((pid, error.to_string())),
@@ -89,6 +108,14 @@ impl Wanted {
     /// In the order of attaching.
     pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
         self.numbered.iter().chain(&self.named).copied()
+    }
+
+    /// What is meant, where that is no list of processes.
+    pub(crate) fn name(&self) -> String {
+        match &self.cgroup {
+            Some(cgroup) => cgroup.name(),
+            None => "system".into(),
+        }
     }
 
     /// Whether there is nothing left of what was found.
@@ -158,7 +185,39 @@ pub(crate) struct Gathered {
 ///
 /// # Errors
 /// With the reason, if nothing is to be recorded. What was attached until then still is.
-pub(crate) fn attach(engine: &mut Engine, cli: &Cli, wanted: &Wanted) -> Result<Gathered> {
+pub(crate) fn attach(source: &mut Source, cli: &Cli, wanted: &Wanted) -> Result<Gathered> {
+    match source {
+        Source::Ptrace(engine) => seize(engine, cli, wanted),
+        Source::Perf(engine) => watch(engine, cli, wanted),
+    }
+}
+
+/// With perf: finds out who is there, and watches.
+fn watch(engine: &mut perf::engine::Engine, cli: &Cli, wanted: &Wanted) -> Result<Gathered> {
+    let pids: Vec<Pid> = wanted.pids().collect();
+    engine.begin(match &wanted.cgroup {
+        _ if cli.all => Targets::Everyone,
+        Some(cgroup) => Targets::Cgroup(cgroup.clone()),
+        None => Targets::Processes {
+            pids: pids.clone(),
+            with_family: cli.tree,
+        },
+    })?;
+    let (attached, gone): (Vec<Pid>, Vec<Pid>) =
+        pids.into_iter().partition(|pid| engine.tracks(*pid));
+    if let Some(pid) = gone.iter().find(|pid| wanted.numbered.contains(pid)) {
+        bail!("process {pid} ended before it was attached");
+    }
+    for (_, why) in &wanted.refused {
+        say(format_args!("not everything can be recorded: {why}"));
+        engine.note_refused(why);
+    }
+    let refused = wanted.refused.iter().map(|(_, why)| why.clone()).collect();
+    Ok(Gathered { attached, refused })
+}
+
+/// With ptrace.
+fn seize(engine: &mut Engine, cli: &Cli, wanted: &Wanted) -> Result<Gathered> {
     let mut gather = Gather {
         engine,
         limit: cli.attach_timeout,

@@ -5,6 +5,8 @@ mod about;
 #[cfg(target_os = "linux")]
 mod ask;
 #[cfg(target_os = "linux")]
+mod backend;
+#[cfg(target_os = "linux")]
 mod budget;
 #[cfg(target_os = "linux")]
 mod capture;

@@ -11,11 +11,42 @@ use tidline::model::{Pid, Tid};
 
 use crate::proc::{self, Stat, Status};
 
+/// Checks that a process is one, and can be recorded at all. Touches nothing.
+///
+/// # Errors
+/// With the reason, and what to do about it.
+pub(crate) fn check_there(pid: Pid) -> Result<()> {
+    look_at(pid).map(drop)
+}
+
 /// Checks that a process can be attached to. Touches nothing.
 ///
 /// # Errors
 /// With the reason, and what to do about it.
 pub(crate) fn check(pid: Pid) -> Result<()> {
+    let status = look_at(pid)?;
+    if ancestors().contains(&pid) {
+        bail!(
+            "process {pid} {} is tidrec itself or started it: it would wait for itself; record it \
+             from another terminal that it did not start, or with --backend perf",
+            name(pid)
+        );
+    }
+    if status.tracer.0 != 0 {
+        bail!("{}", traced_already(pid, status.tracer));
+    }
+    // The kernel's own check for ptrace, without its consequences (ptrace(2), "access mode
+    // checking": PTRACE_MODE_ATTACH_FSCREDS).
+    match File::open(format!("/proc/{pid}/mem")) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            bail!("{}", denied(pid, &status, Seized::NotYet))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What holds for every way to record a process.
+fn look_at(pid: Pid) -> Result<Status> {
     let leader = Tid(pid.0);
     let (Some(stat), Some(status)) = (settled_stat(leader), proc::status(leader)) else {
         bail!("no process {pid}: it has ended, or the number is wrong (look with ps or pgrep)");
@@ -33,13 +64,6 @@ pub(crate) fn check(pid: Pid) -> Result<()> {
             name(pid)
         );
     }
-    if ancestors().contains(&pid) {
-        bail!(
-            "process {pid} {} is tidrec itself or started it: it would wait for itself; record it \
-             from another terminal that it did not start",
-            name(pid)
-        );
-    }
     if has_ended(&stat) {
         bail!(
             "process {pid} {} has ended already: it is a zombie that its parent {} {} has not \
@@ -49,17 +73,7 @@ pub(crate) fn check(pid: Pid) -> Result<()> {
             name(stat.parent)
         );
     }
-    if status.tracer.0 != 0 {
-        bail!("{}", traced_already(pid, status.tracer));
-    }
-    // The kernel's own check for ptrace, without its consequences (ptrace(2), "access mode
-    // checking": PTRACE_MODE_ATTACH_FSCREDS).
-    match File::open(format!("/proc/{pid}/mem")) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            bail!("{}", denied(pid, &status, Seized::NotYet))
-        }
-        _ => Ok(()),
-    }
+    Ok(status)
 }
 
 fn has_ended(stat: &Stat) -> bool {

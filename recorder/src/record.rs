@@ -13,6 +13,7 @@ use tidline::model::{End, Pid, Tid, Time};
 
 use crate::about;
 use crate::ask::{Asker, Terminal};
+use crate::backend::Backend;
 use crate::cli::{Cli, Failures, FollowExec, FollowFork, NewThreads, Other};
 use crate::clock::Clock;
 use crate::control::{self, Control, Recorder};
@@ -25,14 +26,15 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::queue::{Desk, queue};
 use crate::pipeline::trigger::Trigger;
 use crate::pipeline::{Globs, Opened, Output, Ready, Setup, Summary, WriterThread, shown};
-use crate::preflight;
 use crate::proc;
 use crate::say::say;
 use crate::signals::Signals;
-use crate::source::ptrace::engine::{Engine, Reason};
+use crate::source::perf;
+use crate::source::ptrace::engine::Engine;
 use crate::source::ptrace::launch::{Failure, Launched};
 use crate::source::ptrace::sys::{self, Take};
 use crate::source::ptrace::wait::Change;
+use crate::source::{Reason, Source};
 use crate::status::{self, Status};
 use crate::syscall::Watch;
 use crate::tracker::{self, Choice, ForkMode, Policy};
@@ -67,8 +69,14 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
              the names of strangers: mount one of its own (unshare --mount-proc, mount -t proc)"
         );
     }
-    let watch = Watch::new(cli)?;
-    if cli.keep.triggers.contains(&Trigger::CreateFailed) && cli.failures() == Failures::Off {
+    let backend = Backend::choose(cli)?;
+    let watch = match backend {
+        Backend::Ptrace => Watch::new(cli)?,
+        Backend::Perf(_) => Watch::default(),
+    };
+    if cli.keep.triggers.contains(&Trigger::CreateFailed)
+        && backend.failures(cli) == Failures::Off
+    {
         bail!(
             "--trigger create-failed needs --failures: refused creations make no event that a tracer sees \
              otherwise"
@@ -76,9 +84,9 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
     }
     let signals = Signals::block(cli.command.is_empty())?;
     if cli.command.is_empty() {
-        attach_and_record(cli, watch, &signals, &notify)
+        attach_and_record(cli, backend, watch, &signals, &notify)
     } else {
-        launch_and_record(cli, watch, &signals, &notify)
+        launch_and_record(cli, backend, watch, &signals, &notify)
     }
 }
 
@@ -95,6 +103,7 @@ fn open_terminal(cli: &Cli) -> Result<Option<Terminal>> {
 
 fn attach_and_record(
     cli: &Cli,
+    mut backend: Backend,
     watch: Watch,
     signals: &Signals,
     notify: &Arc<Notify>,
@@ -103,8 +112,8 @@ fn attach_and_record(
         try_output(cli)?;
     }
     loop {
-        let wanted = Wanted::find(cli, &signals.waited, notify)?;
-        if wanted.is_empty() {
+        let wanted = Wanted::find(cli, &backend, &signals.waited, notify)?;
+        if wanted.is_empty() && !cli.is_broad() {
             // What matched has ended since.
             if cli.wait {
                 continue;
@@ -116,31 +125,40 @@ fn attach_and_record(
             command: about::command_line(cli, proc::command_line(pid)),
         };
         let targets: Vec<Target> = wanted.pids().map(target).collect();
-        let name = proc::comm(Tid(targets[0].pid)).unwrap_or_default();
-        let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, notify)?;
-        prepared.engine.watch(watch.clone());
-        let gathered = match gather::attach(&mut prepared.engine, cli, &wanted) {
+        let name = match targets.first() {
+            Some(target) => proc::comm(Tid(target.pid)).unwrap_or_default(),
+            None => wanted.name().as_str().into(),
+        };
+        let mut prepared =
+            Prepared::new(cli, backend, &watch, name.as_bytes(), targets, (signals, notify))?;
+        let gathered = match gather::attach(&mut prepared.source, cli, &wanted) {
             Ok(gathered) => gathered,
             Err(error) => {
                 prepared.discard();
                 return Err(error);
             }
         };
-        if gathered.attached.is_empty() {
+        if gathered.attached.is_empty() && !cli.is_broad() {
             prepared.discard();
             match gathered.refused.into_iter().next() {
                 Some(why) => bail!(why),
-                None if cli.wait => continue,
+                None if cli.wait => {
+                    backend = Backend::choose(cli)?;
+                    continue;
+                }
                 None => bail!("what matched ended before it was attached"),
             }
         }
         let mut recording = prepared.begin();
         if !cli.quiet {
-            let (tasks, path) = (recording.engine.tracees(), &recording.path);
+            let (tasks, path) = (recording.source.tasks(), &recording.path);
             let s = if tasks == 1 { "" } else { "s" };
+            let whom = match cli.is_broad() {
+                true => wanted.name(),
+                false => describe(&gathered.attached),
+            };
             say(format_args!(
-                "recording {} ({tasks} thread{s}) into {path}; Ctrl-C ends the recording",
-                describe(&gathered.attached)
+                "recording {whom} ({tasks} thread{s}) into {path}; Ctrl-C ends the recording"
             ));
         }
         let reason = recording.run(cli.duration);
@@ -169,6 +187,7 @@ fn try_output(cli: &Cli) -> Result<()> {
 
 fn launch_and_record(
     cli: &Cli,
+    backend: Backend,
     watch: Watch,
     signals: &Signals,
     notify: &Arc<Notify>,
@@ -193,11 +212,11 @@ fn launch_and_record(
         pid: pid.0,
         command: about::command_line(cli, command),
     }];
-    let mut prepared = Prepared::new(cli, name.as_bytes(), targets, signals, notify)?;
-    prepared.engine.watch(watch);
-    if let Err(error) = prepared.engine.launch(pid) {
+    let mut prepared =
+        Prepared::new(cli, backend, &watch, name.as_bytes(), targets, (signals, notify))?;
+    if let Err(error) = prepared.source.launch(pid) {
         prepared.discard();
-        bail!("{}", preflight::explain(pid, error));
+        return Err(error);
     }
     let trouble = launched.go().context("cannot start the command")?;
     if let Some(failure) = trouble.failure(EXEC_LIMIT) {
@@ -212,7 +231,7 @@ fn launch_and_record(
     let mut recording = prepared.begin();
     let reason = recording.run(cli.duration);
     recording.stay_if_needed(reason, cli.quiet);
-    let end = recording.engine.launched_end();
+    let end = recording.source.launched_end();
     let doorbell = recording.doorbell.clone();
     recording.finish(reason, cli.quiet)?;
     let end = match (end, reason) {
@@ -235,7 +254,7 @@ fn exit_code(end: Option<End>) -> u8 {
 /// A recording for which everything is ready but the target.
 struct Prepared {
     clock: Clock,
-    engine: Engine,
+    source: Source,
     /// It waits to be told to begin.
     writer: WriterThread,
     begin: mpsc::Sender<()>,
@@ -306,18 +325,19 @@ impl Prospect {
 impl Prepared {
     fn new(
         cli: &Cli,
+        backend: Backend,
+        watch: &Watch,
         name: &[u8],
         targets: Vec<Target>,
-        signals: &Signals,
-        notify: &Arc<Notify>,
+        (signals, notify): (&Signals, &Arc<Notify>),
     ) -> Result<Self> {
         let terminal = open_terminal(cli)?;
         let clock = Clock::start();
         let path = match &cli.output {
             Some(path) => path.clone(),
-            None => about::default_name(name, targets[0].pid),
+            None => about::default_name(name, targets.first().map(|target| target.pid)),
         };
-        let header = about::header(cli, clock, targets)?;
+        let header = about::header(cli, &backend, clock, targets)?;
         let (sender, receiver) = queue();
         let desk = sender.desk();
         let doorbell = Doorbell::start(signals.waited, clock, desk.clone()).context(NO_THREAD)?;
@@ -338,6 +358,7 @@ impl Prepared {
             stacks: cli.stacks.clone(),
             symbols: cli.symbols,
             progress: Arc::clone(&progress),
+            names_are_told: matches!(backend, Backend::Perf(_)),
         };
         let (begin, begins) = mpsc::channel();
         let open = move || {
@@ -353,14 +374,26 @@ impl Prepared {
         // A launched command writes to the same terminal: the line would be torn. So would a question.
         let is_alone = cli.command.is_empty() && cli.follow_fork != FollowFork::Ask;
         let status = Status::start(is_alone && !cli.quiet, notify, &progress);
-        let mut engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
-        if let Some(bytes) = cli.stacks.captured() {
-            engine.capture_stacks(bytes);
-        }
+        let source = match backend {
+            Backend::Ptrace => {
+                let mut engine = Engine::new(policy(cli), clock, doorbell.clone(), sender, asker);
+                if let Some(bytes) = cli.stacks.captured() {
+                    engine.capture_stacks(bytes);
+                }
+                engine.watch(watch.clone());
+                Source::Ptrace(Box::new(engine))
+            }
+            Backend::Perf(events) => Source::Perf(Box::new(perf::engine::Engine::new(
+                *events,
+                clock,
+                doorbell.clone(),
+                sender,
+            ))),
+        };
         let path = shown(&path);
         Ok(Prepared {
             clock,
-            engine,
+            source,
             writer,
             begin,
             desk,
@@ -392,7 +425,7 @@ impl Prepared {
         Recording {
             _control: control,
             clock: self.clock,
-            engine: self.engine,
+            source: self.source,
             writer: self.writer,
             doorbell: self.doorbell,
             path: self.path,
@@ -404,7 +437,7 @@ impl Prepared {
 
     /// Ends without a recording.
     fn discard(mut self) {
-        self.engine.let_all_go();
+        self.source.let_all_go();
         self.doorbell.close();
         remove(&self.made);
     }
@@ -432,7 +465,7 @@ fn remove(made: &[PathBuf]) {
 /// Everything that a running recording is made of.
 struct Recording {
     clock: Clock,
-    engine: Engine,
+    source: Source,
     writer: WriterThread,
     doorbell: Doorbell,
     path: String,
@@ -446,14 +479,14 @@ struct Recording {
 impl Recording {
     fn run(&mut self, duration: Option<Duration>) -> Reason {
         let now = self.clock.now();
-        self.engine
+        self.source
             .run(duration.map(|duration| Time(now.0 + duration.as_nanos() as u64)))
     }
 
     /// Ends the recording, and goes on tracing a target that carries our filter: let go, it could
     /// create nothing any more.
     fn stay_if_needed(&mut self, reason: Reason, quiet: bool) {
-        if reason == Reason::TargetEnded || !self.engine.is_needed() {
+        if reason == Reason::TargetEnded || !self.source.is_needed() {
             return;
         }
         let reason = in_words(reason, &self.doorbell);
@@ -463,15 +496,15 @@ impl Recording {
                  --failures seccomp can create nothing without it (Ctrl-C lets it go all the same)"
             ));
         }
-        self.engine.end_with(reason);
-        self.engine.stay();
+        self.source.end_with(reason);
+        self.source.stay();
     }
 
     /// Waits until all is written, and says what was recorded; whether all of it is in the file.
     fn finish(self, reason: Reason, quiet: bool) -> Result<bool> {
         let Recording {
             clock,
-            mut engine,
+            mut source,
             writer,
             doorbell,
             path,
@@ -484,8 +517,8 @@ impl Recording {
         notify.send("STOPPING=1\nSTATUS=writing the last events");
         let reason = in_words(reason, &doorbell);
         // This closes the queue. The target is free by now: only the output can hold us.
-        engine.end_with(reason.clone());
-        drop(engine);
+        source.end_with(reason.clone());
+        drop(source);
         let started = clock.now();
         let (mut patient, mut given_up) = (true, false);
         let (mut since, mut told) = (started, false);

@@ -34,6 +34,7 @@ impl Watch {
             Failures::Off => Stops::None,
             Failures::Syscalls => Stops::All,
             Failures::Seccomp => Stops::Creations,
+            Failures::Tracepoints => bail!("--failures tracepoints needs --backend perf"),
         };
         if stops == Stops::Creations {
             check_seccomp(cli)?;

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::doorbell::Doorbell;
 use crate::pipeline::queue::{self, Sender};
 use crate::proc;
+use crate::source::Reason;
 use crate::stats::Stats;
 use crate::syscall::{Stops, Watch};
 use crate::tracker::{Identity, Order, Output, Policy, Stop, Tracker};
@@ -45,18 +46,6 @@ const FAIR_SHARE: usize = 64;
 const DETACH_LIMIT_NS: u64 = 500_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
 const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
-
-/// Why a recording ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    TargetEnded,
-    /// All that was traced ended or was let go, and a process was.
-    FollowedEnded,
-    Signal(i32),
-    Duration,
-    /// Somebody asked for it: [`Doorbell::stop_asked`] says why.
-    Asked,
-}
 
 pub(crate) struct Engine {
     pub(super) tracker: Tracker,
