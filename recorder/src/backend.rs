@@ -73,7 +73,7 @@ impl Backend {
 
 fn open(cli: &Cli) -> Result<Backend> {
     let options = Options {
-        ring_kib: cli.ring_kb,
+        ring_kib: cli.ring_kb.unwrap_or(0),
         stack_bytes: cli.stacks.captured(),
         failures: cli.failures != Some(Failures::Off),
     };

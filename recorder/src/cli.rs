@@ -69,10 +69,10 @@ pub(crate) struct Cli {
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) backend: Option<Gathering>,
 
-    /// With perf: memory for what the kernel tells, per processor, KiB: a power of two. Four times as
-    /// much goes to stacks
-    #[arg(long, value_name = "N", default_value_t = RING_KIB, value_parser = parse_ring)]
-    pub(crate) ring_kb: usize,
+    /// With perf: memory for what the kernel tells, KiB, for each processor twice (stacks have their
+    /// own); a power of two [default: 4096, less with more than 64 processors]
+    #[arg(long, value_name = "N", value_parser = parse_ring)]
+    pub(crate) ring_kb: Option<usize>,
 
     /// Keep only threads whose own or whose process's name matches; may be given several times
     #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
@@ -314,9 +314,6 @@ Examples:
   tidrec --name '^nginx$' --wait --tree  the next nginx, with all its processes
   tidrec -p 4242 --duration 30s          thirty seconds of it, into a file with a made-up name
   tidview timeline build.tid             look at it";
-
-/// At 100,000 creations and ends a second this holds a tenth of a second of one processor's.
-const RING_KIB: usize = 2048;
 
 fn parse_ring(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {

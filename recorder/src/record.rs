@@ -74,8 +74,7 @@ pub(crate) fn record(cli: &Cli) -> Result<u8> {
         Backend::Ptrace => Watch::new(cli)?,
         Backend::Perf(_) => Watch::default(),
     };
-    if cli.keep.triggers.contains(&Trigger::CreateFailed)
-        && backend.failures(cli) == Failures::Off
+    if cli.keep.triggers.contains(&Trigger::CreateFailed) && backend.failures(cli) == Failures::Off
     {
         bail!(
             "--trigger create-failed needs --failures: refused creations make no event that a tracer sees \
@@ -129,8 +128,14 @@ fn attach_and_record(
             Some(target) => proc::comm(Tid(target.pid)).unwrap_or_default(),
             None => wanted.name().as_str().into(),
         };
-        let mut prepared =
-            Prepared::new(cli, backend, &watch, name.as_bytes(), targets, (signals, notify))?;
+        let mut prepared = Prepared::new(
+            cli,
+            backend,
+            &watch,
+            name.as_bytes(),
+            targets,
+            (signals, notify),
+        )?;
         let gathered = match gather::attach(&mut prepared.source, cli, &wanted) {
             Ok(gathered) => gathered,
             Err(error) => {
@@ -212,8 +217,14 @@ fn launch_and_record(
         pid: pid.0,
         command: about::command_line(cli, command),
     }];
-    let mut prepared =
-        Prepared::new(cli, backend, &watch, name.as_bytes(), targets, (signals, notify))?;
+    let mut prepared = Prepared::new(
+        cli,
+        backend,
+        &watch,
+        name.as_bytes(),
+        targets,
+        (signals, notify),
+    )?;
     if let Err(error) = prepared.source.launch(pid) {
         prepared.discard();
         return Err(error);

@@ -56,7 +56,10 @@ impl Ends {
                     if let Some((ns, task, end)) = told.filter(|(_, task, _)| is_of_interest(*task))
                     {
                         let time = Time(ns.saturating_sub(self.start_ns));
-                        self.told.entry(task.tid).or_default().push_back((time, end));
+                        self.told
+                            .entry(task.tid)
+                            .or_default()
+                            .push_back((time, end));
                     }
                 }
                 // Some were lost. Those ends are of an unknown kind.
@@ -162,10 +165,7 @@ mod tests {
         assert_eq!(end(9), signal(9, false));
         assert_eq!(end(6 | 0x80), signal(6, true));
         let whole = message(EXIT, 5, 11, 10, 0);
-        assert_eq!(
-            parse(&whole),
-            Some((5, Task::new(10, 11), End::Code(0)))
-        );
+        assert_eq!(parse(&whole), Some((5, Task::new(10, 11), End::Code(0))));
         assert_eq!(parse(&message(2, 5, 11, 10, 0)), None);
         for len in 0..HEADERS + 28 {
             assert_eq!(parse(&whole[..len]), None, "{len}");
@@ -188,8 +188,10 @@ mod tests {
             told: HashMap::new(),
         };
         let tid = Tid(5);
-        ends.told
-            .insert(tid, [(Time(3), End::Code(1)), (Time(9), End::Code(2))].into());
+        ends.told.insert(
+            tid,
+            [(Time(3), End::Code(1)), (Time(9), End::Code(2))].into(),
+        );
         assert_eq!(ends.take(tid, Time(4)), End::Code(2));
         assert_eq!(ends.take(tid, Time(4)), End::Unknown);
         ends.told.insert(tid, [(Time(3), End::Code(1))].into());

@@ -86,6 +86,8 @@ pub(crate) struct Engine {
     lost: u64,
     launched: Option<Pid>,
     launched_end: Option<End>,
+    /// How leaders ended whose processes live on.
+    leader_ends: HashMap<Pid, End>,
     unknown_ends: u64,
     out: Vec<Event>,
 }
@@ -119,6 +121,7 @@ impl Engine {
             lost: 0,
             launched: None,
             launched_end: None,
+            leader_ends: HashMap::new(),
             unknown_ends: 0,
             out: Vec::new(),
         }
@@ -182,6 +185,8 @@ impl Engine {
             .enable(self.clock.start_monotonic_ns)
             .context("cannot switch the kernel's events on")?;
         self.since = self.clock.now();
+        // It works little, and has to come in time.
+        processes::hurry();
         Ok(())
     }
 
@@ -338,9 +343,10 @@ impl Engine {
         let body = EventBody::Lost {
             count,
             since,
-            reason: "the kernel's events came faster than they were read: some of all tasks of the \
+            reason:
+                "the kernel's events came faster than they were read: some of all tasks of the \
                      system (a larger --ring-kb holds more)"
-                .into(),
+                    .into(),
         };
         self.found.push_back(Event { time, body });
         self.found.make_contiguous().sort_by_key(|event| event.time);
@@ -462,8 +468,8 @@ impl Engine {
                     None => None,
                 };
                 let arguments = site.as_ref().and_then(|site| site.arguments);
-                let flags = registers
-                    .and_then(|registers| registers.flags_of_refused(*call, arguments));
+                let flags =
+                    registers.and_then(|registers| registers.flags_of_refused(*call, arguments));
                 self.tracker.step(fact, Details { flags }, &mut self.out);
                 let capture = site.and_then(|site| site.capture);
                 self.pass_on(capture);
@@ -506,28 +512,42 @@ impl Engine {
         }
     }
 
-    /// Says how a task ended whose end has just been told.
+    /// Says how tasks ended whose ends have just been told.
     fn ended(&mut self, fact: &Fact, from: usize) {
         let task = fact.task;
-        if task.is_leader() {
-            self.nested.remove(&task.pid);
-            if Some(task.pid) == self.launched {
-                self.await_launched(END_LIMIT);
+        let end = self.ends.take(task.tid, fact.time);
+        let told = |event: &Event| matches!(event.body, EventBody::Exit { .. });
+        if !self.out[from..].iter().any(told) {
+            if task.is_leader() && self.tracker.tracks(task.pid) {
+                self.leader_ends.insert(task.pid, end);
             }
+            return;
         }
-        let mut end = self.ends.take(task.tid, fact.time);
-        for event in &mut self.out[from..] {
-            if let EventBody::Exit { task: whose, end: told } = &mut event.body {
-                if *whose == task {
-                    if end == End::Unknown
-                        && Some(task.pid) == self.launched
-                        && task.is_leader()
-                    {
-                        end = self.launched_end.unwrap_or(End::Unknown);
-                    }
-                    *told = end;
+        let is_launched = Some(task.pid) == self.launched;
+        for index in from..self.out.len() {
+            let EventBody::Exit { task: whose, .. } = self.out[index].body else {
+                continue;
+            };
+            let mut how = match whose {
+                whose if whose == task => end,
+                // Its process has ended now, after all.
+                whose if whose.is_leader() => {
+                    let leader = self.leader_ends.remove(&whose.pid);
+                    of_process(leader.unwrap_or(End::Unknown), end)
                 }
-                self.unknown_ends += u64::from(*told == End::Unknown);
+                _ => End::Unknown,
+            };
+            if whose.is_leader() {
+                self.nested.remove(&whose.pid);
+                self.leader_ends.remove(&whose.pid);
+                if how == End::Unknown && is_launched && whose.pid == task.pid {
+                    self.await_launched(END_LIMIT);
+                    how = self.launched_end.unwrap_or(End::Unknown);
+                }
+            }
+            self.unknown_ends += u64::from(how == End::Unknown);
+            if let EventBody::Exit { end, .. } = &mut self.out[index].body {
+                *end = how;
             }
         }
     }
@@ -536,9 +556,9 @@ impl Engine {
         let until = self.clock.now().0 + limit.as_nanos() as u64;
         loop {
             self.reap_launched();
-            let is_there = self.launched.is_some_and(|pid| {
-                proc::stat(Tid(pid.0)).is_some_and(|stat| !stat.is_ending())
-            });
+            let is_there = self
+                .launched
+                .is_some_and(|pid| proc::stat(Tid(pid.0)).is_some_and(|stat| !stat.is_ending()));
             if self.launched_end.is_some() || is_there || self.clock.now().0 >= until {
                 return;
             }
@@ -589,3 +609,13 @@ impl Engine {
 
 const CLONE_THREAD: u64 = 0x1_0000;
 
+/// How a process ended, from how its leader did, and later the last of its threads. It is what the
+/// leader said, unless the last one spoke for all (`wait_task_zombie`, Linux 6.18): a signal does, and
+/// so does exit_group(2), which looks like exit(2) of that thread alone.
+fn of_process(leader: End, last: End) -> End {
+    match (leader, last) {
+        (_, End::Signal { .. }) => last,
+        (leader, last) if leader == last => leader,
+        _ => End::Unknown,
+    }
+}

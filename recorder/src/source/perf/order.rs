@@ -85,9 +85,13 @@ mod tests {
     #[test]
     fn two_processors_are_merged_and_what_may_be_incomplete_waits() {
         let mut order = Order::default();
-        [(1, 10), (5, 11), (9, 12), (2, 20), (5, 21), (8, 22)]
-            .map(|(time, tid)| order.add(fact(time, tid)));
-        assert_eq!(told(&order.take(Time(5))), [(1, 10), (2, 20), (5, 11), (5, 21)]);
+        let all = [(1, 10), (5, 11), (9, 12), (2, 20), (5, 21), (8, 22)];
+        all.into_iter()
+            .for_each(|(time, tid)| order.add(fact(time, tid)));
+        assert_eq!(
+            told(&order.take(Time(5))),
+            [(1, 10), (2, 20), (5, 11), (5, 21)]
+        );
         order.add(fact(7, 13));
         assert_eq!(told(order.waiting()), [(7, 13), (8, 22), (9, 12)]);
         assert_eq!(told(&order.take(Time(8))), [(7, 13), (8, 22)]);

@@ -19,14 +19,30 @@ use crate::syscall::abi::Creation;
 /// What a tracepoint is watched for, with its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
-    NewTask { child: Field, flags: Field },
-    Exit { group: Option<Field> },
-    Exec { file: Field, former: Field },
-    Rename { tid: Field, name: Field },
+    NewTask {
+        child: Field,
+        flags: Field,
+    },
+    Exit {
+        group: Option<Field>,
+    },
+    Exec {
+        file: Field,
+        former: Field,
+    },
+    Rename {
+        tid: Field,
+        name: Field,
+    },
     Enter(Creation),
-    Return { call: Creation, result: Field },
+    Return {
+        call: Creation,
+        result: Field,
+    },
     /// The stack that belongs to a birth.
-    ForkSite { child: Field },
+    ForkSite {
+        child: Field,
+    },
     /// The stack that belongs to a refusal.
     ReturnSite,
 }
@@ -129,7 +145,10 @@ pub(crate) enum Record<'a> {
     /// A site, and the stack from its stack pointer on.
     Site(Site, Stack<'a>),
     /// So many records of a ring were not written, for want of room.
-    Lost { time: Time, count: u64 },
+    Lost {
+        time: Time,
+        count: u64,
+    },
 }
 
 /// A stack in a sample.
@@ -439,7 +458,10 @@ mod tests {
             of: SiteOf::Birth(Tid(9)),
             registers: None,
         };
-        let bytes: Vec<u8> = [1u64, 2].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let bytes: Vec<u8> = [1u64, 2]
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
         let with = |len: usize, is_cut| {
             let bytes = &bytes[..len];
             Some(Record::Site(site.clone(), Stack { bytes, is_cut }))

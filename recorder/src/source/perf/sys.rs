@@ -81,11 +81,7 @@ pub(crate) fn enable(event: &OwnedFd) -> io::Result<()> {
 /// Has an event write into another one's ring.
 pub(crate) fn write_into(event: &OwnedFd, other: &OwnedFd) -> io::Result<()> {
     const PERF_EVENT_IOC_SET_OUTPUT: libc::c_ulong = 0x2405;
-    control(
-        event,
-        PERF_EVENT_IOC_SET_OUTPUT,
-        other.as_raw_fd() as usize,
-    )
+    control(event, PERF_EVENT_IOC_SET_OUTPUT, other.as_raw_fd() as usize)
 }
 
 /// Keeps only what a tracepoint's filter lets pass (the kernel's Documentation/trace/events.rst).
@@ -98,7 +94,9 @@ pub(crate) fn filter(event: &OwnedFd, text: &CStr) -> io::Result<()> {
 pub(crate) fn lost(event: &OwnedFd) -> io::Result<u64> {
     let mut words = [0u8; 16];
     match nix::unistd::read(event, &mut words)? {
-        16 => Ok(u64::from_ne_bytes(*words[8..].first_chunk().unwrap_or(&[0; 8]))),
+        16 => Ok(u64::from_ne_bytes(
+            *words[8..].first_chunk().unwrap_or(&[0; 8]),
+        )),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -234,9 +232,8 @@ pub(crate) fn mount_tracefs() -> io::Result<OwnedFd> {
     const FSMOUNT_CLOEXEC: libc::c_uint = 1;
     const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
     // SAFETY: the name is NUL-terminated.
-    let filesystem = owned(unsafe {
-        libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), FSOPEN_CLOEXEC)
-    })?;
+    let filesystem =
+        owned(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), FSOPEN_CLOEXEC) })?;
     let nothing = ptr::null::<libc::c_char>();
     // SAFETY: this command takes no pointers.
     let result = unsafe {

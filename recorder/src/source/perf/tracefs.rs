@@ -68,9 +68,11 @@ impl Tracefs {
     /// If the kernel has no such tracepoint, or describes it in no known way.
     pub(crate) fn format(&self, tracepoint: &str) -> Result<Format> {
         let path = self.root.join("events").join(tracepoint).join("format");
-        let text = fs::read(path)
-            .with_context(|| format!("this kernel does not describe its tracepoint {tracepoint}"))?;
-        Format::parse(&text)
-            .with_context(|| format!("the description of tracepoint {tracepoint} is in no known form"))
+        let text = fs::read(path).with_context(|| {
+            format!("this kernel does not describe its tracepoint {tracepoint}")
+        })?;
+        Format::parse(&text).with_context(|| {
+            format!("the description of tracepoint {tracepoint} is in no known form")
+        })
     }
 }

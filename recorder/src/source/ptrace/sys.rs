@@ -288,6 +288,12 @@ pub(crate) fn receive_with_file(
     Ok((got.bytes, file))
 }
 
+/// Lets the calling thread go first, where that is permitted.
+pub(crate) fn hurry() {
+    // SAFETY: no memory is involved; 0 is the calling thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -15) };
+}
+
 /// Ignores a signal; whether that is new.
 pub(crate) fn ignore(signal: Signal) -> bool {
     // SAFETY: no handler of ours is installed or replaced.

@@ -10,6 +10,7 @@
 //!  usual:     parent ──Made(child)──► birth       child ──Ends──► exit
 //!  listed:    (the list of /proc has it) ──► existing
 //!  missed:    stranger in our process ──Ends──► existing, exit
+//!  leader:    leader ──Ends──► (nothing)     the last of its threads ──Ends──► both exits
 //!  lost end:  parent ──Made(child), a TID that we have──► exit, nobody knows how; birth
 //! ```
 
@@ -48,6 +49,9 @@ struct Known {
     pid: Pid,
     /// The last one that it took.
     name: Option<Name>,
+    /// A leader that has ended while its threads go on. Its process ends with the last of them; or one of
+    /// them executes a program and takes the leader's place.
+    has_ended: bool,
 }
 
 /// What is known of a creation beside what the kernel said of it.
@@ -192,13 +196,26 @@ impl Tracker {
             return;
         }
         self.know(time, task, None, out);
-        self.close(time, task.tid, out);
-        match group {
-            Some(true) => self.close_group(time, task.pid, out),
-            Some(false) => {}
-            None if self.groups.get(&task.pid) == Some(&0) => self.close_group(time, task.pid, out),
-            None => {}
+        // An older kernel leaves it to us to count.
+        let is_last = group.unwrap_or_else(|| self.is_last(task));
+        if task.is_leader() && !is_last {
+            if let Some(leader) = self.tasks.get_mut(&task.tid) {
+                leader.has_ended = true;
+            }
+            return;
         }
+        self.close(time, task.tid, out);
+        if is_last {
+            self.close_group(time, task.pid, out);
+        }
+    }
+
+    /// Whether no other task of a process is known to live.
+    fn is_last(&self, task: Task) -> bool {
+        let leader = self.tasks.get(&Tid(task.pid.0));
+        let ended = leader.is_some_and(|leader| leader.has_ended && leader.pid == task.pid);
+        let left = self.groups.get(&task.pid).copied().unwrap_or(0);
+        left <= 1 + usize::from(ended)
     }
 
     /// The caller's former TID is another than the leader's, which it has now, where it was another
@@ -216,8 +233,13 @@ impl Tracker {
             ..task
         };
         let name = self.names.remove(&task.tid);
-        self.know(time, caller, name.clone().filter(|_| former == task.tid), out);
-        let known = self.tasks.get(&task.tid).and_then(|known| known.name.clone());
+        let is_leader = former == task.tid;
+        self.know(time, caller, name.clone().filter(|_| is_leader), out);
+        self.know(time, task, None, out);
+        let known = self
+            .tasks
+            .get(&task.tid)
+            .and_then(|known| known.name.clone());
         let name = name.or(known);
         self.remove(former);
         self.remove(task.tid);
@@ -282,7 +304,12 @@ impl Tracker {
 
     fn insert(&mut self, task: Task, name: Option<Name>) {
         let pid = task.pid;
-        if self.tasks.insert(task.tid, Known { pid, name }).is_none() {
+        let known = Known {
+            pid,
+            name,
+            has_ended: false,
+        };
+        if self.tasks.insert(task.tid, known).is_none() {
             *self.groups.entry(pid).or_default() += 1;
         }
     }

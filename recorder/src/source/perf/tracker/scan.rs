@@ -60,10 +60,12 @@ impl Tracker {
         let first = first_words(meanwhile);
         let is_new = |tid: &Tid| first.get(tid).is_some_and(|first| first.is_birth);
         let there: HashSet<Tid> = scan.listed.iter().map(|listed| listed.task.tid).collect();
+        let processes: HashSet<Pid> = scan.listed.iter().map(|listed| listed.task.pid).collect();
         let is_gone = |tid: &Tid| !there.contains(tid) && !first.contains_key(tid) || is_new(tid);
         let known = self.tasks.iter();
         let mut gone: Vec<(Tid, Pid)> = known
             .filter(|(tid, known)| scan.pids.contains(&known.pid) && is_gone(tid))
+            .filter(|(_, known)| !(known.has_ended && processes.contains(&known.pid)))
             .map(|(tid, known)| (*tid, known.pid))
             .collect();
         gone.sort_unstable();
