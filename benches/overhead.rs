@@ -31,8 +31,19 @@ fn main() {
     for idle in ["0", "2000", "8000"] {
         loop_ratios(dir.path(), rounds, idle);
     }
-    attach(dir.path(), 5_000);
-    attach(dir.path(), 10_000);
+    for threads in [5_000, 10_000] {
+        attach(dir.path(), threads, "ptrace");
+        if may_use_perf() {
+            attach(dir.path(), threads, "perf");
+        }
+    }
+}
+
+fn may_use_perf() -> bool {
+    let mut command = Command::new(TIDREC);
+    command.args(["--backend", "perf", "--quiet", "--force"]);
+    command.args(["-o", "/dev/null", "--", "true"]);
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// One way to run the loop.
@@ -56,6 +67,13 @@ fn loop_ratios(dir: &Path, rounds: usize, idle: &str) {
             words(&format!("{TIDREC} --quiet --force -o {trace} --")),
         ),
     ];
+    if may_use_perf() {
+        let perf = format!("{TIDREC} --backend perf --quiet --force -o {trace}.perf --");
+        ways.push(("tidrec by perf", words(&perf)));
+        let bare =
+            format!("{TIDREC} --backend perf --stacks off --quiet --force -o {trace}.bare --");
+        ways.push(("… without stacks", words(&bare)));
+    }
     // With many idle threads strace takes minutes.
     if idle == "0"
         && Command::new("strace")
@@ -124,16 +142,17 @@ fn run_loop(way: &Way, joiner: &Path, idle: &str) -> (f64, u64) {
     )
 }
 
-fn attach(dir: &Path, threads: u32) {
+fn attach(dir: &Path, threads: u32, backend: &str) {
     let mut target = Child::run(program("sleeper"), [threads.to_string()]);
     target.wait_line("ready", PATIENCE);
     let (mut attached, mut ended) = (Vec::new(), Vec::new());
     for round in 0..5 {
-        let trace = dir.join(format!("attach{threads}-{round}.tid"));
+        let trace = dir.join(format!("attach{threads}-{backend}-{round}.tid"));
         let mut recorder = Command::new(TIDREC);
         recorder
             .arg("-o")
             .arg(&trace)
+            .args(["--backend", backend])
             .args(["-p", &target.pid().to_string()]);
         let start = Instant::now();
         let mut recorder = Child::spawn(&mut recorder);
@@ -148,7 +167,7 @@ fn attach(dir: &Path, threads: u32) {
         ended.push(start.elapsed().as_secs_f64() * 1e3);
     }
     println!(
-        "attach to {threads} idle threads: {:.0} ms from start to all traced; {:.0} ms to let all go",
+        "attach to {threads} idle threads by {backend}: {:.0} ms from start to all traced; {:.0} ms to let all go",
         median(&attached),
         median(&ended),
     );

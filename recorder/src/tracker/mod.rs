@@ -31,7 +31,7 @@ use calls::Calls;
 use early::Early;
 
 pub(crate) use early::via_of_flags;
-pub(crate) use tid_map::TidMap;
+pub(crate) use tid_map::{TidHasher, TidMap};
 
 pub(crate) use orders::{
     Choice, Creating, Entry, ForkMode, Identity, Listed, NewThreads, Order, Output, Policy, Stop,

@@ -5,7 +5,7 @@
 //! It asks for `CAP_NET_ADMIN`, and to be outside of network, user and pid namespaces. Where it is not
 //! to be had, or says nothing in time, nobody knows how a task ended, and that is what is recorded.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -13,6 +13,7 @@ use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, send, setsockopt, sock
 use tidline::model::{End, Task, Tid, Time};
 
 use super::sys;
+use crate::tracker::TidMap;
 
 /// Room for what comes between two looks, bytes; a message takes a few hundred in the kernel.
 const BUFFER: usize = 8 << 20;
@@ -27,7 +28,7 @@ const HEADERS: usize = 16 + 20;
 pub(crate) struct Ends {
     socket: Option<OwnedFd>,
     start_ns: u64,
-    told: HashMap<Tid, VecDeque<(Time, End)>>,
+    told: TidMap<VecDeque<(Time, End)>>,
 }
 
 impl Ends {
@@ -36,7 +37,7 @@ impl Ends {
         Ends {
             socket: subscribe().ok(),
             start_ns,
-            told: HashMap::new(),
+            told: TidMap::default(),
         }
     }
 
@@ -67,6 +68,12 @@ impl Ends {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether it was told how a task ended whose end began at a time.
+    pub(crate) fn knows(&self, tid: Tid, since: Time) -> bool {
+        let told = self.told.get(&tid);
+        told.is_some_and(|told| told.iter().any(|(time, _)| *time >= since))
     }
 
     /// How a task ended whose end began at a time: what was told of it first from then on.
@@ -185,13 +192,14 @@ mod tests {
         let mut ends = Ends {
             socket: None,
             start_ns: 0,
-            told: HashMap::new(),
+            told: TidMap::default(),
         };
         let tid = Tid(5);
         ends.told.insert(
             tid,
             [(Time(3), End::Code(1)), (Time(9), End::Code(2))].into(),
         );
+        assert!(ends.knows(tid, Time(9)) && !ends.knows(tid, Time(10)));
         assert_eq!(ends.take(tid, Time(4)), End::Code(2));
         assert_eq!(ends.take(tid, Time(4)), End::Unknown);
         ends.told.insert(tid, [(Time(3), End::Code(1))].into());

@@ -32,6 +32,7 @@ use crate::source::Reason;
 use crate::source::ptrace::sys::{self as processes, Take};
 use crate::source::ptrace::wait::Change;
 use crate::syscall::abi::Creation;
+use crate::tracker::TidMap;
 
 /// Between two looks at the rings: while nothing waits to be told, and while something does.
 const IDLE: u16 = 20;
@@ -42,8 +43,10 @@ const STALE_NS: u64 = 1_000_000_000;
 const LOOK_EVERY_NS: u64 = 1_000_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
 const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
-/// The kernel says that a task ends, takes its memory apart, and only then has its parent told. How
-/// long is waited for what the launched command's parent, tidrec, is told.
+/// The kernel says that a task ends, takes its memory apart, and only then tells how it ended. So long
+/// that is waited for, ns; what happened later waits as well.
+const HOW_LIMIT_NS: u64 = 100_000_000;
+/// The same of what the launched command's parent, tidrec, is told.
 const END_LIMIT: Duration = Duration::from_millis(50);
 
 /// Who is recorded.
@@ -74,7 +77,7 @@ pub(crate) struct Engine {
     /// Processes that were made and are not told yet.
     young: HashSet<Pid>,
     /// Those that have entered fork or vfork.
-    entered: HashMap<Tid, Creation>,
+    entered: TidMap<Creation>,
     /// Thread groups that live in a pid namespace below ours.
     nested: HashSet<Pid>,
     cgroup: Option<Cgroup>,
@@ -111,7 +114,7 @@ impl Engine {
             scan: None,
             found: VecDeque::new(),
             young: HashSet::new(),
-            entered: HashMap::new(),
+            entered: TidMap::default(),
             nested: HashSet::new(),
             cgroup: None,
             next_look: None,
@@ -246,13 +249,20 @@ impl Engine {
 
     /// Tells what happened up to a moment that is just past.
     fn finish(&mut self, until: Time) {
+        self.next_look = None;
         while self.clock.now().0 < until.0 + WINDOW_NS {
             self.round(BUSY);
         }
-        self.read();
-        self.next_look = None;
         self.scan = None;
-        self.advance(until);
+        loop {
+            self.read();
+            self.advance(until);
+            let first = self.order.waiting().first();
+            if first.is_none_or(|fact| fact.time > until) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.tell_last_loss();
         self.pass_on(None);
     }
@@ -389,6 +399,33 @@ impl Engine {
         self.tell(bound);
     }
 
+    /// A bound before which it is known of each end how it was, or nobody will say it.
+    fn without_unknown_ends(&mut self, bound: Time) -> Time {
+        if self.ends.ready().is_none() {
+            return bound;
+        }
+        let old = self.clock.now().0.saturating_sub(HOW_LIMIT_NS);
+        let Engine {
+            order,
+            ends,
+            tracker,
+            young,
+            ..
+        } = self;
+        let facts = order.waiting().iter();
+        let is_open = |fact: &&Fact| {
+            matches!(fact.what, Saw::Ends { .. })
+                && (tracker.concerns(fact.task) || young.contains(&fact.task.pid))
+                && !ends.knows(fact.task.tid, fact.time)
+        };
+        let mut facts = facts.skip_while(|fact| fact.time.0 <= old);
+        let open = facts
+            .by_ref()
+            .take_while(|fact| fact.time <= bound)
+            .find(is_open);
+        open.map_or(bound, |fact| Time(fact.time.0.saturating_sub(1)))
+    }
+
     fn note_nested(&mut self, found: &[Event]) {
         for event in found {
             if let EventBody::Existing {
@@ -410,6 +447,7 @@ impl Engine {
                 self.found.make_contiguous().sort_by_key(|event| event.time);
             }
         }
+        let bound = self.without_unknown_ends(bound);
         for fact in self.order.take(bound) {
             self.tell_found(fact.time);
             self.handle(&fact);

@@ -53,6 +53,8 @@ fn everyone(clock: Clock, scan: &mut Scan) {
 /// What is born below a process that is listed tells of itself, so all that one list can miss are
 /// children of those that came too late for it.
 fn family(clock: Clock, roots: &[Pid], scan: &mut Scan) {
+    // Of one that has ended all tasks are listed, too: none.
+    scan.pids.extend(roots);
     let mut kin = all_kin();
     let mut family = Family::of(roots, &kin);
     let mut seen = HashSet::from([Pid(std::process::id())]);

@@ -2,6 +2,7 @@
 //! told.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use tidline::model::Time;
@@ -10,6 +11,7 @@ use super::fact::{Site, SiteOf};
 use super::record::Stack;
 use super::registers::Arguments;
 use crate::capture::{Capture, Room};
+use crate::tracker::TidHasher;
 
 /// What was taken of one.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(crate) struct Sites {
     room: Arc<Room>,
     /// How much of a stack is wanted, bytes; `None` for nothing.
     stack_bytes: Option<usize>,
-    taken: HashMap<SiteOf, VecDeque<Taken>>,
+    taken: HashMap<SiteOf, VecDeque<Taken>, BuildHasherDefault<TidHasher>>,
 }
 
 impl Sites {
@@ -32,7 +34,7 @@ impl Sites {
         Sites {
             room,
             stack_bytes,
-            taken: HashMap::new(),
+            taken: HashMap::default(),
         }
     }
 

@@ -63,19 +63,19 @@ impl Tracker {
         let processes: HashSet<Pid> = scan.listed.iter().map(|listed| listed.task.pid).collect();
         let is_gone = |tid: &Tid| !there.contains(tid) && !first.contains_key(tid) || is_new(tid);
         let known = self.tasks.iter();
-        let mut gone: Vec<(Tid, Pid)> = known
+        let mut gone: Vec<Tid> = known
             .filter(|(tid, known)| scan.pids.contains(&known.pid) && is_gone(tid))
             .filter(|(_, known)| !(known.has_ended && processes.contains(&known.pid)))
-            .map(|(tid, known)| (*tid, known.pid))
+            .map(|(tid, _)| *tid)
             .collect();
         gone.sort_unstable();
-        for (tid, _) in &gone {
-            self.close(scan.begin, *tid, out);
+        for tid in gone {
+            self.close(scan.begin, tid, out);
         }
         // A process that has lost all its tasks is no more. (One that is there has them listed.)
-        for (_, pid) in gone {
-            if self.groups.get(&pid) == Some(&0) {
-                self.groups.remove(&pid);
+        for pid in scan.pids.iter().filter(|pid| !processes.contains(pid)) {
+            if self.groups.get(pid) == Some(&0) {
+                self.groups.remove(pid);
             }
         }
         for tid in &scan.strangers {

@@ -401,6 +401,8 @@ fn after_a_loss_a_look_finds_what_is_missing() {
     let mut look = scan([(3, 10, 10), (4, 10, 15), (5, 40, 40)]);
     look.begin = Time(3);
     look.pids.insert(Pid(20));
+    tracker.track(Pid(50));
+    look.pids.insert(Pid(50));
     let told = take_up(&mut tracker, &look, &[fact(8, 10, 12, ends(Some(false)))]);
     assert_eq!(
         told,
@@ -412,7 +414,8 @@ fn after_a_loss_a_look_finds_what_is_missing() {
             "8 exit 12"
         ]
     );
-    assert!(!tracker.tracks(Pid(20)) && tracker.tracks(Pid(40)));
+    let tracked = [10, 20, 40, 50].map(|pid| tracker.tracks(Pid(pid)));
+    assert_eq!(tracked, [true, false, true, false]);
 }
 
 #[test]
