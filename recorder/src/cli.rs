@@ -289,7 +289,16 @@ impl FollowFork {
 }
 
 const AFTER_HELP: &str = "\
+Backends (--backend):
+  ptrace    stops each thread that creates, for microseconds; any user may, for own processes. The default
+  perf      reads the kernel's tracepoints: stops nobody, sees CLONE_UNTRACED tasks and refused
+            creations, works beside a debugger. Needs root or CAP_PERFMON, not within a container; no
+            --syscalls, --follow-fork, --follow-exec, --new-threads detach; names an exec as it was called;
+            start functions are unknown
+  auto      perf where it may be had and no option needs ptrace; says which, and why
+
 Refused creations (--failures): a clone, fork or vfork that fails makes no event of its own.
+  tracepoints  with perf, where it is the default: costs each system call of the whole system 10 ns
   syscalls  every system call of the target stops twice. Costs: a program that does nothing but
             system calls takes about 50 times as long (as under strace -f), creating and joining
             threads 8 to 10 times

@@ -41,7 +41,7 @@ pub struct Header {
     pub boot_id: String,
     /// The recorder's name and version.
     pub recorder: String,
-    /// How events were gathered: `ptrace`.
+    /// How events were gathered: `ptrace` or `perf`.
     pub backend: String,
     /// Options in force, by name, such as `new-threads` = `follow`.
     pub options: Vec<(String, String)>,

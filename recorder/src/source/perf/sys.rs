@@ -1,4 +1,5 @@
-//! The raw system calls of the perf source, and with them its `unsafe`: opening events, their rings in
+//! The raw system calls of the perf source, which with those of the ptrace source's `sys.rs` are all of
+//! the recorder's `unsafe`: opening events, their rings in
 //! shared memory, and a tracefs that is mounted for nobody else.
 #![allow(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! Every raw system call of the recorder, and with them all of its `unsafe`.
+//! Raw system calls: those of tracing, and what is of use everywhere. Together with the perf source's
+//! `sys.rs` this is all of the recorder's `unsafe`.
 //!
 //! nix serves where it can. These cannot go through it: its wait functions refuse real-time
 //! signals *after* consuming the status (the tracee then stays stopped), its `cont` and
