@@ -36,7 +36,7 @@ const SOON: Duration = Duration::from_millis(5);
 const SYNC_EVERY_NS: u64 = 5_000_000_000;
 /// An event that is older than this, ns, has come through the queue.
 /// (By ptrace that is a matter of microseconds, by perf of how long a task takes to end.)
-pub(super) const ON_ITS_WAY_NS: u64 = 150_000_000;
+pub(super) const ON_ITS_WAY_NS: u64 = 300_000_000;
 /// While nothing happens, a chunk without events says so often that nothing did, ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
 

@@ -6,13 +6,13 @@
 //! to be had, or says nothing in time, nobody knows how a task ended, and that is what is recorded.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, send, setsockopt, sockopt};
 use tidline::model::{End, Task, Tid, Time};
 
-use super::sys;
+use super::{pop_if, sys};
 use crate::tracker::TidMap;
 
 /// Room for what comes between two looks, bytes; a message takes a few hundred in the kernel.
@@ -41,9 +41,9 @@ impl Ends {
         }
     }
 
-    /// Tells when there is something to read.
-    pub(crate) fn ready(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+    /// Whether ends are told at all.
+    pub(crate) fn are_told(&self) -> bool {
+        self.socket.is_some()
     }
 
     /// Reads what has come; keeps what is of interest.
@@ -81,7 +81,7 @@ impl Ends {
         let Some(told) = self.told.get_mut(&tid) else {
             return End::Unknown;
         };
-        while told.pop_front_if(|(time, _)| *time < since).is_some() {}
+        while pop_if(told, |(time, _)| *time < since).is_some() {}
         let end = told.pop_front().map_or(End::Unknown, |(_, end)| end);
         if told.is_empty() {
             self.told.remove(&tid);
@@ -92,7 +92,7 @@ impl Ends {
     /// Forgets what is older.
     pub(crate) fn forget(&mut self, before: Time) {
         self.told.retain(|_, told| {
-            while told.pop_front_if(|(time, _)| *time < before).is_some() {}
+            while pop_if(told, |(time, _)| *time < before).is_some() {}
             !told.is_empty()
         });
     }

@@ -19,6 +19,7 @@ use super::events::{Events, InRing};
 use super::fact::{Fact, Saw, SiteOf};
 use super::look::{Whom, look};
 use super::order::{Order, WINDOW_NS};
+use super::pop_if;
 use super::record::Record;
 use super::registers::Seen;
 use super::sites::{Sites, Taken};
@@ -45,7 +46,7 @@ const LOOK_EVERY_NS: u64 = 1_000_000_000;
 const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
 /// The kernel says that a task ends, takes its memory apart, and only then tells how it ended. So long
 /// that is waited for, ns; what happened later waits as well.
-const HOW_LIMIT_NS: u64 = 100_000_000;
+const HOW_LIMIT_NS: u64 = 250_000_000;
 /// The same of what the launched command's parent, tidrec, is told.
 const END_LIMIT: Duration = Duration::from_millis(50);
 
@@ -278,7 +279,8 @@ impl Engine {
 
     /// Sleeps until there is something to read, or some time has passed; reads and tells.
     fn round(&mut self, ms: u16) {
-        let fds = self.events.ready().chain(self.ends.ready());
+        // Not for the ends: to be woken for each of them would take the target's processor away.
+        let fds = self.events.ready();
         let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // The doorbell's ring interrupts it.
         let _ = poll(&mut fds, PollTimeout::from(ms));
@@ -401,7 +403,7 @@ impl Engine {
 
     /// A bound before which it is known of each end how it was, or nobody will say it.
     fn without_unknown_ends(&mut self, bound: Time) -> Time {
-        if self.ends.ready().is_none() {
+        if !self.ends.are_told() {
             return bound;
         }
         let old = self.clock.now().0.saturating_sub(HOW_LIMIT_NS);
@@ -459,7 +461,7 @@ impl Engine {
     }
 
     fn tell_found(&mut self, until: Time) {
-        while let Some(event) = self.found.pop_front_if(|event| event.time <= until) {
+        while let Some(event) = pop_if(&mut self.found, |event| event.time <= until) {
             self.out.push(event);
         }
     }

@@ -67,7 +67,7 @@ impl Format {
     }
 }
 
-/// `field:pid_t pid;	offset:8;	size:4;	signed:1;`
+/// A line that begins with `field:`.
 fn parse_field(line: &str) -> Option<(String, Field)> {
     let mut parts = line.split(';').map(str::trim);
     let declaration = parts.next()?.strip_prefix("field:")?;

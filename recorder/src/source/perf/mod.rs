@@ -23,3 +23,13 @@ mod tracefs;
 mod tracker;
 
 pub(crate) use cgroup::Cgroup;
+
+use std::collections::VecDeque;
+
+/// Takes the first of a queue, if it is of a kind.
+fn pop_if<T>(queue: &mut VecDeque<T>, is_of_kind: impl FnOnce(&T) -> bool) -> Option<T> {
+    match queue.front().is_some_and(is_of_kind) {
+        true => queue.pop_front(),
+        false => None,
+    }
+}
