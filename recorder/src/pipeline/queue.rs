@@ -169,6 +169,15 @@ impl Sender {
         }
     }
 
+    /// How many events fit in before some are lost.
+    pub(crate) fn space(&self) -> usize {
+        let state = self.0.lock();
+        match state.lost {
+            0 => CAPACITY.saturating_sub(state.events.len() - state.existing),
+            _ => 0,
+        }
+    }
+
     /// Has notes kept for [`take_marks`](Sender::take_marks): who learns of events with a delay puts
     /// them in order.
     pub(crate) fn keep_marks_apart(&self) {

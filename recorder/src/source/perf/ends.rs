@@ -46,16 +46,16 @@ impl Ends {
         self.socket.is_some()
     }
 
-    /// Reads what has come; keeps what is of interest.
-    pub(crate) fn read(&mut self, is_of_interest: impl Fn(Task) -> bool) {
+    /// Reads what has come. Whether a task is of interest may turn out later, so that all is kept for a
+    /// moment.
+    pub(crate) fn read(&mut self) {
         let Some(socket) = &self.socket else { return };
         let mut buffer = [0; 4096];
         loop {
             match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(len) => {
                     let told = buffer.get(..len).and_then(parse);
-                    if let Some((ns, task, end)) = told.filter(|(_, task, _)| is_of_interest(*task))
-                    {
+                    if let Some((ns, task, end)) = told {
                         let time = Time(ns.saturating_sub(self.start_ns));
                         self.told
                             .entry(task.tid)

@@ -40,6 +40,12 @@ const IDLE: u16 = 20;
 const BUSY: u16 = 10;
 /// What belongs to something that was told so long ago belongs to nothing.
 const STALE_NS: u64 = 1_000_000_000;
+/// So many facts wait for a slow output, 100 bytes each.
+const MOST_WAITING: usize = 200_000;
+/// Few facts make more events than that.
+const EVENTS_OF_A_FACT: usize = 4;
+/// How long the output may take for what is left at the end, ns.
+const PATIENCE_NS: u64 = 2_000_000_000;
 /// After a loss `/proc` is looked at, at most so often, ns.
 const LOOK_EVERY_NS: u64 = 1_000_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
@@ -84,6 +90,7 @@ pub(crate) struct Engine {
     cgroup: Option<Cgroup>,
     next_look: Option<Time>,
     last_look: Time,
+    last_forgotten: Time,
     everyone: bool,
     /// For each ring of facts, when it was last read without a loss.
     read_until: HashMap<usize, Time>,
@@ -93,6 +100,8 @@ pub(crate) struct Engine {
     /// How leaders ended whose processes live on.
     leader_ends: HashMap<Pid, End>,
     unknown_ends: u64,
+    /// The output was slow to the end: what is left is told, and lost if there is no room.
+    is_over: bool,
     out: Vec<Event>,
 }
 
@@ -120,6 +129,7 @@ impl Engine {
             cgroup: None,
             next_look: None,
             last_look: Time(0),
+            last_forgotten: Time(0),
             everyone: false,
             read_until: HashMap::new(),
             lost: 0,
@@ -127,6 +137,7 @@ impl Engine {
             launched_end: None,
             leader_ends: HashMap::new(),
             unknown_ends: 0,
+            is_over: false,
             out: Vec::new(),
         }
     }
@@ -262,6 +273,8 @@ impl Engine {
             if first.is_none_or(|fact| fact.time > until) {
                 break;
             }
+            self.pass_on(None);
+            self.is_over = self.clock.now().0 > until.0 + PATIENCE_NS;
             std::thread::sleep(Duration::from_millis(1));
         }
         self.tell_last_loss();
@@ -292,9 +305,14 @@ impl Engine {
             self.look_again();
         }
         self.advance(Time(begin.0.saturating_sub(WINDOW_NS)));
-        let stale = Time(begin.0.saturating_sub(STALE_NS));
-        self.sites.forget(stale);
-        self.ends.forget(stale);
+        if begin.0 > self.last_forgotten.0 + STALE_NS {
+            // What waits to be told may still want it.
+            let oldest = self.order.waiting().first().map_or(begin, |fact| fact.time);
+            let stale = Time(oldest.0.saturating_sub(STALE_NS));
+            self.sites.forget(stale);
+            self.ends.forget(stale);
+            self.last_forgotten = begin;
+        }
         if self.cgroup.is_some() && self.next_look.is_none() {
             self.next_look = Some(Time(begin.0 + LOOK_EVERY_NS));
         }
@@ -312,6 +330,7 @@ impl Engine {
             young,
             read_until,
             since,
+            scan,
             ..
         } = self;
         events.read(|ring, record| match record {
@@ -331,7 +350,8 @@ impl Engine {
                 order.add(fact);
             }
             Record::Site(site, stack) => {
-                if tracker.concerns(site.task) || young.contains(&site.task.pid) {
+                // Before the first look is taken up nobody knows who is of interest.
+                if scan.is_some() || tracker.concerns(site.task) || young.contains(&site.task.pid) {
                     sites.add(&site, stack);
                 }
             }
@@ -342,9 +362,7 @@ impl Engine {
                 }
             }
         });
-        let (tracker, young) = (&self.tracker, &self.young);
-        self.ends
-            .read(|task| tracker.concerns(task) || young.contains(&task.pid));
+        self.ends.read();
         for (since, time, count) in losses {
             self.lose(since, time, count);
         }
@@ -401,6 +419,16 @@ impl Engine {
         self.tell(bound);
     }
 
+    /// How many facts can be told now. Where the output is slow, what is to be told waits here, up to a
+    /// limit, and then in the rings: what is lost then is counted by the kernel, or by the queue.
+    fn most(&self) -> usize {
+        let space = self.queue.as_ref().map_or(usize::MAX, Sender::space);
+        match self.order.len() < MOST_WAITING && !self.is_over {
+            true => space / EVENTS_OF_A_FACT,
+            false => usize::MAX,
+        }
+    }
+
     /// A bound before which it is known of each end how it was, or nobody will say it.
     fn without_unknown_ends(&mut self, bound: Time) -> Time {
         if !self.ends.are_told() {
@@ -450,7 +478,8 @@ impl Engine {
             }
         }
         let bound = self.without_unknown_ends(bound);
-        for fact in self.order.take(bound) {
+        let (facts, bound) = self.order.take(bound, self.most());
+        for fact in facts {
             self.tell_found(fact.time);
             self.handle(&fact);
         }

@@ -53,13 +53,24 @@ impl Order {
         &self.waiting
     }
 
-    /// Takes those that are not later than a time.
-    pub(crate) fn take(&mut self, until: Time) -> Vec<Fact> {
-        let count = self.waiting().partition_point(|fact| fact.time <= until);
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes those that are not later than a time, so many at the most; and up to when all were taken.
+    pub(crate) fn take(&mut self, until: Time, most: usize) -> (Vec<Fact>, Time) {
+        let due = self.waiting().partition_point(|fact| fact.time <= until);
+        let count = due.min(most);
+        let until = match count < due {
+            // One of the same time may be left.
+            true => Time(self.waiting[count].time.0.saturating_sub(1)),
+            false => until,
+        };
         self.given = self.given.max(until);
         let rest = self.waiting.split_off(count);
         self.sorted = rest.len();
-        std::mem::replace(&mut self.waiting, rest)
+        (std::mem::replace(&mut self.waiting, rest), self.given)
     }
 }
 
@@ -88,13 +99,14 @@ mod tests {
         let all = [(1, 10), (5, 11), (9, 12), (2, 20), (5, 21), (8, 22)];
         all.into_iter()
             .for_each(|(time, tid)| order.add(fact(time, tid)));
-        assert_eq!(
-            told(&order.take(Time(5))),
-            [(1, 10), (2, 20), (5, 11), (5, 21)]
-        );
+        let all = [(1, 10), (2, 20), (5, 11), (5, 21)];
+        let (some, until) = order.take(Time(5), 3);
+        assert_eq!((told(&some), until), (all[..3].to_vec(), Time(4)));
+        let (others, until) = order.take(Time(5), 3);
+        assert_eq!((told(&others), until), (all[3..].to_vec(), Time(5)));
         order.add(fact(7, 13));
         assert_eq!(told(order.waiting()), [(7, 13), (8, 22), (9, 12)]);
-        assert_eq!(told(&order.take(Time(8))), [(7, 13), (8, 22)]);
+        assert_eq!(told(&order.take(Time(8), 9).0), [(7, 13), (8, 22)]);
         assert_eq!(order.late, 0);
     }
 
@@ -102,9 +114,9 @@ mod tests {
     fn time_does_not_go_back_for_one_that_is_late() {
         let mut order = Order::default();
         order.add(fact(5, 1));
-        order.take(Time(6));
+        order.take(Time(6), 9);
         order.add(fact(4, 2));
-        assert_eq!(told(&order.take(Time(7))), [(6, 2)]);
+        assert_eq!(told(&order.take(Time(7), 9).0), [(6, 2)]);
         assert_eq!(order.late, 1);
     }
 }
