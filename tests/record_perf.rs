@@ -76,8 +76,8 @@ fn kinds(trace: &Trace) -> Vec<(String, Option<u64>, String)> {
                 birth.what.as_str()
             );
             let parent = trace.tasks().iter().filter(|record| record.task == parent);
-            let name = parent.map(|record| record.names[0].1.to_string());
-            (words, birth.flags, name.last().unwrap_or_default())
+            let mut name = parent.map(|record| record.names[0].1.to_string());
+            (words, birth.flags, name.next_back().unwrap_or_default())
         })
         .collect();
     all.sort();

@@ -656,7 +656,7 @@ impl Engine {
             _ => {
                 self.out.clear();
                 if let Some(capture) = capture {
-                    self.room.give(capture.buffer);
+                    self.room.give_back(*capture);
                 }
             }
         }

@@ -38,8 +38,9 @@ mod here {
 
     pub(super) fn decode(words: [u64; 7], is_64: bool) -> super::Registers {
         let [bx, si, di, bp, sp, ip, r12] = words;
+        let stack = super::stack(is_64, ip, sp, bp, 0, r12);
         super::Registers {
-            stack: super::stack(is_64, ip, sp, bp, 0, r12),
+            stack: super::StackRegisters { vfork: di, ..stack },
             first: di,
             second: si,
             first_32: bx,
@@ -75,6 +76,7 @@ fn stack(is_64: bool, ip: u64, sp: u64, fp: u64, lr: u64, kept: u64) -> StackReg
             fp,
             lr,
             kept,
+            vfork: 0,
         }
     } else {
         StackRegisters {

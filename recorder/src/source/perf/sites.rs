@@ -70,6 +70,8 @@ impl Sites {
             buffer,
             // What is there by the time that this is read may be another thread's.
             descriptor: Vec::new(),
+            maps: Vec::new(),
+            tid: site.task.tid,
         }))
     }
 
@@ -109,7 +111,7 @@ impl Sites {
 
 fn give_back(room: &Room, taken: Taken) {
     if let Some(capture) = taken.capture {
-        room.give(capture.buffer);
+        room.give_back(*capture);
     }
 }
 
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(capture.stack(), [4, 5]);
         assert_eq!((capture.registers.ip, capture.is_cut), (0x1234, false));
         assert_eq!(capture.buffer.len(), STEP);
-        room.give(capture.buffer);
+        room.give_back(*capture);
         assert_eq!(room.dropped(), 1);
         sites.add(&site(30, 5), stack(&[]));
         assert!(sites.take(SiteOf::Birth(Tid(5)), Time(31)).is_none());
