@@ -191,6 +191,7 @@ fn beside_ptrace_both_record_the_same_tasks() {
     command.args(PERF).arg("-o").arg(&outer).arg("--");
     command
         .arg(env!("CARGO_BIN_EXE_tidrec"))
+        .args(["--stacks", "off"]) // Threads that come later, and a process, look for symbols.
         .arg("-o")
         .arg(&inner);
     command
