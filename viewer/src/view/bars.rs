@@ -115,7 +115,7 @@ impl Scale {
         ]
         .map(|seconds| seconds * SECOND);
         let days = (0..6).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
-        let days = days.map(|days| days * 86_400 * SECOND);
+        let days = days.map(|days: u64| days.saturating_mul(86_400 * SECOND));
         decimals
             .chain(clock)
             .filter(|step| *step <= 43_200 * SECOND)
@@ -239,6 +239,7 @@ mod tests {
         assert_eq!(at(3_599 * s, 3_609 * s, 40), "   │1h                 │1h5s");
         assert_eq!(at(s, s, 20), "│1s");
         assert_eq!(at(5, u64::MAX, 30), "             │100000d");
+        assert_eq!(at(5, u64::MAX, 8), "");
         assert_eq!(at(u64::MAX, u64::MAX, 20), "");
     }
 }
