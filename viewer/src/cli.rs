@@ -15,6 +15,7 @@ Examples:
   tidview timeline server.tid --format ndjson    one JSON object per event
   tidview sites server.tid                       where in the code tasks were created
   tidview leaks server.tid                       which of those become more and more
+  tidview replay server.tid                      played on the terminal, back as well as on
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
@@ -91,6 +92,17 @@ Examples:
 folded: one line for each call stack that created tasks, the outermost function first, and how many.
 It is what flame graph tools take.";
 
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  tidview replay server.tid                      Space plays, arrows step, ? shows all keys
+  tidview replay server.tid --at 1.5s --speed 10
+  tidview replay server.tid --ascii --no-color   for terminals that can do little
+
+TIME is as `tidview threads --help` says. A file that is still being written is followed.
+
+Keys: Space play/pause, + - speed, arrows step, z Z zoom, [ ] marks and bursts, / search,
+f filter, t one thread, p creator, g go to a time, v lanes or tree, Enter fold, ? all keys, q quit.";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   tidview check server.tid
@@ -160,6 +172,9 @@ pub(crate) enum Command {
     /// Call stacks for flame graph tools
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
+    /// The trace played on the terminal, forwards and backwards
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
     /// Whether the file is whole, and what is missing
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
@@ -323,6 +338,28 @@ pub(crate) struct Threads {
     /// Every task of the trace
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The trace: a file, a folder of files, or several files of one recording
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Begin at this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Play so many times as fast as it was, 0.1 to 1000 [default: 1]
+    #[arg(long, value_name = "X")]
+    pub(crate) speed: Option<String>,
+    /// Show wall times in UTC, not in the recording host's zone
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Draw without colours, as with NO_COLOR set
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// Draw with ASCII only; other characters of names are shown as ?
+    #[arg(long)]
+    pub(crate) ascii: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod moment;
 mod output;
 mod page;
 mod render;
+mod replay;
 mod run;
 mod select;
 mod site;

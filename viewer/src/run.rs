@@ -41,6 +41,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Sites(args) => sites::sites(args, out, report),
         Command::Leaks(args) => sites::leaks(args, out, report),
         Command::Export(args) => sites::export(args, out, report),
+        Command::Replay(args) => crate::replay::run(args, out),
         Command::Check(args) => check(args, out, report),
         Command::Repair(args) => repair(args, out, report),
         Command::Symbolize(args) => symbolize(args, out, report),
@@ -98,7 +99,7 @@ fn terminal_width() -> Option<usize> {
     size.map(|(width, _)| usize::from(width.0))
 }
 
-fn wants_color(color: Color) -> bool {
+pub(crate) fn wants_color(color: Color) -> bool {
     let unwanted = || {
         std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb")

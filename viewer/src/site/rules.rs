@@ -57,7 +57,7 @@ struct Rule {
 }
 
 /// Lists of patterns, of which the first that fits counts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rules(Vec<Rule>);
 
 const OURS: &[u8] = include_bytes!("runtime-frames.txt");
