@@ -11,6 +11,7 @@ mod large;
 mod made;
 mod output;
 mod repair;
+mod replay;
 mod segments;
 mod sites;
 mod support;
