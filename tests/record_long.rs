@@ -44,10 +44,14 @@ fn bytes(files: &[PathBuf]) -> u64 {
 
 /// The same, of a folder in which files come and go.
 fn bytes_there(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
     let entries = std::fs::read_dir(folder).expect("read a folder").flatten();
     let files = entries.filter_map(|entry| entry.metadata().ok());
     let files = files.filter(std::fs::Metadata::is_file);
-    files.map(|file| file.len()).sum()
+    // While a snapshot gets its name it has two.
+    let files = files.map(|file| ((file.dev(), file.ino()), file.len()));
+    let files: std::collections::HashMap<(u64, u64), u64> = files.collect();
+    files.values().sum()
 }
 
 /// The snapshots beside a recording.

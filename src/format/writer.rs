@@ -223,10 +223,10 @@ impl<W: Write> Writer<W> {
         self.batch.events
     }
 
-    /// Bytes in the batch, before it is packed.
+    /// Bytes in the batch, and in the definitions that it needs, before they are packed.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.batch.payload.len()
+        self.batch.payload.len() + self.definitions.payload.len()
     }
 
     /// Events written, in all.

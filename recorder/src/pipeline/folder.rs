@@ -458,7 +458,7 @@ impl Folder {
     pub(super) fn rotate(
         &mut self,
         writer: &mut Writer<Output>,
-        (definitions, carried): (&[Definition], &[Carried]),
+        head: (&[Definition], &[Carried]),
         anchor: Anchor,
         others: u64,
     ) -> Result<u64, Error> {
@@ -475,15 +475,12 @@ impl Folder {
         }
         // One that an earlier try left.
         let _ = fs::remove_file(&part);
-        let head = self.head_bytes(number, carried, anchor)?;
+        let bytes = self.head_bytes(number, head, anchor)?;
         // Both are there for a moment, and the one before gets its end mark.
-        let adding = on_disk(head) + BESIDE;
+        let adding = on_disk(bytes) + BESIDE;
         self.evict(writer, adding, others, None, now);
         let next = self.start(&part, number).and_then(|mut next| {
-            for definition in definitions {
-                next.define(definition)?;
-            }
-            next.checkpoint(carried, anchor)?;
+            begin(&mut next, head, anchor)?;
             Ok(next)
         });
         let next = match next {
@@ -515,7 +512,7 @@ impl Folder {
         let renamed = fs::rename(&part, &path);
         writer.get_mut().set_path(self.path.join(file_name(number)));
         (self.number, self.begun) = (number, now);
-        self.head = (head, carried.len() as u64);
+        self.head = (bytes, head.1.len() as u64);
         match renamed {
             Ok(()) => Ok(lost),
             Err(source) => Err(Error::Io {
@@ -564,11 +561,28 @@ impl Folder {
     }
 
     /// How long a file is that has only its checkpoint yet, bytes.
-    fn head_bytes(&self, number: u32, carried: &[Carried], anchor: Anchor) -> Result<u64, Error> {
+    fn head_bytes(
+        &self,
+        number: u32,
+        head: (&[Definition], &[Carried]),
+        anchor: Anchor,
+    ) -> Result<u64, Error> {
         let mut writer = self.start_on(io::sink(), number)?;
-        writer.checkpoint(carried, anchor)?;
+        begin(&mut writer, head, anchor)?;
         Ok(writer.offset())
     }
+}
+
+/// Writes what a file begins with: what its checkpoint needs, and that.
+fn begin<W: io::Write>(
+    writer: &mut Writer<W>,
+    (definitions, carried): (&[Definition], &[Carried]),
+    anchor: Anchor,
+) -> Result<(), Error> {
+    for definition in definitions {
+        writer.define(definition)?;
+    }
+    writer.checkpoint(carried, anchor)
 }
 
 /// What a file of so many bytes takes of the disk.
