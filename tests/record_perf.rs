@@ -122,6 +122,10 @@ fn the_same_as_the_program_says_and_as_ptrace_records() {
             let ends = exits(&recording.trace).into_iter();
             let mut ends: Vec<End> = ends.map(|(_, end)| end).collect();
             ends.sort();
+            // How many threads it makes is a matter of time.
+            if name == "deadleader" {
+                ends.dedup();
+            }
             ends
         };
         assert_eq!(of(&perf), of(&ptrace), "{name}: how they ended");
