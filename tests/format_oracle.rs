@@ -456,6 +456,7 @@ fn definition_json(definition: &Definition) -> String {
                 StackEnd::NoMap => 6,
                 StackEnd::Unreadable => 7,
                 StackEnd::Foreign => 8,
+                StackEnd::Unsure => 9,
                 StackEnd::Other(number) => number,
             };
             format!(

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tidline::model::{Event, EventBody, Pid, Tid, What};
+use tidline::model::{Event, EventBody, Pid, Tid, Time, What};
 
 /// From here on a thread's descriptor is captured, bytes from where its thread pointer points.
 /// (Its first kilobyte is the thread's own; what libc keeps of a start routine comes later.)
@@ -62,19 +62,27 @@ pub(crate) struct StackRegisters {
 }
 
 /// Whose memory map is read while one of its threads stands: at the first creation of a program, and
-/// then ever more rarely. Programs that live briefly create little, and could not be asked later; from
-/// those that live on the writer reads what has changed.
+/// then as often as costs it at most a fiftieth of its time. A program that ends soon, or replaces a
+/// library, could not be asked later.
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
-    creations: HashMap<Pid, u64>,
+    /// Not before.
+    next: HashMap<Pid, Time>,
 }
+
+/// The part of the time that reading maps may take: one of so many.
+const SHARE: u64 = 50;
 
 impl Maps {
     /// Whether it is time to, at a creation by this process.
-    pub(crate) fn are_wanted(&mut self, pid: Pid) -> bool {
-        let creations = self.creations.entry(pid).or_insert(0);
-        *creations += 1;
-        creations.is_power_of_two()
+    pub(crate) fn are_wanted(&self, pid: Pid, now: Time) -> bool {
+        self.next.get(&pid).is_none_or(|next| *next <= now)
+    }
+
+    /// They were read, in so many nanoseconds.
+    pub(crate) fn were_read(&mut self, pid: Pid, now: Time, took_ns: u64) {
+        let next = now.0.saturating_add(took_ns.saturating_mul(SHARE));
+        self.next.insert(pid, Time(next));
     }
 
     /// A new process has its creator's memory; one that executes a program has its own.
@@ -82,18 +90,18 @@ impl Maps {
         for event in events {
             match &event.body {
                 EventBody::Birth(birth) if birth.what == What::Process => {
-                    let creator = birth.parent.and_then(|it| self.creations.get(&it.pid));
-                    if let Some(creations) = creator.copied() {
-                        self.creations.insert(birth.child.pid, creations);
+                    let creator = birth.parent.and_then(|it| self.next.get(&it.pid));
+                    if let Some(next) = creator.copied() {
+                        self.next.insert(birth.child.pid, next);
                     }
                 }
                 EventBody::Exec { task, .. } => {
-                    self.creations.remove(&task.pid);
+                    self.next.remove(&task.pid);
                 }
                 EventBody::Exit { task, .. } | EventBody::Detach { task, .. }
                     if task.is_leader() =>
                 {
-                    self.creations.remove(&task.pid);
+                    self.next.remove(&task.pid);
                 }
                 _ => {}
             }
@@ -213,6 +221,24 @@ mod tests {
             room.take(Pid(1), 16 << 10).map(|buffer| buffer.len()),
             Some(16 << 10)
         );
+    }
+
+    #[test]
+    fn maps_are_read_at_first_and_then_for_a_part_of_the_time() {
+        let mut maps = Maps::default();
+        assert!(maps.are_wanted(Pid(1), Time(5)));
+        maps.were_read(Pid(1), Time(5), 100);
+        let wanted = |maps: &Maps, now| maps.are_wanted(Pid(1), Time(now));
+        assert!(!wanted(&maps, 5004) && wanted(&maps, 5005));
+        let exec = EventBody::Exec {
+            task: tidline::model::Task::new(1, 1),
+            former_tid: Tid(1),
+            exe: "".into(),
+            name: "".into(),
+        };
+        let time = Time(6);
+        maps.follow(&[Event { time, body: exec }]);
+        assert!(wanted(&maps, 6));
     }
 
     #[test]

@@ -1117,6 +1117,7 @@ fn stack_end_to_number(end: StackEnd) -> u8 {
         StackEnd::NoMap => 6,
         StackEnd::Unreadable => 7,
         StackEnd::Foreign => 8,
+        StackEnd::Unsure => 9,
         StackEnd::Other(number) => number,
     }
 }
@@ -1131,6 +1132,7 @@ fn number_to_stack_end(number: u8) -> StackEnd {
         6 => StackEnd::NoMap,
         7 => StackEnd::Unreadable,
         8 => StackEnd::Foreign,
+        9 => StackEnd::Unsure,
         other => StackEnd::Other(other),
     }
 }

@@ -113,6 +113,9 @@ pub enum StackEnd {
     Unreadable,
     /// The thread runs code of another architecture than the recorder's.
     Foreign,
+    /// The outermost function was reached, but on the way frames were found by the frame pointer alone.
+    /// Code that does not keep one is passed over so, and nothing shows it.
+    Unsure,
     /// For a reason that this version does not know, by its number in the file.
     Other(u8),
 }
@@ -128,8 +131,9 @@ impl StackEnd {
             StackEnd::NoUnwindInfo => "no unwind information and no frame pointer",
             StackEnd::NoCode => "the return address is in no known code",
             StackEnd::NoMap => "the memory map could not be read",
-            StackEnd::Unreadable => "registers or stack could not be read",
+            StackEnd::Unreadable => "the rest is on another stack, or could not be read",
             StackEnd::Foreign => "code of another architecture",
+            StackEnd::Unsure => "by frame pointers alone: frames may be missing in between",
             StackEnd::Other(_) => "unknown reason",
         }
     }

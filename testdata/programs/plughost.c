@@ -1,6 +1,8 @@
-/* Loads a plugin, has it start a thread, and unloads it: plughost PLUGIN... */
+/* Loads plugins, has each start a thread, and unloads it: plughost PLUGIN... */
+#define _DEFAULT_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static volatile int keep;
 
@@ -12,6 +14,7 @@ __attribute__((noinline)) int host_run(const char *path)
 		fprintf(stderr, "%s\n", dlerror());
 		return 1;
 	}
+	usleep(20000); /* Creations that come faster are taken together. */
 	int result = run();
 	keep = result;
 	dlclose(plugin);

@@ -5,6 +5,7 @@
 //! say it ran, and if the table has the code that the thread stood in.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub(super) struct Process {
     tried: Option<Time>,
     /// How long the last reading took, nanoseconds.
     took: u64,
+    /// What was given last, hashed; `None` if something else came after it.
+    given: Option<u64>,
     /// The program, as far as it is known.
     exe: Option<Name>,
     /// Its file: a program that was renamed is the same.
@@ -133,12 +136,17 @@ impl Process {
 
     /// Takes what was read of the process while a thread of it stood.
     pub(super) fn given(&mut self, now: Time, tid: Tid, text: &[u8]) {
+        (self.read, self.tried) = (Some(now), Some(now));
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        if self.given.replace(hasher.finish()) == Some(hasher.finish()) {
+            return;
+        }
         let table = Table::parse(text);
         let exe = self.exe.as_ref();
         let file = table.files().iter().find(|file| Some(&file.path) == exe);
         self.exe_key = file.map(|file| file.key);
         self.via = tid;
-        (self.read, self.tried) = (Some(now), Some(now));
         if self.table.as_deref() != Some(&table) {
             self.replace(table);
         }
@@ -205,6 +213,7 @@ impl Process {
         if !is_same || table.region(ip).is_none() {
             return;
         }
+        self.given = None;
         self.exe = Some(exe);
         self.exe_key = key;
         self.via = snapshot.via;

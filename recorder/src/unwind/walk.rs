@@ -115,11 +115,18 @@ pub(super) fn walk(
         match step(&frame, place, innermost, &stack, code) {
             Ok(_) if found.len() >= limit => return StackEnd::Limit,
             Ok(next) => frame = next,
+            // Code that keeps no frame pointer leaves its caller's there: whoever follows it passes over
+            // frames, and cannot know.
+            Err(Stuck::Bottom) if found.iter().any(is_by_frame_pointer) => return StackEnd::Unsure,
             Err(Stuck::Bottom) => return StackEnd::Bottom,
             Err(Stuck::Unusable) => return StackEnd::NoUnwindInfo,
             Err(Stuck::Memory(address)) => return stack.end(address),
         }
     }
+}
+
+fn is_by_frame_pointer(found: &Found) -> bool {
+    found.trust == Trust::FramePointer
 }
 
 fn step(

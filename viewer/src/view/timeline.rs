@@ -1,6 +1,6 @@
 //! `timeline`: the events in order, one by one, so that a million take no more memory than one.
 
-use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace, errno_name};
+use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace, Trust, errno_name};
 
 use super::Options;
 use super::record::{error_of, routine};
@@ -224,7 +224,12 @@ pub(crate) fn stack(trace: &Trace, sites: &Sites, entry: &Entry<'_>) -> Vec<Text
         let (frames, more) = site::frames(trace.stacks(), stack);
         lines.extend(frames.iter().map(|frame| {
             let inlined = if frame.inlined { ", inlined" } else { "" };
-            line(format!("at {}{inlined}", frame.shown(200)))
+            let unsure = if frame.trust == Trust::FramePointer.as_str() {
+                ", by the frame pointer"
+            } else {
+                ""
+            };
+            line(format!("at {}{inlined}{unsure}", frame.shown(200)))
         }));
         let end = match more {
             false => site::stack_end(trace.stacks(), stack),

@@ -484,8 +484,11 @@ impl Engine {
         let site = site.unwrap_or_else(|| tracee::creation_site(tid));
         match site.capture(tid, buffer) {
             Ok(mut capture) => {
-                if self.maps.are_wanted(pid) {
+                let before = self.clock.now();
+                if self.maps.are_wanted(pid, before) {
                     capture.maps = proc::maps(tid).unwrap_or_default();
+                    let took = self.clock.now().0.saturating_sub(before.0);
+                    self.maps.were_read(pid, before, took);
                     if !self.room.add(capture.maps.len()) {
                         capture.maps = Vec::new();
                     }

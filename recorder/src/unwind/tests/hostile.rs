@@ -90,7 +90,7 @@ fn frame_pointers_lead_up_or_nowhere() {
     let chain = [SP + 16, CODE + 11, SP + 32, CODE + 21, 0, CODE + 31, 7, 7];
     let (why, places) = end(&capture(SP, &chain, true), 64, None);
     let expected = vec![CODE, CODE + 10, CODE + 20, CODE + 30];
-    assert_eq!((why, &places), (StackEnd::Bottom, &expected));
+    assert_eq!((why, &places), (StackEnd::Unsure, &expected));
     for bad in [0, 3, SP - 8, SP + 4, u64::MAX - 7, SP + (64 << 20)] {
         let (why, places) = end(&capture(bad, &chain, true), 64, None);
         assert_eq!(

@@ -193,7 +193,7 @@ fn code_that_was_made_with_a_frame_pointer_is_walked_through() {
     assert_eq!(told.trust[made + 1], Trust::Cfi);
     assert_eq!(
         (told.end, told.modules[made - 1].as_str()),
-        (StackEnd::Bottom, "")
+        (StackEnd::Unsure, "")
     );
 }
 
