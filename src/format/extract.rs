@@ -7,6 +7,7 @@ use super::define::Defined;
 use super::error::Error;
 use super::header::Header;
 use super::reader::{Segment, Sink, scan};
+use super::rewrite::{Rewrite, Rewriting, Unchanged};
 use super::writer::Writer;
 use crate::model::{
     Anchor, Carried, Damage, Definition, Ending, Event, EventBody, FrameId, GapReason, Integrity,
@@ -64,7 +65,7 @@ pub fn extract<R: Read + Seek, W: Write>(
     header: &Header,
     out: W,
 ) -> Result<(W, Extracted), Error> {
-    extract_with_symbols(segments, stretch, header, HashMap::new(), out)
+    extract_changed(segments, stretch, header, out, &mut Unchanged)
 }
 
 /// The same, with these symbols in place of those that the recording has of the same frames.
@@ -77,6 +78,20 @@ pub fn extract_with_symbols<R: Read + Seek, W: Write>(
     header: &Header,
     symbols: HashMap<FrameId, Symbol>,
     out: W,
+) -> Result<(W, Extracted), Error> {
+    extract_changed(segments, stretch, header, out, &mut Better(symbols))
+}
+
+/// The same, with everything changed on the way but the header, which is as it is given.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_changed<R: Read + Seek, W: Write>(
+    segments: Vec<Segment<R>>,
+    stretch: Stretch,
+    header: &Header,
+    out: W,
+    rewrite: &mut impl Rewrite,
 ) -> Result<(W, Extracted), Error> {
     let begins_later = segments
         .iter()
@@ -100,17 +115,20 @@ pub fn extract_with_symbols<R: Read + Seek, W: Write>(
         gaps: 0,
         counters: Vec::new(),
         stacks: Stacks::default(),
-        symbols,
         defined: Defined::default(),
         needed: Vec::new(),
         now: Time(0),
         failed: None,
     };
-    let integrity = scan(segments, &mut copy)?;
+    let mut rewriting = Rewriting {
+        sink: &mut copy,
+        rewrite: &mut *rewrite,
+    };
+    let integrity = scan(segments, &mut rewriting)?;
     copy.begin();
     let whole = stretch.to >= copy.now;
     let reason = match &integrity.ending {
-        Ending::Finished(reason) if whole => reason.clone(),
+        Ending::Finished(reason) if whole => rewrite.ending(reason.clone()),
         Ending::CutShort if whole => {
             copy.gap(copy.now, "the recording was cut short here");
             "the recording was cut short".into()
@@ -141,6 +159,32 @@ pub fn extract_with_symbols<R: Read + Seek, W: Write>(
     Ok((out, extracted))
 }
 
+/// Symbols that are better than the recording's.
+struct Better(HashMap<FrameId, Symbol>);
+
+impl Better {
+    fn of(&self, frame: FrameId) -> Option<Definition> {
+        let symbol = self.0.get(&frame)?;
+        Some(Definition::Symbol(frame, symbol.clone()))
+    }
+}
+
+impl Rewrite for Better {
+    fn definition(&mut self, definition: Definition) -> Definition {
+        match &definition {
+            Definition::Symbol(frame, _) => self.of(*frame).unwrap_or(definition),
+            _ => definition,
+        }
+    }
+
+    fn beside(&mut self, definition: &Definition) -> Option<Definition> {
+        match definition {
+            Definition::Frame(frame, _) => self.of(*frame),
+            _ => None,
+        }
+    }
+}
+
 struct Copy<W> {
     writer: Writer<W>,
     stretch: Stretch,
@@ -159,8 +203,6 @@ struct Copy<W> {
     gaps: u64,
     counters: Vec<(String, u64)>,
     stacks: Stacks,
-    /// What is better known than the recording says.
-    symbols: HashMap<FrameId, Symbol>,
     defined: Defined,
     /// What is to be defined before the next thing is written.
     needed: Vec<Definition>,
@@ -279,22 +321,7 @@ impl<W: Write> Sink for Copy<W> {
     }
 
     fn define(&mut self, definition: Definition) {
-        let better = match &definition {
-            Definition::Frame(frame, _) | Definition::Symbol(frame, _) => {
-                let symbol = self.symbols.get(frame);
-                symbol.map(|symbol| Definition::Symbol(*frame, symbol.clone()))
-            }
-            _ => None,
-        };
-        match (definition, better) {
-            (Definition::Symbol(..), Some(better)) => self.take_up(&better),
-            (definition, better) => {
-                self.take_up(&definition);
-                if let Some(better) = better {
-                    self.take_up(&better);
-                }
-            }
-        }
+        self.take_up(&definition);
     }
 
     fn anchor(&mut self, mut anchor: Anchor) {

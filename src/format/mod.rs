@@ -35,11 +35,13 @@ mod header;
 mod input;
 mod reader;
 mod record;
+mod rewrite;
 mod writer;
 
 pub use define::Defined;
 pub use error::Error;
-pub use extract::{Extracted, Stretch, extract, extract_with_symbols};
+pub use extract::{Extracted, Stretch, extract, extract_changed, extract_with_symbols};
 pub use header::{GIVEN_UP_EARLY, Header, Target, VERSION};
 pub use reader::{Segment, Sink, looks_like_trace, read_segments, read_trace, scan};
+pub use rewrite::{Rewrite, Unchanged};
 pub use writer::{GOES_ON, MAX_BATCH_BYTES, Writer};
