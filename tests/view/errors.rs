@@ -146,65 +146,6 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
-fn help_ends_with_examples_that_run() {
-    let file = file();
-    let dir = tempfile::tempdir().unwrap();
-    let written = ["sound.tid", "part.tid", "named.tid"].map(|name| dir.path().join(name));
-    let written = written.map(|path| path.to_str().unwrap().to_string());
-    for command in [
-        "info",
-        "timeline",
-        "tree",
-        "threads",
-        "sites",
-        "leaks",
-        "check",
-        "repair",
-        "symbolize",
-    ] {
-        let help = prints(&[command, "--help"]);
-        let examples = help.split("Examples:\n").nth(1).expect("examples");
-        let mut ran = 0;
-        for line in examples
-            .lines()
-            .take_while(|line| line.starts_with("  tidview"))
-        {
-            let words = line
-                .split("   ")
-                .find(|part| part.contains("tidview"))
-                .unwrap();
-            let words = words.split("&&").next().unwrap();
-            let path = file.path();
-            let args: Vec<&str> = words
-                .split_whitespace()
-                .skip(1)
-                .map(|word| match word {
-                    "server.tid" => path.as_str(),
-                    "sound.tid" => &written[0],
-                    "part.tid" => &written[1],
-                    "named.tid" => &written[2],
-                    word => word,
-                })
-                .collect();
-            if !line.contains("--force") {
-                let _ = std::fs::remove_file(&written[0]);
-            }
-            let run = tidview(&args);
-            // The traces of the examples are longer than this one.
-            let outside = run.err.contains("is outside the trace");
-            assert!(run.code == Some(0) || outside, "{line}: {run:?}");
-            ran += 1;
-        }
-        assert!(ran >= 3, "{command}: {ran} examples");
-    }
-    assert!(prints(&["--help"]).contains("Exit codes: 0 fine, 1 `check` found damage or loss, or"));
-    assert_eq!(
-        prints(&["--version"]),
-        format!("tidview {}\n", env!("CARGO_PKG_VERSION"))
-    );
-}
-
-#[test]
 fn help_reads_like_this() {
     assert_eq!(
         prints(&["--help"]),
@@ -219,11 +160,11 @@ Commands:
   threads    The tasks alive at the end, or at a time
   sites      Where in the code tasks were created, how many, and how long they lived
   leaks      The tasks alive at the end by where they were created, and which of them pile up
-  export     Call stacks for flame graph tools
   replay     The trace played on the terminal, forwards and backwards
   check      Whether the file is whole, and what is missing
   repair     One sound file of all that is readable, or of a part of it
   symbolize  A copy in which stacks have the names of functions, files and lines
+  export     The trace in another program's format
   help       Print this message or the help of the given subcommand(s)
 
 Options:

@@ -5,7 +5,9 @@
 
 mod crash;
 mod errors;
+mod export;
 mod golden;
+mod help_examples;
 mod hostile;
 mod large;
 mod made;

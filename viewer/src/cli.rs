@@ -84,14 +84,6 @@ the end. pool: it had its size early, and kept to it. churn: most ended, soon. o
 three times. `too short` and `unclear` say what is missing for a verdict; docs/sites.md has the
 thresholds.";
 
-const EXPORT_EXAMPLES: &str = "\
-Examples:
-  tidview export server.tid --to folded -o server.folded
-  tidview export server.tid --to folded --count alive | flamegraph.pl > alive.svg
-
-folded: one line for each call stack that created tasks, the outermost function first, and how many.
-It is what flame graph tools take.";
-
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   tidview replay server.tid                      Space plays, arrows step, ? shows all keys
@@ -141,6 +133,26 @@ Frames that have a name from a symbol table get another one if debug information
 Exit code 0: fine, whether or not every module was found. 1: the trace itself is damaged, and what is
 missing is a gap record in the new file.";
 
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tidview export server.tid --to perfetto -o server.pftrace    for ui.perfetto.dev
+  tidview export server.tid --to chrome -o server.json         for chrome://tracing, and Perfetto
+  tidview export server.tid --to firefox -o profile.json       for profiler.firefox.com
+  tidview export server.tid --to dot -o tree.dot               for Graphviz: who created whom
+  tidview export server.tid --to mermaid --max-nodes 50        for a Markdown page
+  tidview export server.tid --to ndjson                        the events, as `timeline` has them
+  tidview export server.tid --to folded -o alive.folded --count alive
+  tidview export server.tid --to parquet -o fleet              for DuckDB, Spark and ClickHouse
+
+folded is what flame graph tools take: one line for each call stack that created tasks, the
+outermost function first, and how many.
+
+Text goes to stdout where no OUT is given. For parquet OUT is a folder, which takes the files of
+any number of traces; docs/fleet.md has its columns, and queries.
+
+dot and mermaid draw at most --max-nodes tasks: alike ones become one node, then whole branches.
+firefox has at most so many tracks: then tasks of alike names share one. Names are escaped.";
+
 /// Shows traces of the births and deaths of threads and processes.
 #[derive(Debug, Parser)]
 #[command(name = "tidview", version, after_help = EXAMPLES)]
@@ -169,9 +181,6 @@ pub(crate) enum Command {
     /// The tasks alive at the end by where they were created, and which of them pile up
     #[command(after_help = LEAKS_EXAMPLES)]
     Leaks(Leaks),
-    /// Call stacks for flame graph tools
-    #[command(after_help = EXPORT_EXAMPLES)]
-    Export(Export),
     /// The trace played on the terminal, forwards and backwards
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(Replay),
@@ -184,6 +193,9 @@ pub(crate) enum Command {
     /// A copy in which stacks have the names of functions, files and lines
     #[command(after_help = SYMBOLIZE_EXAMPLES)]
     Symbolize(Symbolize),
+    /// The trace in another program's format
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Export),
 }
 
 /// What every command takes.
@@ -240,24 +252,6 @@ pub(crate) struct Leaks {
     /// What tasks are grouped by
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Site)]
     pub(crate) by: By,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    /// In which form
-    #[arg(long, value_enum, value_name = "FORM")]
-    pub(crate) to: Form,
-    /// Which tasks are counted
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Counting::Created)]
-    pub(crate) count: Counting,
-    /// The file to write, in place of stdout
-    #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
-    /// Replace that file if it is there
-    #[arg(long, requires = "output")]
-    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -404,6 +398,31 @@ pub(crate) struct Symbolize {
     pub(crate) force: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The trace: a file, a folder of files, or several files of one recording
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) to: crate::export::To,
+    /// The file to write; for parquet, the folder
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Wall times in UTC, not in the recording host's zone (csv, ndjson)
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Tasks to draw at most, or tracks [default: 200 in dot and mermaid, 1000 in firefox]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_nodes: Option<u32>,
+    /// Which tasks folded stacks count
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Counting::Created)]
+    pub(crate) count: Counting,
+}
+
 // The values have no help of their own: it would make each `--help` three times as long.
 
 /// When to colour.
@@ -427,12 +446,6 @@ pub(crate) enum RowFormat {
     Table,
     Json,
     Csv,
-}
-
-/// What other tools take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    Folded,
 }
 
 /// Which tasks an export counts.

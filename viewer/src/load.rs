@@ -29,16 +29,7 @@ const COPIES: [&str; 3] = ["repaired", "snapshot", "symbolized"];
 
 /// Reads the recording whose files are named, each as long as it is now.
 pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
-    while_files_vanish(|| {
-        let recording = Recording::open(named)?;
-        let mut builder = TraceBuilder::new(recording.header().clone());
-        let shown = recording.shown.clone();
-        let (segments, left_out) = recording.into_segments();
-        let integrity =
-            scan(segments, &mut builder).with_context(|| format!("cannot read {shown}"))?;
-        let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
-        Ok(builder.finish(integrity))
-    })
+    while_files_vanish(|| Recording::open(named)?.load())
 }
 
 /// Opens and reads a recording, and does so again if a file was given up before its turn came. The
@@ -126,6 +117,17 @@ impl Recording {
             unreadable,
             shown: shown.join(", ") + more,
         })
+    }
+
+    /// Reads all of it.
+    pub(crate) fn load(self) -> Result<Trace> {
+        let mut builder = TraceBuilder::new(self.header().clone());
+        let shown = self.shown.clone();
+        let (segments, left_out) = self.into_segments();
+        let integrity =
+            scan(segments, &mut builder).with_context(|| format!("cannot read {shown}"))?;
+        let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
+        Ok(builder.finish(integrity))
     }
 
     /// The first file's header.
@@ -329,7 +331,7 @@ fn is_link(path: &Path) -> bool {
 
 /// Refuses files of several recordings, and says which there are.
 fn one_recording(files: &[Opened]) -> Result<()> {
-    // A snapshot or a mended copy has its recording's id, and is whole by itself.
+    // Such a copy has its recording's id, and is whole by itself.
     let alone = |header: &Header| COPIES.map(|name| header.option(name).is_some());
     let mut recordings: BTreeMap<(u128, Option<&Path>), Vec<&Opened>> = BTreeMap::new();
     for file in files {

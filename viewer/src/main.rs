@@ -4,6 +4,7 @@
 //! here; what is shown is made by the views, and how by the renderers.
 
 mod cli;
+mod export;
 mod fold;
 mod group;
 mod growth;

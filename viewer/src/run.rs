@@ -20,7 +20,7 @@ use crate::site::Sites;
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
-use crate::{load, moment, symbolize as symbols, time};
+use crate::{export, load, moment, symbolize as symbols, time};
 
 /// What there is to tell beside the output itself.
 #[derive(Debug, Default)]
@@ -40,11 +40,11 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Threads(args) => threads(args, out, report),
         Command::Sites(args) => sites::sites(args, out, report),
         Command::Leaks(args) => sites::leaks(args, out, report),
-        Command::Export(args) => sites::export(args, out, report),
         Command::Replay(args) => crate::replay::run(args, out),
         Command::Check(args) => check(args, out, report),
         Command::Repair(args) => repair(args, out, report),
         Command::Symbolize(args) => symbolize(args, out, report),
+        Command::Export(args) => export::run(args, out, report),
     }
 }
 

@@ -1,21 +1,18 @@
-//! The commands about places in the code: `sites`, `leaks` and `export`.
+//! The commands about places in the code: `sites` and `leaks`.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use super::{Opened, Report, open, open_with_sites};
-use crate::cli::{self, Counting, Form, RowFormat};
+use super::{Opened, Report, open_with_sites};
+use crate::cli::{self, RowFormat};
 use crate::group::By;
-use crate::load;
-use crate::output::Output;
 use crate::render::csv::rows::{self, Cells};
 use crate::render::json::Stream;
 use crate::render::text;
+use crate::view;
 use crate::view::leaks::{self, Leaks};
 use crate::view::sites::{self, Asked};
-use crate::view::{self, folded};
-use crate::words::counted;
 
 /// `tidview sites`.
 pub(super) fn sites(args: &cli::Sites, out: &mut dyn Write, report: &mut Report) -> Result<()> {
@@ -100,51 +97,4 @@ fn print<T, R: Cells + serde::Serialize>(
         stream.push(out, &row(item))?;
     }
     Ok(stream.finish(out)?)
-}
-
-/// `tidview export`.
-pub(super) fn export(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let Form::Folded = args.to;
-    let opened = open(&args.common, None)?;
-    let folded = folded::folded(&opened.trace, args.count == Counting::Alive);
-    report.asides = view::notices(&opened.trace);
-    if opened.trace.stacks().is_empty() {
-        bail!(
-            "no stacks are in this recording, so there is nothing to export: `tidrec --stacks on` \
-             records them"
-        );
-    }
-    if folded.without > 0 {
-        let tasks = counted(folded.without, "task");
-        report
-            .asides
-            .push(format!("{tasks} without a stack left out"));
-    }
-    let limit = match opened.options.limit {
-        0 => folded.lines.len(),
-        limit => limit.min(folded.lines.len()),
-    };
-    let lines = &folded.lines[..limit];
-    report
-        .asides
-        .extend(view::hidden(folded.lines.len() - limit, "stack"));
-    let Some(place) = &args.output else {
-        return write_lines(out, lines);
-    };
-    let recording = load::Recording::open(&args.common.files)?;
-    let (output, file) = Output::create(place, args.force, recording.paths(), &args.common.files)?;
-    let mut file = BufWriter::new(file);
-    write_lines(&mut file, lines)
-        .with_context(|| format!("cannot write {}", load::shown(place)))?;
-    let file = file
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error);
-    output.finish(file.with_context(|| format!("cannot write {}", load::shown(place)))?)
-}
-
-fn write_lines(out: &mut dyn Write, lines: &[(String, u64)]) -> Result<()> {
-    for (line, count) in lines {
-        writeln!(out, "{line} {count}")?;
-    }
-    Ok(())
 }

@@ -1,0 +1,620 @@
+//! `export`: what other programs are given, read back by code that shares nothing with what wrote
+//! it. tests/consumers/run.sh has the programs themselves read it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+use tidline::format::Writer;
+use tidline::model::{
+    Birth, Definition, Event, EventBody, Frame, FrameId, Function, Module, ModuleId, Pid, StackEnd,
+    StackId, StackNode, Symbol, SymbolSource, Task, Time, Trust, Via, What,
+};
+
+use crate::made::{at, everything, existing, header, rename, thread, with_losses};
+use crate::support::{File, Folder, command, prints, tidview};
+
+const HOSTILE: [&[u8]; 6] = [
+    b"\x1b[2J\x1b]0;owned\x07",
+    b"\"]; evil [label=\"\\N\\",
+    b"\xff\xfe bad utf-8 \xf0\x9f",
+    "\u{202e}txt.exe\u{200b}".as_bytes(),
+    b"<script>#quot;&amp;`*_",
+    b"=cmd|' /C calc'!A1,\r\n",
+];
+
+fn hostile() -> Vec<Event> {
+    let main = Task::new(100, 100);
+    let mut events = vec![existing(0, main, HOSTILE[0])];
+    for (number, name) in (1..).zip(HOSTILE) {
+        let task = Task::new(100, 100 + number);
+        events.push(thread(u64::from(number), main, task));
+        events.push(rename(u64::from(number), task, name));
+    }
+    let text = HOSTILE[1].into();
+    events.push(at(50, EventBody::Mark { text }));
+    events
+}
+
+/// A trace of which one thread's creator's stack is known: `main` > `serve` (inlined `spawn`) > clone.
+fn with_stack() -> File {
+    let main = Task::new(100, 100);
+    let mut writer = Writer::start(Vec::new(), &header()).unwrap();
+    writer.push(&existing(0, main, b"main")).unwrap();
+    let modules = [(0u32, "/opt/app/server"), (1, "/lib/libc.so.6")];
+    for (id, path) in modules {
+        let module = Module {
+            path: path.into(),
+            build_id: [id as u8; 4].into(),
+            seen: (Pid(100), 0x1000, 0x2000),
+        };
+        let definition = Definition::Module(ModuleId(id), module);
+        writer.define(&definition).unwrap();
+    }
+    let function = |name: &str, line| Function {
+        name: name.into(),
+        file: "src/\"a\".c".into(),
+        line,
+    };
+    let frames = [
+        (0u32, 0, vec![function("main", Some(3))]),
+        (
+            1,
+            0,
+            vec![function("spawn", Some(9)), function("serve", Some(7))],
+        ),
+        (2, 1, vec![]),
+    ];
+    for (id, module, functions) in frames {
+        let frame = Frame {
+            module: Some(ModuleId(module)),
+            address: 0x10 + u64::from(id),
+            trust: Trust::Cfi,
+        };
+        let node = StackNode {
+            up: id.checked_sub(1).map(StackId),
+            frame: FrameId(id),
+            end: StackEnd::Bottom,
+        };
+        let symbol = Symbol {
+            source: SymbolSource::DebugInfo,
+            functions,
+        };
+        for definition in [
+            Definition::Frame(FrameId(id), frame),
+            Definition::Stack(StackId(id), node),
+            Definition::Symbol(FrameId(id), symbol),
+        ] {
+            writer.define(&definition).unwrap();
+        }
+    }
+    for number in 1..=2 {
+        let body = EventBody::Birth(Birth {
+            via: Via::Clone,
+            what: What::Thread,
+            parent: Some(main),
+            child: Task::new(100, 100 + number),
+            flags: None,
+            pc: None,
+            inner: None,
+            stack: Some(StackId(2)),
+            start: Some(FrameId(1)),
+        });
+        writer.push(&at(u64::from(number), body)).unwrap();
+    }
+    for ms in [5, 6] {
+        let body = EventBody::CreateFailed {
+            task: main,
+            call: b"clone3".into(),
+            errno: 11,
+            flags: None,
+            pc: None,
+            stack: Some(StackId(2)),
+        };
+        writer.push(&at(ms, body)).unwrap();
+    }
+    let bytes = writer
+        .finish(Time(9_000_000), "the target ended", &[])
+        .unwrap();
+    File::new("t.tid", &bytes)
+}
+
+/// What is exported of a sound trace; whatever its format, there is nothing to say beside it.
+fn exported(file: &File, to: &str) -> String {
+    prints(&["export", &file.path(), "--to", to])
+}
+
+fn bytes(file: &File, to: &str) -> Vec<u8> {
+    let output = command(&["export", &file.path(), "--to", to])
+        .output()
+        .unwrap();
+    assert_eq!(
+        (&output.stderr[..], output.status.code()),
+        (&b""[..], Some(0))
+    );
+    output.stdout
+}
+
+#[test]
+fn csv_and_ndjson_are_the_timeline_s() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    for format in ["csv", "ndjson"] {
+        let timeline = prints(&["timeline", &file.path(), "--format", format]);
+        assert_eq!(exported(&file, format), timeline);
+        let utc = ["timeline", &file.path(), "--utc", "--format", format];
+        let export = ["export", &file.path(), "--utc", "--to", format];
+        assert_eq!(prints(&export), prints(&utc));
+    }
+}
+
+#[test]
+fn the_traces_for_the_consumers_are_these() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/export");
+    for (name, file) in [
+        ("hostile", File::trace(&header(), &hostile(), 60_000_000)),
+        ("creations", with_stack()),
+    ] {
+        let committed = folder.join(name).with_extension("tid");
+        let committed = tidline::format::read_trace(fs::File::open(committed).unwrap()).unwrap();
+        let made = tidline::format::read_trace(fs::File::open(file.path()).unwrap()).unwrap();
+        assert_eq!(committed.events(), made.events(), "{name}");
+    }
+}
+
+#[test]
+fn dot_draws_who_created_whom() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    assert_eq!(
+        exported(&file, "dot"),
+        r#"digraph tidline {
+  rankdir=LR;
+  node [fontname="sans-serif", fontsize=10];
+  n0 [shape=box, label="server[100]\nalive"];
+  n1 [shape=box, label="ls[201]\nexit 2"];
+  n2 [shape=ellipse, label="gc[101]\nexit 0"];
+  n0 -> n2;
+  n3 [shape=ellipse, label="pool[110]\nalive"];
+  n0 -> n3;
+  n4 [shape=box, label="sh[200]\nended (not known how)"];
+  n0 -> n4;
+  n5 [shape=box, label="server[300]\nlet go at a fork"];
+  n0 -> n5;
+  n6 [shape=ellipse, label="worker-0[120]\nexit 0"];
+  n3 -> n6;
+  n7 [shape=ellipse, label="worker-1[121]\nexit 0"];
+  n3 -> n7;
+  n8 [shape=ellipse, label="worker-2[122]\nkilled by SIGSEGV (core)"];
+  n3 -> n8;
+  n9 [shape=ellipse, label="worker-3[123]\nalive"];
+  n3 -> n9;
+}
+"#
+    );
+}
+
+#[test]
+fn what_is_too_much_becomes_few_boxes_and_a_number() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let dot = |most: &str| prints(&["export", &file.path(), "--to", "dot", "--max-nodes", most]);
+    // A process that forked a copy of itself is one box with it.
+    let head = r#"digraph tidline {
+  rankdir=LR;
+  node [fontname="sans-serif", fontsize=10];
+  n0 [shape=box, label="server\n2 processes\n1 alive"];
+  n0 -> n0;
+  n1 [shape=box, label="ls[201]\nexit 2"];
+  n2 [shape=ellipse, label="gc[101]\nexit 0"];
+  n0 -> n2;
+"#;
+    let three = r#"  n3 [shape=plaintext, label="… 6 more tasks"];
+  n0 -> n3;
+}
+"#;
+    assert_eq!(dot("3"), format!("{head}{three}"));
+    let nine = r#"  n3 [shape=ellipse, label="pool[110]\nalive"];
+  n0 -> n3;
+  n4 [shape=box, label="sh[200]\nended (not known how)"];
+  n0 -> n4;
+  n5 [shape=ellipse, label="worker-#\n4 threads\n1 alive"];
+  n3 -> n5;
+}
+"#;
+    assert_eq!(dot("9"), format!("{head}{nine}"));
+}
+
+#[test]
+fn hostile_names_are_text_in_mermaid_and_dot() {
+    let file = File::trace(&header(), &hostile(), 60_000_000);
+    let expected = r##"flowchart LR
+  n0["#92;x1b[2J#92;x1b]0#59;owned#92;x07[100]<br/>alive"]
+  n1("#92;x1b[2J#92;x1b]0#59;owned#92;x07[101]<br/>alive")
+  n0 --> n1
+  n2("#34;]#59; evil [label=#34;#92;#92;N#92;#92;[102]<br/>alive")
+  n0 --> n2
+  n3("#92;xff#92;xfe bad utf-8 #92;xf0#92;x9f[103]<br/>alive")
+  n0 --> n3
+  n4("#92;u{202e}txt.exe#92;u{200b}[104]<br/>alive")
+  n0 --> n4
+  n5("#60;script#62;#35;quot#59;#38;amp#59;#96;#42;#95;[105]<br/>alive")
+  n0 --> n5
+  n6("=cmd#124;#39; /C calc#39;#33;A1,#92;r#92;n[106]<br/>alive")
+  n0 --> n6
+"##;
+    assert_eq!(exported(&file, "mermaid"), expected);
+    let dot = exported(&file, "dot");
+    let expected = r#"n2 [shape=ellipse, label="\"]; evil [label=\"\\\\N\\\\[102]\nalive"];"#;
+    assert!(dot.contains(expected), "{dot}");
+}
+
+#[test]
+fn chrome_has_lives_flows_and_moments() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let trace: Value = serde_json::from_str(&exported(&file, "chrome")).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let of = |phase: &str| -> Vec<String> {
+        let events = events.iter().filter(|event| event["ph"] == phase);
+        let told = |event: &Value| match phase {
+            "s" | "f" => format!("{} {} {}", event["tid"], event["ts"], event["id"]),
+            "M" => format!("{} {}", event["tid"], event["args"]["name"]),
+            _ => format!(
+                "{} {} {} {}",
+                event["tid"], event["ts"], event["dur"], event["name"]
+            ),
+        };
+        events.map(told).collect()
+    };
+    assert_eq!(
+        of("X"),
+        [
+            "101 0 95000 \"gc\"",
+            "120 10000 35000 \"worker-0\"",
+            "121 20000 26000 \"worker-1\"",
+            "122 30000 20000 \"worker-2\"",
+            "200 55000 20000 \"sh\"",
+            "201 60000 10000 \"ls\"",
+            "300 80000 1000 \"server\"",
+        ]
+    );
+    let open = [
+        "100 0 null \"server\"",
+        "110 5000 null \"pool\"",
+        "123 40000 null \"worker-3\"",
+    ];
+    assert_eq!(of("B"), open);
+    let from = [
+        "100 5000 2",
+        "110 10000 3",
+        "110 20000 4",
+        "110 30000 5",
+        "110 40000 6",
+    ];
+    assert_eq!(of("s")[..5], from);
+    let to = [
+        "110 5000 2",
+        "120 10000 3",
+        "121 20000 4",
+        "122 30000 5",
+        "123 40000 6",
+    ];
+    assert_eq!(of("f")[..5], to);
+    assert_eq!((of("s").len(), of("f").len()), (7, 7));
+    for moment in [
+        "200 56000 null \"exec /x/dash\"",
+        "110 6000 null \"renamed pool\"",
+        "0 90000 null \"deploy, \\\"v2\\\"\"",
+    ] {
+        assert!(of("i").iter().any(|it| it == moment), "{moment}");
+    }
+    assert_eq!(trace["otherData"]["host"], "web-3");
+    assert_eq!(trace["otherData"]["missing"], "");
+}
+
+#[test]
+fn chrome_says_what_is_missing() {
+    let file = File::trace(&header(), &with_losses(), 100_000_000);
+    let run = tidview(&["export", &file.path(), "--to", "chrome"]);
+    assert!(
+        run.err.contains("1,234 events lost while recording"),
+        "{}",
+        run.err
+    );
+    let trace: Value = serde_json::from_str(&run.out).unwrap();
+    let missing = trace["otherData"]["missing"].as_str().unwrap();
+    assert!(missing.starts_with("1,234 events lost"), "{missing}");
+    let events = trace["traceEvents"].as_array().unwrap();
+    let lost = events.iter().find(|event| event["cat"] == "lost").unwrap();
+    assert_eq!((&lost["ts"], &lost["dur"]), (&96_000.into(), &2_000.into()));
+    assert_eq!(
+        lost["name"],
+        "1,234 events lost: writing failed: no space left on device"
+    );
+}
+
+#[test]
+fn firefox_has_samples_of_creations_and_few_tracks() {
+    let profile: Value = serde_json::from_str(&exported(&with_stack(), "firefox")).unwrap();
+    let main = &profile["threads"][1];
+    assert_eq!(main["name"], "main");
+    let function = |stack: &Value| {
+        let frame = &main["stackTable"]["frame"][stack.as_u64().unwrap() as usize];
+        let func = &main["frameTable"]["func"][frame.as_u64().unwrap() as usize];
+        let name = &main["funcTable"]["name"][func.as_u64().unwrap() as usize];
+        main["stringArray"][name.as_u64().unwrap() as usize].clone()
+    };
+    let mut names = Vec::new();
+    let mut stack = main["samples"]["stack"][1].clone();
+    while !stack.is_null() {
+        names.push(function(&stack));
+        stack = main["stackTable"]["prefix"][stack.as_u64().unwrap() as usize].clone();
+    }
+    assert_eq!(
+        names,
+        [
+            "libc.so.6+0x12",
+            "spawn (src/\"a\".c:9)",
+            "serve (src/\"a\".c:7)",
+            "main (src/\"a\".c:3)",
+        ]
+    );
+    assert_eq!(main["samples"]["length"], 2);
+
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let tracks = |most: &str| {
+        let args = [
+            "export",
+            &file.path(),
+            "--to",
+            "firefox",
+            "--max-nodes",
+            most,
+        ];
+        let profile: Value = serde_json::from_str(&prints(&args)).unwrap();
+        let threads = profile["threads"].as_array().unwrap().iter();
+        let told = |thread: &Value| {
+            let (name, markers) = (thread["name"].as_str().unwrap(), &thread["markers"]);
+            format!("{name} {}", markers["length"])
+        };
+        threads.map(told).collect::<Vec<_>>()
+    };
+    // The same 10 lives, 7 creations, 7 renames and execs, a detach and a mark.
+    let few = [
+        "the recording 1",
+        "server 4",
+        "gc 1",
+        "pool 6",
+        "worker-# 8",
+        "sh 2",
+        "ls 2",
+        "server 2",
+    ];
+    assert_eq!(tracks("9"), few);
+    assert_eq!(
+        tracks("3"),
+        ["the recording 1", "server 6", "all other tasks 19"]
+    );
+}
+
+/// A message's fields: numbers, and bytes.
+fn fields(mut bytes: &[u8]) -> Vec<(u64, u64, Vec<u8>)> {
+    fn varint(bytes: &mut &[u8]) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = bytes[0];
+            *bytes = &bytes[1..];
+            value |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return value;
+            }
+        }
+    }
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let key = varint(&mut bytes);
+        let (number, content) = match key & 7 {
+            0 => (varint(&mut bytes), vec![]),
+            wire => {
+                let length = match wire {
+                    1 => 8,
+                    2 => varint(&mut bytes) as usize,
+                    wire => panic!("wire type {wire}"),
+                };
+                let (content, rest) = bytes.split_at(length);
+                bytes = rest;
+                (0, content.to_vec())
+            }
+        };
+        fields.push((key >> 3, number, content));
+    }
+    fields
+}
+
+#[test]
+fn perfetto_has_tracks_slices_and_flows() {
+    let mut moments = header();
+    moments.start_monotonic_ns = 5_000;
+    let file = File::trace(&moments, &everything(), 100_000_000);
+    let get = |message: &[(u64, u64, Vec<u8>)], field| {
+        let found = message.iter().find(|(number, ..)| *number == field);
+        found.cloned().unwrap_or((0, 0, vec![]))
+    };
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut names: BTreeMap<u64, String> = BTreeMap::new();
+    let mut told = Vec::new();
+    for (_, _, packet) in fields(&bytes(&file, "perfetto")) {
+        let packet = fields(&packet);
+        let track = fields(&get(&packet, 60).2);
+        if !track.is_empty() {
+            let thread = fields(&get(&track, 4).2);
+            let process = fields(&get(&track, 3).2);
+            let name = text(&[get(&thread, 5).2, get(&process, 6).2, get(&track, 2).2].concat());
+            names.insert(get(&track, 1).1, name);
+        }
+        let event = fields(&get(&packet, 11).2);
+        if !event.is_empty() {
+            let flow = |field| {
+                let bytes = get(&event, field).2;
+                bytes
+                    .first()
+                    .map_or(String::new(), |byte| format!(" {field}:{byte}"))
+            };
+            told.push(format!(
+                "{} {} {} {}{}{}",
+                get(&packet, 8).1,
+                get(&event, 9).1,
+                names[&get(&event, 11).1],
+                text(&get(&event, 23).2),
+                flow(47),
+                flow(48)
+            ));
+        }
+    }
+    assert_eq!(
+        told[..8],
+        [
+            "5000 1 server server",
+            "5000 1 gc gc",
+            "5005000 3 server clone pool 47:3",
+            "5005000 1 pool pool 48:3",
+            "6005000 3 pool renamed pool",
+            "10005000 3 pool clone worker-0 47:4",
+            "10005000 1 worker-0 worker-0 48:4",
+            "11005000 3 worker-0 renamed worker-0",
+        ]
+    );
+    // Ends come last, in order of birth.
+    let ends = told
+        .iter()
+        .filter(|line| line.split(' ').nth(1) == Some("2"));
+    assert_eq!(
+        ends.collect::<Vec<_>>(),
+        [
+            "95005000 2 gc ",
+            "45005000 2 worker-0 ",
+            "46005000 2 worker-1 ",
+            "50005000 2 worker-2 ",
+            "75005000 2 sh ",
+            "70005000 2 ls ",
+            "81005000 2 server ",
+        ]
+    );
+}
+
+#[test]
+fn hostile_names_are_safe_in_every_format_of_text() {
+    let file = File::trace(&header(), &hostile(), 60_000_000);
+    for to in ["chrome", "firefox", "dot", "mermaid", "csv", "ndjson"] {
+        let text = exported(&file, to).replace("\r\n", "\n");
+        let hidden = ['\u{200b}', '\u{202e}'];
+        let safe = |c: char| c == '\n' || (!c.is_control() && !hidden.contains(&c));
+        assert!(text.chars().all(safe), "{to}: {text:?}");
+    }
+}
+
+#[test]
+fn nothing_is_replaced_or_left_half_done() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let folder = Folder::new();
+    let there = folder.put("there.dot", b"precious");
+    let export = |args: &[&str]| tidview(&[&["export", &file.path()], args].concat());
+    let run = export(&["--to", "dot", "-o", &there]);
+    assert_eq!(
+        (run.err.as_str(), run.code),
+        (
+            format!("tidview: {there} is there already: --force replaces it\n").as_str(),
+            Some(2)
+        )
+    );
+    assert_eq!(fs::read(&there).unwrap(), b"precious");
+    let run = export(&["--to", "dot", "-o", &there, "--force"]);
+    assert_eq!(
+        (run.out.as_str(), run.err.as_str(), run.code),
+        ("", "", Some(0))
+    );
+    assert_eq!(fs::read_to_string(&there).unwrap(), exported(&file, "dot"));
+    let run = export(&["--to", "dot", "-o", &file.path(), "--force"]);
+    assert!(run.err.contains("is what is read"), "{}", run.err);
+    assert_eq!(export(&["--to", "word"]).code, Some(2));
+}
+
+#[cfg(feature = "parquet")]
+mod parquet {
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    use ::parquet::record::Row;
+
+    use super::*;
+
+    fn rows(path: &str) -> Vec<Row> {
+        let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+        let rows = reader.get_row_iter(None).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// The columns of a row that are not null, but for those that every row has.
+    fn told(row: &Row) -> String {
+        let columns = row.get_column_iter();
+        let usual = ["trace", "seq", "wall", "born", "ended"];
+        let columns = columns.filter(|(name, _)| !usual.contains(&name.as_str()));
+        let columns = columns.map(|(name, value)| format!("{name}={value}"));
+        let columns = columns.filter(|column| !column.ends_with("=null"));
+        columns.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn two_tables_hold_events_and_tasks() {
+        let file = File::trace(&header(), &everything(), 100_000_000);
+        let folder = Folder::new();
+        let out = folder.path("fleet");
+        assert_eq!(
+            prints(&["export", &file.path(), "--to", "parquet", "-o", &out]),
+            ""
+        );
+        let place = |table: &str| {
+            let id = "0000000000000000000000000000feed";
+            format!("{out}/{table}/host=web-3/date=2026-09-21/{id}.parquet")
+        };
+        let events = rows(&place("events"));
+        assert_eq!(events.len(), 25);
+        assert_eq!(
+            told(&events[2]),
+            r#"time_ns=5000000 kind="clone" task=2 pid=100 tid=110 name="server" parent_pid=100 parent_tid=100 what="thread" pc="0x7f000010a3b1" flags="0x3d0f00""#
+        );
+        let tasks = rows(&place("tasks"));
+        assert_eq!(tasks.len(), 10);
+        assert_eq!(
+            told(&tasks[5]),
+            r##"task=5 pid=100 tid=122 parent=2 what="thread" name="worker-2" class="worker-#" origin="birth" born_ns=30000000 ended_ns=50000000 lifetime_ns=20000000 how="killed by SIGSEGV (core)" signal="SIGSEGV" core=true children=0"##
+        );
+        let born = tasks[5].get_column_iter().find(|(name, _)| *name == "born");
+        assert_eq!(
+            born.unwrap().1.to_string(),
+            "2026-09-21 14:13:20.030000 +00:00"
+        );
+
+        let run = tidview(&["export", &file.path(), "--to", "parquet", "-o", &out]);
+        assert!(run.err.contains("is there already: --force"), "{}", run.err);
+        let run = tidview(&["export", &file.path(), "--to", "parquet"]);
+        let expected = "tidview: parquet is written into a folder: name it with -o\n";
+        assert_eq!((run.err.as_str(), run.code), (expected, Some(2)));
+    }
+
+    #[test]
+    fn sites_are_functions_of_the_program() {
+        let (file, folder) = (with_stack(), Folder::new());
+        let out = folder.path("fleet");
+        prints(&["export", &file.path(), "--to", "parquet", "-o", &out]);
+        let id = "0000000000000000000000000000feed";
+        let tasks = rows(&format!(
+            "{out}/tasks/host=web-3/date=2026-09-21/{id}.parquet"
+        ));
+        let site = |row: &Row| {
+            let columns = row.get_column_iter();
+            let columns = columns.filter(|(name, _)| ["site", "start"].contains(&name.as_str()));
+            columns
+                .map(|(_, value)| value.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(site(&tasks[0]), ["null", "null"]);
+        assert_eq!(site(&tasks[1]), [r#""spawn""#, r#""serve""#]);
+    }
+}
