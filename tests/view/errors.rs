@@ -165,6 +165,8 @@ Commands:
   repair     One sound file of all that is readable, or of a part of it
   symbolize  A copy in which stacks have the names of functions, files and lines
   export     The trace in another program's format
+  split      A stretch of a trace as a file of its own
+  scrub      A trace without names, paths and arguments, to be given away
   help       Print this message or the help of the given subcommand(s)
 
 Options:

@@ -313,23 +313,25 @@ fn files_of_several_recordings_are_told_apart() {
     let folder = Folder::of(&files(), &[1, 2, 4]);
     let dir = folder.path("");
     let one = folder.put("b.tid", &several(&other, &everything(), 100, 0)[0]);
-    let snapshot = Header {
-        options: vec![("repaired".into(), "yes".into())],
-        ..header()
-    };
-    let copy = folder.put("c.tid", &several(&snapshot, &everything(), 100, 0)[0]);
-    let run = tidview(&["info", &dir]);
-    assert_eq!((run.out.as_str(), run.code), ("", Some(2)));
-    assert_eq!(
-        run.err,
-        format!(
-            "tidview: these are files of 3 recordings: name the files of one\n  \
-             00000000, on web-3, begun 2026-09-21 16:13:20.000 +02:00: 3 files (numbers 1, 2 and \
-             4), from {dir}/000001.tid on\n  \
-             00000000, on web-3, begun 2026-09-21 16:13:20.000 +02:00: a copy of a part, {copy}\n  \
-             abcd0123, on db-1\\x1b[2J, begun 2026-09-22 16:13:20.000 +02:00: 1 file, {one}\n"
-        )
-    );
+    for what in ["repaired", "symbolized", "part", "scrubbed", "merged"] {
+        let copied = Header {
+            options: vec![(what.into(), "yes".into())],
+            ..header()
+        };
+        let copy = folder.put("c.tid", &several(&copied, &everything(), 100, 0)[0]);
+        let run = tidview(&["info", &dir]);
+        assert_eq!((run.out.as_str(), run.code), ("", Some(2)));
+        assert_eq!(
+            run.err,
+            format!(
+                "tidview: these are files of 3 recordings: name the files of one\n  \
+                 00000000, on web-3, begun 2026-09-21 16:13:20.000 +02:00: 3 files (numbers 1, 2 and \
+                 4), from {dir}/000001.tid on\n  \
+                 00000000, on web-3, begun 2026-09-21 16:13:20.000 +02:00: a copy of a part, {copy}\n  \
+                 abcd0123, on db-1\\x1b[2J, begun 2026-09-22 16:13:20.000 +02:00: 1 file, {one}\n"
+            )
+        );
+    }
     // The files of one can be named.
     prints(&["info", &one]);
 }

@@ -14,6 +14,7 @@ mod made;
 mod output;
 mod repair;
 mod replay;
+mod scrub;
 mod segments;
 mod sites;
 mod support;

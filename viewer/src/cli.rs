@@ -153,6 +153,42 @@ any number of traces; docs/fleet.md has its columns, and queries.
 dot and mermaid draw at most --max-nodes tasks: alike ones become one node, then whole branches.
 firefox has at most so many tracks: then tasks of alike names share one. Names are escaped.";
 
+const SPLIT_EXAMPLES: &str = "\
+Examples:
+  tidview split server.tid --since 10s --until 1m -o part.tid
+  tidview split server.tid --since 16:20 -o rest.tid
+  tidview split server.tid --until 1m -o first.tid --force
+
+The part begins with what lived then: names, creators and times of birth are kept. Times, pids and
+the recording's id stay what they are, so that parts compare with the whole. TIME is as
+`tidview threads --help` says.
+
+Exit code 0: nothing was missing in that stretch. 1: something was, and it is said what.";
+
+const SCRUB_EXAMPLES: &str = "\
+Examples:
+  tidview scrub server.tid -o public.tid
+  tidview scrub server.tid -o public.tid --key 'a long secret' --force
+  tidview scrub server.tid -o names.tid --keep names,paths
+  tidview scrub server.tid -o nothing.tid --also functions
+
+Words become others, the same for the same word and key, which nobody can turn back without the
+key: scrubbed files still compare. A name keeps its digits and its signs, so that worker-17 and
+worker-18 (now nqhzkbvwe-17 and nqhzkbvwe-18) are still alike.
+
+Changed are, unless --keep names them:
+  arguments  of the processes that were asked for; whole, digits too
+  paths      of programs and modules, part by part; the C library keeps its name
+  files      paths of source files, part by part
+  names      of threads and processes
+  host       its name, its boot, the recording's id, and the modules' build-ids
+  marks      their texts
+  details    words of the recorder: about gaps and losses, and patterns that it was given
+With --also functions, names of functions, too.
+
+What stays: times and dates, pids and TIDs, addresses, names and numbers of system calls, the
+kernel's release, the architecture, exit codes, and who created whom.";
+
 /// Shows traces of the births and deaths of threads and processes.
 #[derive(Debug, Parser)]
 #[command(name = "tidview", version, after_help = EXAMPLES)]
@@ -196,6 +232,12 @@ pub(crate) enum Command {
     /// The trace in another program's format
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
+    /// A stretch of a trace as a file of its own
+    #[command(after_help = SPLIT_EXAMPLES)]
+    Split(Split),
+    /// A trace without names, paths and arguments, to be given away
+    #[command(after_help = SCRUB_EXAMPLES)]
+    Scrub(Scrub),
 }
 
 /// What every command takes.
@@ -421,6 +463,45 @@ pub(crate) struct Export {
     /// Which tasks folded stacks count
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Counting::Created)]
     pub(crate) count: Counting,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Split {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Replace that file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Leave out the events before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Leave out the events after this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scrub {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Replace that file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// What makes the same words of the same text; long, and secret [default: random, and printed]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// What to leave as it is
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) keep: Vec<crate::scrub::Keep>,
+    /// What to change beside
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) also: Vec<crate::scrub::Also>,
 }
 
 // The values have no help of their own: it would make each `--help` three times as long.

@@ -25,7 +25,14 @@ const LISTINGS: usize = 10;
 const ID_DIGITS: usize = 8;
 
 /// Options in the header of a copy, which is whole by itself.
-const COPIES: [&str; 3] = ["repaired", "snapshot", "symbolized"];
+const COPIES: [&str; 6] = [
+    "repaired",
+    "snapshot",
+    "symbolized",
+    "part",
+    "scrubbed",
+    "merged",
+];
 
 /// Reads the recording whose files are named, each as long as it is now.
 pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {

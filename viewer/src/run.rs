@@ -6,15 +6,17 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tidline::format::{Extracted, Stretch, extract, extract_with_symbols};
+use tidline::format::{Extracted, Header, Stretch, Unchanged, extract_with_symbols};
 use tidline::model::{Anchor, Time, Trace};
 
 use crate::cli::{self, Color, Command, Common, EventFormat, Format, RuntimeFrames};
 use crate::load::Recording;
 use crate::output::Output;
+use crate::part::{self, Part};
 use crate::render::json::Stream;
 use crate::render::text::Look;
 use crate::render::{csv, json, text};
+use crate::scrub::{self, Scrubber};
 use crate::select::Selection;
 use crate::site::Sites;
 use crate::view::forest::Forest;
@@ -45,6 +47,8 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Repair(args) => repair(args, out, report),
         Command::Symbolize(args) => symbolize(args, out, report),
         Command::Export(args) => export::run(args, out, report),
+        Command::Split(args) => split(args, out, report),
+        Command::Scrub(args) => scrub(args, out, report),
     }
 }
 
@@ -332,35 +336,53 @@ fn check(args: &cli::Check, out: &mut dyn Write, report: &mut Report) -> Result<
 
 fn repair(args: &cli::Repair, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let common = &args.common;
-    let stretch = stretch(args)?;
-    let place = load::shown(&args.output);
-    let extracted = load::while_files_vanish(|| mend(args, stretch, &place))?;
-
-    let missing = view::repair::missing(&extracted, stretch);
-    report.damaged = !missing.is_empty();
-    let options = options(common, &extracted.anchors, None);
-    let page = view::repair::page(&extracted, stretch, &missing, &place, &options);
-    Ok(text::page(out, &page, look(common))?)
+    let part = Part {
+        files: &common.files,
+        output: &args.output,
+        force: args.force,
+        stretch: stretch(common, args.since.as_deref(), args.until.as_deref())?,
+    };
+    let marked = |header: &mut Header| part::mark(header, "repaired", "yes");
+    let extracted = part.write(marked, &mut Unchanged)?;
+    told(&part, &extracted, common, out, report)
 }
 
-/// Writes the mended file.
-fn mend(args: &cli::Repair, stretch: Stretch, place: &str) -> Result<Extracted> {
+fn split(args: &cli::Split, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let common = &args.common;
-    let recording = Recording::open(&common.files)?;
-    let mut header = recording.header().clone();
-    header.segment = 0;
-    if header.option("repaired").is_none() {
-        header.options.push(("repaired".into(), "yes".into()));
+    if args.since.is_none() && args.until.is_none() {
+        bail!("split takes a part: say from when (--since), until when (--until), or both");
     }
-    let (output, file) =
-        Output::create(&args.output, args.force, recording.paths(), &common.files)?;
-    let (segments, left_out) = recording.into_segments();
-    let (file, mut extracted) = extract(segments, stretch, &header, file)
-        .with_context(|| format!("cannot make {place}"))?;
-    output.finish(file)?;
-    extracted.integrity =
-        left_out.added_to(extracted.integrity, extracted.begin, extracted.reached);
-    Ok(extracted)
+    let part = Part {
+        files: &common.files,
+        output: &args.output,
+        force: args.force,
+        stretch: stretch(common, args.since.as_deref(), args.until.as_deref())?,
+    };
+    let marked = |header: &mut Header| part::mark(header, "part", "yes");
+    let extracted = part.write(marked, &mut Unchanged)?;
+    told(&part, &extracted, common, out, report)
+}
+
+fn scrub(args: &cli::Scrub, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let common = &args.common;
+    let part = Part {
+        files: &common.files,
+        output: &args.output,
+        force: args.force,
+        stretch: Stretch::WHOLE,
+    };
+    let key = args.key.clone().unwrap_or_else(scrub::random_key);
+    let mut scrubber = Scrubber::new(&key, &args.keep, &args.also);
+    let mut headers = scrubber.clone();
+    let extracted = part.write(|header| headers.header(header), &mut scrubber)?;
+    told(&part, &extracted, common, out, report)?;
+    if args.key.is_none() {
+        writeln!(
+            out,
+            "--key {key} gives the same words again; whoever has it can test what they were"
+        )?;
+    }
+    Ok(())
 }
 
 fn symbolize(args: &cli::Symbolize, out: &mut dyn Write, report: &mut Report) -> Result<()> {
@@ -373,9 +395,7 @@ fn symbolize(args: &cli::Symbolize, out: &mut dyn Write, report: &mut Report) ->
     let recording = Recording::open(&common.files)?;
     let mut header = recording.header().clone();
     header.segment = 0;
-    if header.option("symbolized").is_none() {
-        header.options.push(("symbolized".into(), "yes".into()));
-    }
+    part::mark(&mut header, "symbolized", "yes");
     // Before the work, so that it is not in vain.
     let (output, file) = Output::create(&place, args.force, recording.paths(), &common.files)?;
     let stacks = symbols::stacks_of(Recording::open(&common.files)?)?;
@@ -398,6 +418,22 @@ fn symbolize(args: &cli::Symbolize, out: &mut dyn Write, report: &mut Report) ->
     Ok(text::page(out, &page, look(common))?)
 }
 
+/// Says what was written, and what is missing from it.
+fn told(
+    part: &Part<'_>,
+    extracted: &Extracted,
+    common: &Common,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<()> {
+    let missing = view::repair::missing(extracted, part.stretch);
+    report.damaged = !missing.is_empty();
+    let options = options(common, &extracted.anchors, None);
+    let place = load::shown(part.output);
+    let page = view::repair::page(extracted, part.stretch, &missing, &place, &options);
+    Ok(text::page(out, &page, look(common))?)
+}
+
 /// The file that is written where none is named.
 fn beside(trace: &Path) -> Result<PathBuf> {
     let full = std::fs::canonicalize(trace);
@@ -416,15 +452,15 @@ fn beside(trace: &Path) -> Result<PathBuf> {
 
 /// The stretch that is asked for. Where times are given, the files are read once only for where
 /// they begin and end, and for what the wall clock said.
-fn stretch(args: &cli::Repair) -> Result<Stretch> {
-    if args.since.is_none() && args.until.is_none() {
+fn stretch(common: &Common, since: Option<&str>, until: Option<&str>) -> Result<Stretch> {
+    if since.is_none() && until.is_none() {
         return Ok(Stretch::WHOLE);
     }
-    let found = load::while_files_vanish(|| Recording::open(&args.common.files)?.outline())?;
-    let clock = time::Clock::new(&found.anchors, args.common.utc);
+    let found = load::while_files_vanish(|| Recording::open(&common.files)?.outline())?;
+    let clock = time::Clock::new(&found.anchors, common.utc);
     let extent = (found.begin, found.end);
-    let since = moment("--since", args.since.as_deref(), &clock, extent)?;
-    let until = moment("--until", args.until.as_deref(), &clock, extent)?;
+    let since = moment("--since", since, &clock, extent)?;
+    let until = moment("--until", until, &clock, extent)?;
     let stretch = Stretch {
         from: since.unwrap_or(Stretch::WHOLE.from),
         to: until.unwrap_or(Stretch::WHOLE.to),

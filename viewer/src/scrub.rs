@@ -1,0 +1,416 @@
+//! `scrub`: a trace that can be given away. Text becomes words that nobody can turn back without the
+//! key, the same for the same text, so that what was alike, is; and nothing else changes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use blake2::digest::{KeyInit, Mac};
+use blake2::{Blake2s256, Blake2sMac256, Digest};
+use clap::ValueEnum;
+use tidline::format::{GIVEN_UP_EARLY, Header, Rewrite};
+use tidline::model::{Carried, Definition, Event, EventBody, Name};
+
+use crate::part;
+
+/// What may be left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    Arguments,
+    Paths,
+    Files,
+    Names,
+    Host,
+    Marks,
+    Details,
+}
+
+/// What may be changed beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Also {
+    Functions,
+}
+
+/// Letters of a word: 26^8 is 2 * 10^11, so that of ten thousand words no two are likely to meet.
+const LETTERS: usize = 8;
+/// Words that are remembered, so that a million events of few names are quick.
+const REMEMBERED: usize = 1 << 16;
+/// Options of the recorder whose values are choices or numbers.
+const PLAIN_OPTIONS: [&str; 22] = [
+    "new-threads",
+    "follow-fork",
+    "follow-exec",
+    "failures",
+    "syscalls",
+    "tree",
+    "no-args",
+    "stacks",
+    "stack-bytes",
+    "symbols",
+    "segment-size",
+    "segment-time",
+    "max-disk",
+    "ring",
+    "trigger",
+    "all",
+    "ring-kb",
+    GIVEN_UP_EARLY,
+    "repaired",
+    "symbolized",
+    "part",
+    "merged",
+];
+/// What tidrec says of an end that nobody else had a word in.
+const PLAIN_ENDINGS: [&str; 5] = [
+    "the target ended",
+    "all that was followed ended",
+    "the duration was over",
+    "the recording was cut short",
+    "the stretch that was asked for ended",
+];
+/// Folders that are everywhere.
+const PUBLIC_FOLDERS: [&str; 8] = ["usr", "lib", "lib64", "bin", "sbin", "opt", "home", "proc"];
+/// Modules that every program has, by how their file's name begins: without them no call stack
+/// tells the program's own code from what is below it.
+const PUBLIC_MODULES: [&str; 8] = [
+    "libc.so",
+    "libpthread.so",
+    "ld-linux",
+    "ld-musl",
+    "libstdc++.so",
+    "libgcc_s.so",
+    "libm.so",
+    "[vdso]",
+];
+
+/// Changes text.
+#[derive(Clone)]
+pub(crate) struct Scrubber {
+    key: [u8; 32],
+    keep: Vec<Keep>,
+    also: Vec<Also>,
+    words: HashMap<(Kind, Name), Name>,
+}
+
+/// What a text is; it has another word as another kind, so that no file tells that two are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Name,
+    Path,
+    Argument,
+    Host,
+    Mark,
+    Detail,
+    Function,
+}
+
+/// A key that nobody knows: the standard library's hash keys are the system's random numbers.
+pub(crate) fn random_key() -> String {
+    let random = (0..2).map(|part| RandomState::new().hash_one(part));
+    random.map(|part| format!("{part:016x}")).collect()
+}
+
+impl Scrubber {
+    pub(crate) fn new(key: &str, keep: &[Keep], also: &[Also]) -> Self {
+        Scrubber {
+            key: Blake2s256::digest(key.as_bytes()).into(),
+            keep: keep.to_vec(),
+            also: also.to_vec(),
+            words: HashMap::new(),
+        }
+    }
+
+    /// Changes what the recorder wrote at the start.
+    pub(crate) fn header(&mut self, header: &mut Header) {
+        if !self.keep.contains(&Keep::Host) {
+            header.host = format!("host-{}", self.word(Kind::Host, header.host.as_bytes()));
+            if !header.boot_id.is_empty() {
+                header.boot_id = self.word(Kind::Host, header.boot_id.as_bytes());
+            }
+            let id = self.hash(Kind::Host, &header.trace_id.to_le_bytes());
+            header.trace_id = u128::from_le_bytes(std::array::from_fn(|byte| id[byte]));
+        }
+        if !self.keep.contains(&Keep::Arguments) {
+            for argument in header.targets.iter_mut().flat_map(|it| &mut it.command) {
+                *argument = self.word(Kind::Argument, argument).into_bytes();
+            }
+        }
+        if !self.keep.contains(&Keep::Details) {
+            for (name, value) in &mut header.options {
+                match name.as_str() {
+                    plain if PLAIN_OPTIONS.contains(&plain) => {}
+                    "snapshot" => "yes".clone_into(value),
+                    "name" | "include" | "exclude" | "cgroup" => {
+                        *value = self.word(Kind::Detail, value.as_bytes());
+                    }
+                    _ => {
+                        *name = self.word(Kind::Detail, name.as_bytes());
+                        *value = self.word(Kind::Detail, value.as_bytes());
+                    }
+                }
+            }
+        }
+        part::mark(header, "scrubbed", "yes");
+    }
+
+    fn hash(&self, kind: Kind, text: &[u8]) -> [u8; 32] {
+        let mut mac = <Blake2sMac256 as KeyInit>::new(&self.key.into());
+        mac.update(&[kind as u8]);
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// A word for a whole text. It has no digits, so that it is one class with itself alone.
+    fn word(&self, kind: Kind, text: &[u8]) -> String {
+        let hash = self.hash(kind, text);
+        let mut number = u64::from_le_bytes(std::array::from_fn(|byte| hash[byte]));
+        let mut word = String::from("n");
+        for _ in 0..LETTERS {
+            word.push(char::from(b'a' + (number % 26) as u8));
+            number /= 26;
+        }
+        word
+    }
+
+    fn remembered(&mut self, kind: Kind, text: &Name, make: fn(&Self, &[u8]) -> Vec<u8>) -> Name {
+        if text.is_empty() {
+            return text.clone();
+        }
+        let key = (kind, text.clone());
+        if let Some(word) = self.words.get(&key) {
+            return word.clone();
+        }
+        if self.words.len() >= REMEMBERED {
+            self.words.clear();
+        }
+        let word = Name::from(&make(self, text.as_bytes())[..]);
+        self.words.insert(key, word.clone());
+        word
+    }
+
+    /// A thread's name: its digits and signs stay.
+    fn name(&mut self, name: &mut Name) {
+        if self.keep.contains(&Keep::Names) {
+            return;
+        }
+        *name = self.remembered(Kind::Name, name, |scrubber, text| {
+            let mut out = Vec::new();
+            let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+            for run in text.chunk_by(|a, b| is_letter(a) == is_letter(b)) {
+                match is_letter(&run[0]) {
+                    true => out.extend(scrubber.word(Kind::Name, run).into_bytes()),
+                    false => out.extend(run),
+                }
+            }
+            out
+        });
+    }
+
+    /// A path: each part of it is a word, but for what is everywhere.
+    fn path(&mut self, path: &mut Name, what: Keep) {
+        if self.keep.contains(&what) {
+            return;
+        }
+        *path = self.remembered(Kind::Path, path, |scrubber, text| {
+            let parts = text.split(|byte| *byte == b'/').map(|part| {
+                match part.is_empty() || is_public(part) {
+                    true => part.to_vec(),
+                    false => scrubber.word(Kind::Path, part).into_bytes(),
+                }
+            });
+            parts.collect::<Vec<_>>().join(&b'/')
+        });
+    }
+
+    fn whole(&mut self, text: &mut Name, kind: Kind, what: Keep) {
+        if !self.keep.contains(&what) {
+            *text = self.remembered(
+                kind,
+                text,
+                match kind {
+                    Kind::Mark => |scrubber, text| scrubber.word(Kind::Mark, text).into_bytes(),
+                    _ => |scrubber, text| scrubber.word(Kind::Detail, text).into_bytes(),
+                },
+            );
+        }
+    }
+
+    /// A system call's name, as it is if it can be one.
+    fn call(&mut self, call: &mut Name) {
+        let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+        if call.as_bytes().len() > 32 || !call.as_bytes().iter().all(plain) {
+            self.whole(call, Kind::Detail, Keep::Details);
+        }
+    }
+}
+
+fn is_public(part: &[u8]) -> bool {
+    let folders = PUBLIC_FOLDERS.iter();
+    let mut modules = PUBLIC_MODULES.iter();
+    let rest = |front: &&str| part.strip_prefix(front.as_bytes());
+    // What follows is a version.
+    let version = |rest: &[u8]| {
+        rest.iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    };
+    let loader = [&b"ld-linux-x86-64.so.2"[..], b"ld-linux-aarch64.so.1"];
+    folders
+        .map(|folder| folder.as_bytes())
+        .any(|folder| folder == part)
+        || loader.contains(&part)
+        || modules.any(|front| rest(front).is_some_and(version))
+}
+
+impl Rewrite for Scrubber {
+    fn event(&mut self, mut event: Event) -> Event {
+        match &mut event.body {
+            EventBody::Existing { name, .. } | EventBody::Rename { name, .. } => self.name(name),
+            EventBody::Exec { exe, name, .. } => {
+                self.path(exe, Keep::Paths);
+                self.name(name);
+            }
+            EventBody::Gap { detail, .. } => self.whole(detail, Kind::Detail, Keep::Details),
+            EventBody::Lost { reason, .. } => self.whole(reason, Kind::Detail, Keep::Details),
+            EventBody::Mark { text } => self.whole(text, Kind::Mark, Keep::Marks),
+            EventBody::CreateFailed { call: name, .. }
+            | EventBody::SyscallEnter { name, .. }
+            | EventBody::SyscallExit { name, .. } => self.call(name),
+            EventBody::Birth(_) | EventBody::Exit { .. } | EventBody::Detach { .. } => {}
+        }
+        event
+    }
+
+    fn carried(&mut self, mut carried: Carried) -> Carried {
+        self.name(&mut carried.name);
+        if let Some(exe) = &mut carried.exe {
+            self.path(exe, Keep::Paths);
+        }
+        carried
+    }
+
+    fn definition(&mut self, mut definition: Definition) -> Definition {
+        match &mut definition {
+            Definition::Module(_, module) => {
+                self.path(&mut module.path, Keep::Paths);
+                if !self.keep.contains(&Keep::Host) {
+                    let hash = self.hash(Kind::Host, &module.build_id);
+                    let length = module.build_id.len().min(20);
+                    module.build_id = hash[..length].into();
+                }
+            }
+            Definition::Symbol(_, symbol) => {
+                for function in &mut symbol.functions {
+                    self.path(&mut function.file, Keep::Files);
+                    if self.also.contains(&Also::Functions) {
+                        function.name =
+                            self.remembered(Kind::Function, &function.name, |scrubber, text| {
+                                scrubber.word(Kind::Function, text).into_bytes()
+                            });
+                    }
+                }
+            }
+            Definition::Frame(..) | Definition::Stack(..) => {}
+        }
+        definition
+    }
+
+    fn counter(&mut self, name: String) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_- .".contains(&byte);
+        match name.len() <= 64 && name.bytes().all(plain) {
+            true => name,
+            false => self.word(Kind::Detail, name.as_bytes()),
+        }
+    }
+
+    fn ending(&mut self, reason: String) -> String {
+        let signal = reason.strip_prefix("tidrec got SIG");
+        let signal = signal.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_uppercase()));
+        let plain = PLAIN_ENDINGS.contains(&reason.as_str()) || signal;
+        match plain || self.keep.contains(&Keep::Details) {
+            true => reason,
+            false => self.word(Kind::Detail, reason.as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrubber(key: &str) -> Scrubber {
+        Scrubber::new(key, &[], &[])
+    }
+
+    fn name(key: &str, text: &[u8]) -> String {
+        let mut name = Name::from(text);
+        scrubber(key).name(&mut name);
+        name.to_string()
+    }
+
+    fn path(text: &str) -> String {
+        let mut path = Name::from(text);
+        scrubber("k").path(&mut path, Keep::Paths);
+        path.to_string()
+    }
+
+    #[test]
+    fn names_keep_digits_and_signs_and_what_was_alike_is() {
+        let [a, b, c] = [&b"worker-17"[..], b"worker-18", b"walker-18"].map(|it| name("k", it));
+        let stem = a.strip_suffix("-17").unwrap();
+        assert_eq!(b, format!("{stem}-18"));
+        assert_ne!(c, b);
+        assert!(stem.len() == 9 && stem.bytes().all(|byte| byte.is_ascii_lowercase()));
+        assert_eq!(name("k", b"worker-17"), a);
+        assert_ne!(name("other", b"worker-17"), a);
+        assert_eq!(name("k", b"123 [4]"), "123 [4]");
+        assert_eq!(name("k", b""), "");
+        assert_eq!(
+            name("k", "поток-3\u{1b}[".as_bytes()).len(),
+            "nabcdefgh-3\\x1b[".len()
+        );
+    }
+
+    #[test]
+    fn paths_keep_how_deep_they_are_and_what_every_program_has() {
+        let found = path("/home/jane.doe/app-7/bin/server");
+        let parts: Vec<&str> = found.split('/').collect();
+        assert_eq!(
+            (parts.len(), parts[0], parts[1], parts[4]),
+            (6, "", "home", "bin")
+        );
+        assert!(
+            ["jane", "app", "server", "7"]
+                .iter()
+                .all(|it| !found.contains(it)),
+            "{found}"
+        );
+        for public in [
+            "/usr/lib/libc.so.6",
+            "[vdso]",
+            "/lib64/ld-linux-x86-64.so.2",
+        ] {
+            assert_eq!(path(public), public);
+        }
+        for private in ["libc.sober", "libc.so.6-jane", "ld-linux-jane"] {
+            assert!(!path(private).contains("lib") && !path(private).contains("jane"));
+        }
+    }
+
+    #[test]
+    fn a_text_has_another_word_as_another_kind() {
+        let scrubber = scrubber("k");
+        let words: Vec<String> = [Kind::Name, Kind::Path, Kind::Argument, Kind::Mark]
+            .map(|kind| scrubber.word(kind, b"server"))
+            .to_vec();
+        let mut distinct = words.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), words.len());
+    }
+
+    #[test]
+    fn random_keys_differ() {
+        let [a, b] = [random_key(), random_key()];
+        assert_eq!((a.len(), b.len()), (32, 32));
+        assert_ne!(a, b);
+    }
+}
