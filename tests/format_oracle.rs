@@ -399,6 +399,7 @@ fn carried_json(carried: &Carried) -> String {
         Ended::Detached(DetachReason::LeftOut) => 1283,
         Ended::Detached(DetachReason::FollowExec) => 1284,
         Ended::Detached(DetachReason::SlippedAway) => 1285,
+        Ended::Detached(DetachReason::RecordingEnded) => 1286,
         Ended::Detached(DetachReason::Other(number)) => 1280 + u16::from(number),
     };
     let ended = carried
@@ -583,6 +584,7 @@ fn body_json(body: &EventBody) -> String {
                 DetachReason::LeftOut => 3,
                 DetachReason::FollowExec => 4,
                 DetachReason::SlippedAway => 5,
+                DetachReason::RecordingEnded => 6,
                 DetachReason::Other(number) => *number,
             };
             format!("{},\"reason\":{reason}", task_json(*task))

@@ -1207,6 +1207,7 @@ fn detach_to_number(reason: DetachReason) -> u8 {
         DetachReason::LeftOut => 3,
         DetachReason::FollowExec => 4,
         DetachReason::SlippedAway => 5,
+        DetachReason::RecordingEnded => 6,
         DetachReason::Other(number) => number,
     }
 }
@@ -1218,6 +1219,7 @@ fn number_to_detach(number: u8) -> DetachReason {
         3 => DetachReason::LeftOut,
         4 => DetachReason::FollowExec,
         5 => DetachReason::SlippedAway,
+        6 => DetachReason::RecordingEnded,
         other => DetachReason::Other(other),
     }
 }

@@ -229,6 +229,8 @@ pub enum DetachReason {
     FollowExec,
     /// It was no longer traced, and nothing had said so.
     SlippedAway,
+    /// Its recording ended, in a file that was merged from several.
+    RecordingEnded,
     /// A reason that this version does not know, by its number in the file.
     Other(u8),
 }
@@ -243,6 +245,7 @@ impl DetachReason {
             DetachReason::LeftOut => "left out by its name",
             DetachReason::FollowExec => "programs it executes are not followed",
             DetachReason::SlippedAway => "it slipped away",
+            DetachReason::RecordingEnded => "its recording ended",
             DetachReason::Other(_) => "unknown reason",
         }
     }

@@ -88,6 +88,8 @@ pub(crate) fn every_shape() -> Vec<Event> {
         },
         detach(Task::new(5, 8), DetachReason::LeftOut),
         detach(Task::new(9, 9), DetachReason::FollowExec),
+        detach(Task::new(9, 10), DetachReason::SlippedAway),
+        detach(Task::new(9, 11), DetachReason::RecordingEnded),
     ];
     events.extend(others.map(|body| Event {
         time: Time(1 << 40),

@@ -92,6 +92,7 @@ pub(crate) fn how(ended: Ended) -> Cow<'static, str> {
         Ended::Detached(DetachReason::LeftOut) => "left out by its name".into(),
         Ended::Detached(DetachReason::FollowExec) => "let go at its exec".into(),
         Ended::Detached(DetachReason::SlippedAway) => "slipped away".into(),
+        Ended::Detached(DetachReason::RecordingEnded) => "its recording ended".into(),
         Ended::Detached(DetachReason::Other(_)) => "let go".into(),
         Ended::Missing => "end not seen".into(),
     }
