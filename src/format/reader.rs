@@ -37,7 +37,7 @@ pub struct Segment<R> {
 }
 
 /// Opens a file again.
-type Opener<R> = Box<dyn FnOnce() -> io::Result<R>>;
+type Opener<R> = Box<dyn FnOnce() -> io::Result<R> + Send>;
 
 enum Source<R> {
     Open(Input<R>),
@@ -73,7 +73,7 @@ impl<R: Read + Seek> Segment<R> {
     /// may have open, or buffers for. Then `open` is to give the same file, which is read as long as
     /// it was when it was opened first.
     #[must_use]
-    pub fn closed(mut self, open: impl FnOnce() -> io::Result<R> + 'static) -> Self {
+    pub fn closed(mut self, open: impl FnOnce() -> io::Result<R> + Send + 'static) -> Self {
         let len = match &self.input {
             Source::Open(input) => input.len(),
             Source::Closed(_, len) => *len,

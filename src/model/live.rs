@@ -82,6 +82,13 @@ impl Live {
         self.now
     }
 
+    /// The live task of a TID.
+    #[must_use]
+    pub fn task(&self, tid: Tid) -> Option<Task> {
+        let serial = self.alive.get(&tid)?;
+        Some(self.tasks.get(serial)?.task)
+    }
+
     /// The name of a live task.
     #[must_use]
     pub fn name(&self, tid: Tid) -> Option<&Name> {

@@ -167,6 +167,7 @@ Commands:
   export     The trace in another program's format
   split      A stretch of a trace as a file of its own
   scrub      A trace without names, paths and arguments, to be given away
+  merge      Several recordings of one host as one trace
   help       Print this message or the help of the given subcommand(s)
 
 Options:

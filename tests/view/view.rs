@@ -11,6 +11,7 @@ mod help_examples;
 mod hostile;
 mod large;
 mod made;
+mod merge;
 mod output;
 mod repair;
 mod replay;

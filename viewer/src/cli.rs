@@ -189,6 +189,26 @@ With --also functions, names of functions, too.
 What stays: times and dates, pids and TIDs, addresses, names and numbers of system calls, the
 kernel's release, the architecture, exit codes, and who created whom.";
 
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  tidview merge front.tid back.tid -o whole.tid      what `split` took apart
+  tidview merge server.tid worker.tid -o both.tid    two recorders on one host
+  tidview merge server.tid worker.tid -o both.tid --force
+
+Each FILE is a recording: a file, or a folder of files. They must be of one host and one boot, whose
+monotonic clock and pids they share. Time 0 is the earliest one's. What two files tell of the same
+task is taken once: files of one recording where it is the same to the nanosecond, others where it is
+the same within 10 ms. A task that a recording leaves alive when it ends is let go there, unless
+another file goes on with it.
+
+Recordings of several hosts or boots are refused: a trace has one clock and one set of pids, and
+neither wall clocks nor pids of two hosts say what came first or who is who. Ask them together
+as tables instead (`tidview export --to parquet`, docs/fleet.md). Nobody can tell from a file that a
+recorder ran in a pid namespace of its own under its host's name: do not merge such files.
+
+Of what the recorders counted about themselves only files given up for a full disk are told. Exit code 1: something is missing
+from one of the files, and it is said what.";
+
 /// Shows traces of the births and deaths of threads and processes.
 #[derive(Debug, Parser)]
 #[command(name = "tidview", version, after_help = EXAMPLES)]
@@ -238,6 +258,9 @@ pub(crate) enum Command {
     /// A trace without names, paths and arguments, to be given away
     #[command(after_help = SCRUB_EXAMPLES)]
     Scrub(Scrub),
+    /// Several recordings of one host as one trace
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(Merge),
 }
 
 /// What every command takes.
@@ -502,6 +525,19 @@ pub(crate) struct Scrub {
     /// What to change beside
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) also: Vec<crate::scrub::Also>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// The recordings: two or more files, or folders of files
+    #[arg(required = true, value_name = "FILE", num_args = 2..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Replace that file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 // The values have no help of their own: it would make each `--help` three times as long.

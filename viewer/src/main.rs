@@ -9,6 +9,7 @@ mod fold;
 mod group;
 mod growth;
 mod load;
+mod merge;
 mod moment;
 mod output;
 mod page;

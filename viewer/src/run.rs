@@ -22,7 +22,7 @@ use crate::site::Sites;
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
-use crate::{export, load, moment, symbolize as symbols, time};
+use crate::{export, load, merge, moment, symbolize as symbols, time};
 
 /// What there is to tell beside the output itself.
 #[derive(Debug, Default)]
@@ -49,6 +49,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Export(args) => export::run(args, out, report),
         Command::Split(args) => split(args, out, report),
         Command::Scrub(args) => scrub(args, out, report),
+        Command::Merge(args) => merge::run(args, out, report),
     }
 }
 

@@ -1,0 +1,250 @@
+//! One recording of those that are merged: read by a thread of its own, a little ahead, so that all
+//! can be followed in order of time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use tidline::format::{Error, GIVEN_UP_EARLY, Sink, scan};
+use tidline::model::{Anchor, Carried, Damage, Definition, Event, Integrity, Live, Task, Time};
+
+use crate::load::{LeftOut, Recording};
+
+/// Items that a reader may be ahead.
+const AHEAD: usize = 1_024;
+
+/// What a recording holds. Times are the merged file's.
+pub(super) enum Item {
+    Event(Event),
+    Checkpoint(Vec<Carried>, Time),
+    Define(Definition),
+    Anchor(Anchor),
+    Reached(Time),
+    Damaged(Damage),
+    /// So many files that a full disk made its recorder give up.
+    GivenUp(u64),
+    End(Box<Result<Integrity, Error>>),
+}
+
+/// A recording that is being read.
+pub(super) struct Source {
+    /// The recording's id.
+    pub(super) id: u128,
+    pub(super) left_out: LeftOut,
+    /// The last moment that it knows of, in its own time.
+    pub(super) reached: Time,
+    /// What its wall clock said last.
+    anchor: Anchor,
+    /// Its time 0 in the merged file.
+    offset: u64,
+    items: Receiver<Item>,
+    /// What was read ahead.
+    heads: VecDeque<Item>,
+    now: Time,
+    /// Whether its first event, or checkpoint, was taken.
+    pub(super) begun: bool,
+    ended: bool,
+    live: Live,
+    /// Whether the task of the last event lived before it, as far as this recording knows.
+    pub(super) had: bool,
+    /// What its first checkpoint carries, until it is reached.
+    carries: HashMap<Task, Time>,
+}
+
+/// What a recording leaves.
+pub(super) struct Left {
+    pub(super) time: Time,
+    pub(super) alive: Vec<(Task, Time)>,
+}
+
+impl Source {
+    pub(super) fn start(recording: Recording, zero: u64) -> Source {
+        let header = recording.header();
+        let offset = header.start_monotonic_ns.saturating_sub(zero);
+        let id = header.trace_id;
+        let anchor = Anchor {
+            time: Time(offset),
+            wall_ns: header.start_wall_ns,
+            utc_offset_s: header.utc_offset_s,
+        };
+        let (segments, left_out) = recording.into_segments();
+        let (sender, items) = sync_channel(AHEAD);
+        thread::spawn(move || {
+            let mut sink = Ahead { sender, offset };
+            // Where nobody listens any more, the merge has failed, and says why.
+            let _ = sink.sender.send(Item::Anchor(anchor));
+            let integrity = scan(segments, &mut sink);
+            let _ = sink.sender.send(Item::End(Box::new(integrity)));
+        });
+        Source {
+            id,
+            left_out,
+            reached: Time(0),
+            anchor,
+            offset,
+            items,
+            heads: VecDeque::new(),
+            now: Time(offset),
+            begun: false,
+            ended: false,
+            live: Live::default(),
+            had: false,
+            carries: HashMap::new(),
+        }
+    }
+
+    /// Looks ahead to where it begins: with a checkpoint, if its beginning is not here.
+    pub(super) fn prime(&mut self) {
+        while let Ok(item) = self.items.recv() {
+            let found = !matches!(item, Item::Define(_) | Item::Anchor(_) | Item::Reached(_));
+            if let Item::Checkpoint(carried, time) = &item {
+                let living = carried.iter().filter(|task| task.ended.is_none());
+                self.carries = living.map(|task| (task.task, task.born)).collect();
+                self.now = *time;
+            }
+            self.heads.push_back(item);
+            if found {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The time of the next thing, as far as it is known.
+    pub(super) fn now(&self) -> Time {
+        match self.heads.front() {
+            Some(Item::Event(event)) => event.time.max(self.now),
+            Some(Item::Checkpoint(_, time) | Item::Reached(time)) => (*time).max(self.now),
+            _ => self.now,
+        }
+    }
+
+    /// The next thing; `None` if there was none at hand, and it is asked again.
+    pub(super) fn take(&mut self) -> Option<Item> {
+        let item = self.heads.pop_front();
+        if self.heads.is_empty() {
+            match self.items.recv() {
+                Ok(next) => self.heads.push_back(next),
+                // The reader's thread is gone without a word.
+                Err(_) if item.is_none() => self.ended = true,
+                Err(_) => {}
+            }
+        }
+        let item = item?;
+        self.begun |= matches!(item, Item::Event(_) | Item::Checkpoint(..));
+        match &item {
+            Item::Event(event) => {
+                self.now = self.now.max(event.time);
+                let task = event.body.task();
+                self.had = task.is_some_and(|task| self.live.task(task.tid) == Some(task));
+                self.live.follow(event);
+            }
+            Item::Checkpoint(carried, time) => {
+                self.now = self.now.max(*time);
+                self.live = Live::restored(carried, *time);
+                self.carries.clear();
+            }
+            Item::Reached(time) => self.now = self.now.max(*time),
+            Item::End(_) => self.ended = true,
+            Item::Anchor(anchor) => self.anchor = *anchor,
+            Item::Define(_) | Item::Damaged(_) | Item::GivenUp(_) => {}
+        }
+        self.reached = Time(self.now.0.saturating_sub(self.offset));
+        Some(item)
+    }
+
+    /// What it leaves alive at its end.
+    pub(super) fn end(&mut self) -> Left {
+        let left = std::mem::take(&mut self.live).checkpoint();
+        let alive = left.into_iter().filter(|task| task.ended.is_none());
+        Left {
+            time: self.now,
+            alive: alive.map(|task| (task.task, task.born)).collect(),
+        }
+    }
+
+    /// Whether it goes on with a task that another recording leaves.
+    pub(super) fn goes_on_with(&self, task: Task, born: Time) -> bool {
+        self.carries.get(&task) == Some(&born) || self.live.task(task.tid) == Some(task)
+    }
+
+    pub(super) fn shifted(&self, time: Time) -> Time {
+        Time(time.0.saturating_add(self.offset))
+    }
+
+    /// What its wall clock said last, carried on to a time.
+    pub(super) fn clock_at(&self, time: Time) -> Anchor {
+        let since = time.0.saturating_sub(self.anchor.time.0);
+        Anchor {
+            time,
+            wall_ns: self.anchor.wall_ns.saturating_add_unsigned(since),
+            ..self.anchor
+        }
+    }
+}
+
+/// Sends what is read, its times shifted.
+struct Ahead {
+    sender: SyncSender<Item>,
+    offset: u64,
+}
+
+impl Ahead {
+    fn shift(&self, time: &mut Time) {
+        time.0 = time.0.saturating_add(self.offset);
+    }
+
+    fn send(&self, item: Item) {
+        let _ = self.sender.send(item);
+    }
+}
+
+impl Sink for Ahead {
+    fn event(&mut self, mut event: Event) {
+        use tidline::model::EventBody::{Gap, Lost};
+        self.shift(&mut event.time);
+        if let Gap { since, .. } | Lost { since, .. } = &mut event.body {
+            self.shift(since);
+        }
+        self.send(Item::Event(event));
+    }
+
+    fn checkpoint(&mut self, carried: &[Carried], mut time: Time) {
+        self.shift(&mut time);
+        let mut carried = carried.to_vec();
+        for task in &mut carried {
+            self.shift(&mut task.born);
+            if let Some((ended, _)) = &mut task.ended {
+                self.shift(ended);
+            }
+        }
+        self.send(Item::Checkpoint(carried, time));
+    }
+
+    fn define(&mut self, definition: Definition) {
+        self.send(Item::Define(definition));
+    }
+
+    fn anchor(&mut self, mut anchor: Anchor) {
+        self.shift(&mut anchor.time);
+        self.send(Item::Anchor(anchor));
+    }
+
+    fn counter(&mut self, name: String, value: u64) {
+        if name == GIVEN_UP_EARLY {
+            self.send(Item::GivenUp(value));
+        }
+    }
+
+    fn reached(&mut self, mut time: Time) {
+        self.shift(&mut time);
+        self.send(Item::Reached(time));
+    }
+
+    fn damaged(&mut self, damage: &Damage) {
+        self.send(Item::Damaged(damage.clone()));
+    }
+}
