@@ -152,6 +152,16 @@ pub(crate) enum Other {
         #[command(subcommand)]
         request: Request,
     },
+    /// What a shell needs to complete tidrec's options
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// The manual page of tidrec
+    #[command(hide = true)]
+    Man,
 }
 
 /// What a recording tidrec can be asked.
@@ -322,7 +332,9 @@ Examples:
   tidrec -o web.tid -p 4242              attach; Ctrl-C ends the recording, not the process
   tidrec --name '^nginx$' --wait --tree  the next nginx, with all its processes
   tidrec -p 4242 --duration 30s          thirty seconds of it, into a file with a made-up name
-  tidview timeline build.tid             look at it";
+  tidview timeline build.tid             look at it
+
+`tidrec completions bash|zsh|fish` prints completions for a shell, `tidrec man` the manual page.";
 
 fn parse_ring(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {

@@ -25,6 +25,8 @@ mod gather;
 #[cfg(target_os = "linux")]
 mod keep;
 #[cfg(target_os = "linux")]
+mod manual;
+#[cfg(target_os = "linux")]
 mod notify;
 #[cfg(target_os = "linux")]
 mod pipeline;

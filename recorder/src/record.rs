@@ -20,6 +20,7 @@ use crate::control::{self, Control, Recorder};
 use crate::doorbell::Doorbell;
 use crate::gather::{self, Wanted};
 use crate::keep::{Compress, Limits};
+use crate::manual;
 use crate::notify::Notify;
 use crate::pipeline::folder::ReadyFolder;
 use crate::pipeline::progress::Progress;
@@ -54,9 +55,20 @@ const INCOMPLETE: u8 = 3;
 /// # Errors
 /// If nothing could be recorded.
 pub(crate) fn record(cli: &Cli) -> Result<u8> {
-    if let Some(Other::Ctl { pid, request }) = &cli.other {
-        control::ask(*pid, request)?;
-        return Ok(FINISHED);
+    match &cli.other {
+        None => {}
+        Some(Other::Ctl { pid, request }) => {
+            control::ask(*pid, request)?;
+            return Ok(FINISHED);
+        }
+        Some(Other::Completions { shell }) => {
+            manual::completions(*shell)?;
+            return Ok(FINISHED);
+        }
+        Some(Other::Man) => {
+            manual::man()?;
+            return Ok(FINISHED);
+        }
     }
     // Before there is a second thread.
     let notify = sys::take_variable("NOTIFY_SOCKET");

@@ -3,6 +3,7 @@
 //! Files are written with the library's own writer into a folder that is removed afterwards.
 //! What is expected stands in the tests as it must be printed, character by character.
 
+mod about;
 mod crash;
 mod errors;
 mod export;

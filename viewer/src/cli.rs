@@ -209,6 +209,22 @@ recorder ran in a pid namespace of its own under its host's name: do not merge s
 Of what the recorders counted about themselves only files given up for a full disk are told. Exit code 1: something is missing
 from one of the files, and it is said what.";
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  tidview completions bash > ~/.local/share/bash-completion/completions/tidview
+  tidview completions zsh > ~/.zfunc/_tidview
+  tidview completions fish > ~/.config/fish/completions/tidview.fish
+
+For tidrec: tidrec completions SHELL.";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  tidview man > ~/.local/share/man/man1/tidview.1
+  tidview man export > ~/.local/share/man/man1/tidview-export.1
+  tidview man timeline
+
+For tidrec: tidrec man.";
+
 /// Shows traces of the births and deaths of threads and processes.
 #[derive(Debug, Parser)]
 #[command(name = "tidview", version, after_help = EXAMPLES)]
@@ -261,6 +277,12 @@ pub(crate) enum Command {
     /// Several recordings of one host as one trace
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(Merge),
+    /// What a shell needs to complete tidview's commands and options
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// The manual page of tidview, or of one of its commands
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(Man),
 }
 
 /// What every command takes.
@@ -538,6 +560,19 @@ pub(crate) struct Merge {
     /// Replace that file if it is there
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command [default: tidview itself]
+    pub(crate) command: Option<String>,
 }
 
 // The values have no help of their own: it would make each `--help` three times as long.

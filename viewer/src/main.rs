@@ -3,6 +3,7 @@
 //! `main` parses, runs and reports. What reaches stdout, stderr and the exit code is decided
 //! here; what is shown is made by the views, and how by the renderers.
 
+mod about;
 mod cli;
 mod export;
 mod fold;

@@ -22,7 +22,7 @@ use crate::site::Sites;
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
-use crate::{export, load, merge, moment, symbolize as symbols, time};
+use crate::{about, export, load, merge, moment, symbolize as symbols, time};
 
 /// What there is to tell beside the output itself.
 #[derive(Debug, Default)]
@@ -50,6 +50,8 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Split(args) => split(args, out, report),
         Command::Scrub(args) => scrub(args, out, report),
         Command::Merge(args) => merge::run(args, out, report),
+        Command::Completions(args) => about::completions(args.shell, out),
+        Command::Man(args) => about::man(args.command.as_deref(), out),
     }
 }
 
