@@ -154,27 +154,13 @@ fn help_reads_like_this() {
 Usage: tidview <COMMAND>
 
 Commands:
-  info       What was recorded, where, how, and whether all of it is there
-  timeline   Every event in order, or every life as a bar
-  tree       Processes and threads under who created them
-  threads    The tasks alive at the end, or at a time
-  sites      Where in the code tasks were created, how many, and how long they lived
-  leaks      The tasks alive at the end by where they were created, and which of them pile up
-  replay     The trace played on the terminal, forwards and backwards
-  check      Whether the file is whole, and what is missing
-  repair     One sound file of all that is readable, or of a part of it
-  symbolize  A copy in which stacks have the names of functions, files and lines
-  export     The trace in another program's format
-  split      A stretch of a trace as a file of its own
-  scrub      A trace without names, paths and arguments, to be given away
-  merge      Several recordings of one host as one trace
-  help       Print this message or the help of the given subcommand(s)
   info         What was recorded, where, how, and whether all of it is there
   timeline     Every event in order, or every life as a bar
   tree         Processes and threads under who created them
   threads      The tasks alive at the end, or at a time
   sites        Where in the code tasks were created, how many, and how long they lived
   leaks        The tasks alive at the end by where they were created, and which of them pile up
+  replay       The trace played on the terminal, forwards and backwards
   check        Whether the file is whole, and what is missing
   repair       One sound file of all that is readable, or of a part of it
   symbolize    A copy in which stacks have the names of functions, files and lines
