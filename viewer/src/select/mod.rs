@@ -1,5 +1,7 @@
 //! Which events and tasks a view is to show.
 
+pub(crate) mod expr;
+
 use tidline::model::{Event, EventBody, TaskRecord, Trace};
 
 /// The kinds of event.
