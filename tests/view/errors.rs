@@ -211,12 +211,6 @@ Options:
       --format <FORMAT>        For people, as a JSON array, as one JSON object per line, or for
                                spreadsheets [default: table] [possible values: table, json, ndjson,
                                csv]
-      --tid <N>                Only this thread: events about it, and births where it is the creator
-      --pid <N>                Only this process: events about its tasks, and births where one is
-                               the creator
-      --kind <KIND>            Only these kinds of event, separated by commas [possible values:
-                               existing, clone, fork, vfork, exec, exit, rename, create-failed,
-                               syscall-enter, syscall-exit, detach, gap, lost, mark]
       --stack                  Show the creator's call stack under each birth
       --lanes                  Draw one bar per task against a time axis; alike tasks fold into one
                                lane
@@ -224,10 +218,33 @@ Options:
                                100]
   -h, --help                   Print help
 
+Selectors:
+      --since <TIME>     From this time on; 1s+9s: from 1 s for 9 s; mark:TEXT: from the first such
+                         mark
+      --until <TIME>     Up to this time
+      --pid <N>          Only this process: events about its tasks, and births where one is the
+                         creator
+      --tid <N>          Only this thread: events about it, and births where it is the creator
+      --name <GLOB>      Only tasks whose last name matches (*, ?, [a-z]); several times: any of
+                         them
+      --kind <KIND>      Only these kinds of event, separated by commas; of tasks, by their birth's
+                         [possible values: existing, clone, fork, vfork, exec, exit, rename,
+                         create-failed, syscall-enter, syscall-exit, detach, gap, lost, mark]
+      --what <WHAT>      Only threads, or only processes [possible values: thread, process]
+      --parent <TID>     Only what this thread created
+      --under <TID>      Only this thread and all that came of it
+      --site <GLOB>      Only what was created there: a function, or the site as it is shown (*, ?)
+      --alive-at <TIME>  Only tasks that lived at this time
+      --min-life <SPAN>  Only tasks that lived at least so long (10s, 500ms)
+      --max-life <SPAN>  Only tasks that lived at most so long
+      --where <EXPR>     Only what this holds for: 'kind == clone && life > 10s'; see docs/select.md
+
 Examples:
   tidview timeline server.tid
   tidview timeline server.tid --kind clone,exit --limit 20
   tidview timeline server.tid --tid 1000         one thread: its events, and what it created
+  tidview timeline server.tid --since 1s+9s --name 'worker-*'
+  tidview timeline server.tid --where 'kind == exit && life > 10s'
   tidview timeline server.tid --stack            with the call stacks that created
   tidview timeline server.tid --lanes --width 120
   tidview timeline server.tid --format ndjson

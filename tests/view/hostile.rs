@@ -100,14 +100,9 @@ fn json_has_the_names_as_they_are() {
 #[test]
 fn a_spreadsheet_gets_no_formula() {
     let file = File::trace(&header(), &named(&[b"=1+1", b"@x,y", b"\t=1"]), 60_000_000);
-    let csv = prints(&[
-        "timeline",
-        &file.path(),
-        "--format",
-        "csv",
-        "--kind",
-        "rename",
-    ]);
+    let path = file.path();
+    let args = ["timeline", &path, "--format", "csv", "--kind", "rename"];
+    let csv = tidview(&args).out;
     let names: Vec<&str> = csv
         .lines()
         .skip(1)

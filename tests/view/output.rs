@@ -244,7 +244,7 @@ fn timeline_of_one_thread_has_its_births_and_says_what_is_not_shown() {
 +0.010000s  14:13:20.010000  clone     pool[120]      thread by pool[110] pc 0x7f000010a3b1
 
 … 3 more events; --limit 0 shows all
-6 of 25 events are of tid 110
+6 of 25 events; 19 hidden by --tid 110
 "#
     );
 }
@@ -264,12 +264,12 @@ fn timeline_by_process_and_kind() {
 +0.055000s  16:13:20.055000  fork      server[200]    process by server[100] pc 0x7f000010a3b1
 +0.056000s  16:13:20.056000  exec      sh[200]        /x/dash
 
-2 of 25 events are of pid 200, kind fork or exec
+2 of 25 events; 23 hidden by --pid 200 --kind fork,exec
 "#
     );
     assert_eq!(
         prints(&["timeline", &file().path(), "--tid", "999"]),
-        "none of the 25 events is of tid 999\n"
+        "! --tid: no thread 999 is in this recording\n\n0 of 25 events; 25 hidden by --tid 999\n"
     );
 }
 
@@ -309,6 +309,7 @@ server[300]                                                       ├»
 
 … 3 more lanes; --limit 0 shows all
 ├ birth   ┤ exit 0   → alive at the end
+5 of 10 tasks; 5 hidden by --tid 110
 "#
     );
 }
@@ -697,7 +698,7 @@ fn refused_creations_are_counted_by_error_and_selected_by_kind() {
     let timeline = prints(&["timeline", &file.path(), "--kind", "create-failed"]);
     let rows: Vec<&str> = timeline.lines().skip(1).take(3).collect();
     assert!(
-        timeline.contains("3 of 4 events are of kind create-failed"),
+        timeline.contains("3 of 4 events; 1 hidden by --kind create-failed"),
         "{timeline}"
     );
     assert!(

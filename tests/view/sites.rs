@@ -433,6 +433,67 @@ fn leaks_of_a_recording_with_losses_may_be_losses() {
 }
 
 #[test]
+fn sites_select_tasks_and_their_events() {
+    let file = server().file(10 * MINUTE, &[]);
+    let path = file.path();
+    let found = |command: &str, args: &[&str]| {
+        let more: &[&str] = if command == "threads" {
+            &["--all"]
+        } else {
+            &[]
+        };
+        let all = [&[command, &path][..], more, args].concat();
+        let out = prints(&all);
+        let counted = out.lines().find(|line| line.contains(" hidden by "));
+        counted.expect("a count").to_string()
+    };
+    for (args, tasks, events) in [
+        (&["--site", "start_pool"][..], 4, 8),
+        (&["--site", "start_pool (pool.c:12)"], 4, 8),
+        (&["--site", "*.c:12)", "--site", "start_log"], 5, 10),
+        (&["--site", "accept_*"], 200, 600),
+        (
+            &[
+                "--where",
+                "site =~ 'Session::open' && start =~ \"session.cc:80\"",
+            ],
+            12,
+            24,
+        ),
+    ] {
+        let threads = found("threads", args);
+        assert!(
+            threads.starts_with(&format!("{tasks} of 218 tasks; ")),
+            "{threads}"
+        );
+        let timeline = found("timeline", args);
+        assert!(
+            timeline.starts_with(&format!("{events} of 635 events; ")),
+            "{timeline}"
+        );
+    }
+    let alive = tidview(&["leaks", &path, "--site", "Session*", "--format", "json"]);
+    let alive: serde_json::Value = serde_json::from_str(&alive.out).unwrap();
+    assert_eq!(alive.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&alive[0]["verdict"], &alive[0]["alive"]),
+        (&"leak".into(), &12.into())
+    );
+    let folded = tidview(&["export", &path, "--to", "folded", "--site", "start_pool"]);
+    assert!(
+        folded
+            .out
+            .ends_with("start_pool;pthread_create;__clone3 4\n"),
+        "{}",
+        folded.out
+    );
+    assert_eq!(
+        folded.err,
+        "tidview: 4 of 217 tasks; 213 hidden by --site start_pool\n"
+    );
+}
+
+#[test]
 fn every_view_shows_sites() {
     let file = small().file(1_000, &[]);
     let path = file.path();
@@ -460,7 +521,7 @@ server[100]      process      before  >1.00 s                              alive
 +0.010000s  16:13:20.010000  clone     worker[1000]  thread by server[100] at Pool::add(int) (pool.cc:7) pc 0x7f000010a3b1
 +0.020000s  16:13:20.020000  clone     server[2000]  thread by server[100] at server+0x4567 pc 0x7f000010a3b1
 
-2 of 4 events are of kind clone
+2 of 4 events; 2 hidden by --kind clone
 "#
     );
     assert_eq!(
@@ -484,13 +545,14 @@ server[100]      process      before  >1.00 s                              alive
       at 0x7f001234
       … the return address is in no known code
 
-2 of 4 events are of kind clone
+2 of 4 events; 2 hidden by --kind clone
 "#
     );
     assert_eq!(
-        prints(&[
+        tidview(&[
             "timeline", &path, "--kind", "clone", "--limit", "0", "--format", "ndjson"
-        ]),
+        ])
+        .out,
         r#"{"seq":1,"time_ns":10000000,"wall":"2026-09-21T16:13:20.010000000+02:00","kind":"clone","pid":100,"tid":1000,"name":"worker","parent_pid":100,"parent_tid":100,"new_pid":100,"new_tid":1000,"what":"thread","pc":"0x7f000010a3b1","flags":"0x3d0f00","stack":[{"function":"__clone3","module":"/usr/lib/libc.so.6","offset":"0x1000","file":null,"line":null,"trust":"cfi"},{"function":"pthread_create","module":"/usr/lib/libc.so.6","offset":"0x1010","file":null,"line":null,"trust":"cfi"},{"function":"std::thread::thread<F>(F&&)","module":"/usr/bin/server","offset":"0x1020","file":null,"line":null,"trust":"cfi","inlined":true},{"function":"Pool::add(int)","module":"/usr/bin/server","offset":"0x1020","file":"src/pool.cc","line":7,"trust":"cfi"},{"function":"serve","module":"/usr/bin/server","offset":"0x1030","file":"src/main.cc","line":40,"trust":"cfi"},{"function":"main","module":"/usr/bin/server","offset":"0x1040","file":"src/main.c","line":5,"trust":"cfi"},{"function":"__libc_start_main","module":"/usr/lib/libc.so.6","offset":"0x1050","file":null,"line":null,"trust":"cfi"},{"function":"_start","module":"/usr/bin/server","offset":"0x1060","file":null,"line":null,"trust":"cfi"}],"start_routine":"run (run.cc:3)"}
 {"seq":3,"time_ns":20000000,"wall":"2026-09-21T16:13:20.020000000+02:00","kind":"clone","pid":100,"tid":2000,"name":"server","parent_pid":100,"parent_tid":100,"new_pid":100,"new_tid":2000,"what":"thread","pc":"0x7f000010a3b1","flags":"0x3d0f00","stack":[{"function":null,"module":"/usr/lib/libc.so.6","offset":"0x91234","file":null,"line":null,"trust":"cfi"},{"function":null,"module":"/usr/bin/server","offset":"0x4567","file":null,"line":null,"trust":"cfi"},{"function":null,"module":null,"offset":"0x7f001234","file":null,"line":null,"trust":"cfi"}],"stack_end":"the return address is in no known code","start_routine":null}
 "#

@@ -18,6 +18,7 @@ mod repair;
 mod replay;
 mod scrub;
 mod segments;
+mod select;
 mod sites;
 mod support;
 #[cfg(target_os = "linux")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::group::By;
+use crate::select::Selectors;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +35,8 @@ Examples:
   tidview timeline server.tid
   tidview timeline server.tid --kind clone,exit --limit 20
   tidview timeline server.tid --tid 1000         one thread: its events, and what it created
+  tidview timeline server.tid --since 1s+9s --name 'worker-*'
+  tidview timeline server.tid --where 'kind == exit && life > 10s'
   tidview timeline server.tid --stack            with the call stacks that created
   tidview timeline server.tid --lanes --width 120
   tidview timeline server.tid --format ndjson
@@ -47,6 +50,8 @@ Examples:
   tidview tree server.tid
   tidview tree server.tid --no-fold              every task on its own line
   tidview tree server.tid --at 10s               what lived at a moment, under who created it
+  tidview tree server.tid --under 1000           one thread, and all that came of it
+  tidview tree server.tid --name 'worker-*'      with their ancestors, which are in parentheses
   tidview tree server.tid --format json          nested, never folded
 
 More than three alike tasks fold into one line: names that differ in digits only are alike.";
@@ -56,15 +61,19 @@ Examples:
   tidview threads server.tid                     alive at the end
   tidview threads server.tid --at 1.5s           alive 1.5 seconds after the start
   tidview threads server.tid --all               every task of the trace
+  tidview threads server.tid --since 1s+9s       what lived in a stretch of time
+  tidview threads server.tid --where 'thread && children > 2'
   tidview threads server.tid --format json
 
 TIME is how long after the start (1.5s, 200ms, 2m, 1h2m3s), a time of day (16:13:21.5) in the
-recording host's zone (UTC with --utc), or a date and time (2026-09-21T16:13:21.5+02:00).";
+recording host's zone (UTC with --utc), a date and time (2026-09-21T16:13:21.5+02:00), or a mark
+(mark:deploy: the first that is of this text, or has it in it).";
 
 const SITES_EXAMPLES: &str = "\
 Examples:
   tidview sites server.tid                       which places in the code created how many tasks
   tidview sites server.tid --by stack            by the whole call stack
+  tidview sites server.tid --since 1s --what thread
   tidview sites server.tid --failed              where creations were refused, and why
   tidview sites server.tid --format csv
 
@@ -77,6 +86,7 @@ const LEAKS_EXAMPLES: &str = "\
 Examples:
   tidview leaks server.tid                       what is alive at the end, and what of it piles up
   tidview leaks server.tid --by name
+  tidview leaks server.tid --under 1000          of one thread, and all that came of it
   tidview leaks server.tid --format json
 
 LEAK: tasks of one site that live much longer than those of it that end become more and more, up to
@@ -325,6 +335,8 @@ pub(crate) struct Sites {
     /// Only creations that the kernel refused, with the errors
     #[arg(long)]
     pub(crate) failed: bool,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }
 
 #[derive(Debug, Args)]
@@ -339,6 +351,8 @@ pub(crate) struct Leaks {
     /// What tasks are grouped by
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Site)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }
 
 #[derive(Debug, Args)]
@@ -362,20 +376,6 @@ pub(crate) struct Timeline {
     /// For people, as a JSON array, as one JSON object per line, or for spreadsheets
     #[arg(long, value_enum, default_value_t = EventFormat::Table)]
     pub(crate) format: EventFormat,
-    /// Only this thread: events about it, and births where it is the creator
-    #[arg(long, value_name = "N")]
-    pub(crate) tid: Option<u32>,
-    /// Only this process: events about its tasks, and births where one is the creator
-    #[arg(long, value_name = "N")]
-    pub(crate) pid: Option<u32>,
-    /// Only these kinds of event, separated by commas
-    #[arg(
-        long,
-        value_name = "KIND",
-        value_delimiter = ',',
-        value_parser = clap::builder::PossibleValuesParser::new(crate::select::KINDS)
-    )]
-    pub(crate) kind: Vec<String>,
     /// Show the creator's call stack under each birth
     #[arg(long, conflicts_with = "lanes")]
     pub(crate) stack: bool,
@@ -385,6 +385,8 @@ pub(crate) struct Timeline {
     /// Columns that --lanes may use [default: the terminal's width, else 100]
     #[arg(long, value_name = "N", requires = "lanes")]
     pub(crate) width: Option<usize>,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }
 
 #[derive(Debug, Args)]
@@ -402,6 +404,8 @@ pub(crate) struct Tree {
     /// Show every task, however many are alike
     #[arg(long, visible_alias = "all")]
     pub(crate) no_fold: bool,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }
 
 #[derive(Debug, Args)]
@@ -419,6 +423,8 @@ pub(crate) struct Threads {
     /// Every task of the trace
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }
 
 #[derive(Debug, Args)]
@@ -508,6 +514,8 @@ pub(crate) struct Export {
     /// Which tasks folded stacks count
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Counting::Created)]
     pub(crate) count: Counting,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }
 
 #[derive(Debug, Args)]

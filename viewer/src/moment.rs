@@ -44,12 +44,12 @@ fn runs(clock: &Clock, (begin, end): (Time, Time)) -> String {
     )
 }
 
-/// `1.5s`, `+200ms`, `1h2m3s`, as nanoseconds.
 /// A length of time as a person may write it (`10s`, `1h2m3s`), ns.
 pub(crate) fn parse_span(text: &str) -> Option<u64> {
     u64::try_from(parse_elapsed(text)?).ok()
 }
 
+/// `1.5s`, `+200ms`, `1h2m3s`, as nanoseconds.
 fn parse_elapsed(text: &str) -> Option<i128> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut total: i128 = 0;

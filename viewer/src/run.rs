@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tidline::format::{Extracted, Header, Stretch, Unchanged, extract_with_symbols};
-use tidline::model::{Anchor, Time, Trace};
+use tidline::model::{Anchor, TaskRecord, Time, Trace};
 
 use crate::cli::{self, Color, Command, Common, EventFormat, Format, RuntimeFrames};
 use crate::load::Recording;
@@ -17,7 +17,7 @@ use crate::render::json::Stream;
 use crate::render::text::Look;
 use crate::render::{csv, json, text};
 use crate::scrub::{self, Scrubber};
-use crate::select::Selection;
+use crate::select::{self, Selector, Selectors};
 use crate::site::Sites;
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
@@ -118,9 +118,17 @@ pub(crate) fn wants_color(color: Color) -> bool {
     }
 }
 
-fn at(text: Option<&str>, opened: &Opened) -> Result<Option<Time>> {
-    let extent = (opened.trace.begin(), opened.trace.end());
-    moment("--at", text, &opened.options.clock, extent)
+impl Opened {
+    /// What is asked for of the trace.
+    fn selector(&self, args: &Selectors) -> Result<Selector<'_>> {
+        Selector::new(args, &self.trace, &self.sites, &self.options.clock)
+    }
+
+    /// What `--at` says.
+    fn at(&self, text: Option<&str>) -> Result<Option<Time>> {
+        let at = text.map(|text| select::moment("--at", text, &self.trace, &self.options.clock));
+        at.transpose()
+    }
 }
 
 /// What an option says of a moment of the trace.
@@ -167,18 +175,14 @@ fn timeline(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report) -> R
     if args.stack && args.format != EventFormat::Table {
         bail!("--stack is for people: JSON and CSV have the stacks anyway");
     }
-    let selection = Selection {
-        pid: args.pid,
-        tid: args.tid,
-        kinds: args.kind.clone(),
-    };
+    let selector = opened.selector(&args.select)?;
     if args.lanes {
-        let page = view::lanes::page(&opened.trace, &selection, &opened.options);
+        let page = view::lanes::page(&opened.trace, &selector, &opened.options);
         text::page(out, &page, opened.look)?;
     } else if args.format == EventFormat::Table {
-        timeline_table(&opened, &selection, args.stack, out)?;
+        timeline_table(&opened, &selector, args.stack, out)?;
     } else {
-        timeline_records(&opened, &selection, args.format, out, report)?;
+        timeline_records(&opened, &selector, args.format, out, report)?;
     }
     Ok(())
 }
@@ -187,11 +191,11 @@ fn timeline(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report) -> R
 /// how many were not.
 fn each_entry(
     opened: &Opened,
-    selection: &Selection,
+    selector: &Selector<'_>,
     mut show: impl FnMut(view::timeline::Entry<'_>) -> io::Result<()>,
 ) -> io::Result<(usize, usize)> {
     let (mut shown, mut left_out) = (0, 0);
-    for entry in view::timeline::entries(&opened.trace, selection) {
+    for entry in view::timeline::entries(&opened.trace, selector) {
         if opened.options.limit > 0 && shown == opened.options.limit {
             left_out += 1;
         } else {
@@ -204,7 +208,7 @@ fn each_entry(
 
 fn timeline_table(
     opened: &Opened,
-    selection: &Selection,
+    selector: &Selector<'_>,
     stacks: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -215,9 +219,9 @@ fn timeline_table(
         look,
     } = opened;
     let layout = view::timeline::layout(trace, options);
-    text::notices(out, &view::notices(trace), *look)?;
+    text::notices(out, &view::notices_of(trace, selector), *look)?;
     let mut header = Some(options.clock.zone_name());
-    let (shown, left_out) = each_entry(opened, selection, |entry| {
+    let (shown, left_out) = each_entry(opened, selector, |entry| {
         if let Some(zone) = header.take() {
             text::timeline_header(out, &layout, &zone, *look)?;
         }
@@ -228,13 +232,13 @@ fn timeline_table(
             false => Ok(()),
         }
     })?;
-    let foot = view::timeline::foot(trace, selection, shown, left_out);
+    let foot = view::timeline::foot(trace, selector, shown, left_out);
     text::foot(out, &foot, shown > 0, *look)
 }
 
 fn timeline_records(
     opened: &Opened,
-    selection: &Selection,
+    selector: &Selector<'_>,
     format: EventFormat,
     out: &mut dyn Write,
     report: &mut Report,
@@ -248,8 +252,8 @@ fn timeline_records(
         csv::header(out)?;
     }
     let trace = &opened.trace;
-    report.asides = view::notices(trace);
-    let (_, left_out) = each_entry(opened, selection, |entry| {
+    report.asides = view::notices_of(trace, selector);
+    let (shown, left_out) = each_entry(opened, selector, |entry| {
         let record = view::record::record(trace, &opened.sites, &entry, &opened.options);
         if csv {
             csv::record(out, &record)
@@ -258,28 +262,38 @@ fn timeline_records(
         }
     })?;
     report.asides.extend(view::hidden(left_out, "event"));
+    let all = trace.events().len();
+    let selected = selector.shown_of(shown + left_out, all, "event");
+    report.asides.extend(selected);
     stream.finish(out)
 }
 
 fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let opened = open_with_sites(&args.common, &args.frames, None)?;
-    let at = at(args.at.as_deref(), &opened)?;
+    let at = opened.at(args.at.as_deref())?;
+    let selector = opened.selector(&args.select)?;
     let Opened {
         trace,
         sites,
         options,
         look,
-    } = opened;
-    let forest = Forest::new(&trace, |id| at.is_none_or(|at| trace.task(id).alive_at(at)));
+    } = &opened;
+    let shown = |task: &TaskRecord| at.is_none_or(|at| task.alive_at(at));
+    let forest = Forest::new(trace, |id| {
+        let task = trace.task(id);
+        shown(task) && selector.admits_task(task)
+    });
     match args.format {
         Format::Table => {
-            let page = view::tree::page(&trace, &sites, &forest, at, !args.no_fold, &options);
-            text::page(out, &page, look)?;
+            let page =
+                view::tree::page(trace, sites, &forest, at, &selector, !args.no_fold, options);
+            text::page(out, &page, *look)?;
         }
         Format::Json => {
-            report.asides = view::notices(&trace);
-            let left_out = json::forest(out, &trace, &forest, options.limit)?;
+            report.asides = view::notices_of(trace, &selector);
+            let left_out = json::forest(out, trace, &forest, &selector, options.limit)?;
             report.asides.extend(view::hidden(left_out, "task"));
+            report.asides.extend(selector.tasks_shown(shown));
         }
     }
     Ok(())
@@ -287,9 +301,10 @@ fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()
 
 fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let opened = open_with_sites(&args.common, &args.frames, None)?;
-    let which = match at(args.at.as_deref(), &opened)? {
+    let selector = opened.selector(&args.select)?;
+    let which = match opened.at(args.at.as_deref())? {
         Some(time) => Which::AliveAt(time),
-        None if args.all => Which::All,
+        None if args.all || selector.asks_for_times() => Which::All,
         None => Which::AliveAtEnd,
     };
     let Opened {
@@ -297,21 +312,24 @@ fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Res
         sites,
         options,
         look,
-    } = opened;
+    } = &opened;
     match args.format {
         Format::Table => {
-            let page = view::threads::page(&trace, &sites, which, &options);
-            text::page(out, &page, look)?;
+            let page = view::threads::page(trace, sites, which, &selector, options);
+            text::page(out, &page, *look)?;
         }
         Format::Json => {
-            report.asides = view::notices(&trace);
-            let (threads, left_out) = view::threads::threads(&trace, &sites, which, options.limit);
+            report.asides = view::notices_of(trace, &selector);
+            let (threads, left_out) =
+                view::threads::threads(trace, sites, which, &selector, options.limit);
             let mut stream = Stream::array();
             for thread in &threads {
                 stream.push(out, thread)?;
             }
             stream.finish(out)?;
             report.asides.extend(view::hidden(left_out, "task"));
+            let selected = selector.tasks_shown(|task| which.admits(task));
+            report.asides.extend(selected);
         }
     }
     Ok(())

@@ -4,16 +4,21 @@ use std::io::{self, Write};
 
 use tidline::model::Trace;
 
-use super::stacks::sites;
 use crate::render::csv;
-use crate::select::Selection;
+use crate::select::Selector;
+use crate::site::Sites;
 use crate::view::{Options, record, timeline};
 
-pub(super) fn write(trace: &Trace, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let sites = sites(trace);
+pub(super) fn write(
+    trace: &Trace,
+    sites: &Sites,
+    selector: &Selector<'_>,
+    options: &Options,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     csv::header(out)?;
-    for entry in timeline::entries(trace, &Selection::default()) {
-        csv::record(out, &record::record(trace, &sites, &entry, options))?;
+    for entry in timeline::entries(trace, selector) {
+        csv::record(out, &record::record(trace, sites, &entry, options))?;
     }
     Ok(())
 }

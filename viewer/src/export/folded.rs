@@ -4,12 +4,18 @@ use std::io::{self, Write};
 
 use tidline::model::Trace;
 
+use crate::select::Selector;
 use crate::view::folded;
 use crate::words::counted;
 
 /// Writes the stacks that created tasks, or those whose tasks are alive; says what is left out.
-pub(super) fn write(trace: &Trace, alive: bool, out: &mut dyn Write) -> io::Result<Option<String>> {
-    let folded = folded::folded(trace, alive);
+pub(super) fn write(
+    trace: &Trace,
+    selector: &Selector<'_>,
+    alive: bool,
+    out: &mut dyn Write,
+) -> io::Result<Option<String>> {
+    let folded = folded::folded(trace, selector, alive);
     for (line, count) in &folded.lines {
         writeln!(out, "{line} {count}")?;
     }

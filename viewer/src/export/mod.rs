@@ -27,6 +27,8 @@ use crate::cli::{self, Counting};
 use crate::load::{self, Recording};
 use crate::output::Output;
 use crate::run::Report;
+use crate::select::Selector;
+use crate::site::Sites;
 use crate::time::Clock;
 use crate::view::{self, Options};
 
@@ -68,10 +70,13 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
             let (output, file) = Output::create(place, args.force, recording.paths(), &args.files)?;
             drop(recording);
             let trace = load::load(&args.files)?;
-            report.asides = view::notices(&trace);
+            let sites = stacks::sites(&trace);
+            let selector = selector(args, &trace, &sites)?;
+            report.asides = view::notices_of(&trace, &selector);
+            report.asides.extend(selected(args, &trace, &selector));
             let mut file = BufWriter::with_capacity(1 << 16, file);
             check(args, &trace)?;
-            let written = write(args, &trace, &mut file);
+            let written = write(args, &trace, (&sites, &selector), &mut file);
             let written = written.and_then(|aside| file.flush().map(|()| aside));
             let aside = written.with_context(|| format!("cannot write {}", load::shown(place)))?;
             report.asides.extend(aside);
@@ -83,9 +88,13 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
                 bail!("perfetto's format is nothing for a terminal: name a file with -o");
             }
             let trace = load::load(&args.files)?;
-            report.asides = view::notices(&trace);
+            let sites = stacks::sites(&trace);
+            let selector = selector(args, &trace, &sites)?;
+            report.asides = view::notices_of(&trace, &selector);
+            report.asides.extend(selected(args, &trace, &selector));
             check(args, &trace)?;
-            report.asides.extend(write(args, &trace, out)?);
+            let aside = write(args, &trace, (&sites, &selector), out)?;
+            report.asides.extend(aside);
             Ok(())
         }
     }
@@ -97,6 +106,30 @@ fn options(args: &cli::Export, trace: &Trace) -> Options {
         width: None,
         limit: 0,
     }
+}
+
+/// What is selected. The formats that draw whole lives take no part of a trace: `split` makes one.
+fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Result<Selector<'a>> {
+    let clock = Clock::new(trace.anchors(), args.utc);
+    let selector = Selector::new(&args.select, trace, sites, &clock)?;
+    let takes = matches!(args.to, To::Csv | To::Ndjson | To::Folded);
+    if !takes && !selector.is_everything() {
+        bail!(
+            "selectors are for csv, ndjson and folded: `tidview split` makes a file of a stretch, which              every format takes"
+        );
+    }
+    Ok(selector)
+}
+
+/// How much of it is written, where that is not all.
+fn selected(args: &cli::Export, trace: &Trace, selector: &Selector<'_>) -> Option<String> {
+    if args.to == To::Folded {
+        let alive = args.count == Counting::Alive;
+        return selector.tasks_shown(|task| view::folded::is_counted(task, alive));
+    }
+    let shown = selector.events().filter(|seq| selector.admits(*seq));
+    let all = trace.events().len();
+    (!selector.is_everything()).then(|| selector.shown_of(shown.count(), all, "event"))?
 }
 
 /// Refuses what would be empty.
@@ -111,18 +144,23 @@ fn check(args: &cli::Export, trace: &Trace) -> Result<()> {
 }
 
 /// Writes what is a stream of bytes; returns what there is to tell beside.
-fn write(args: &cli::Export, trace: &Trace, out: &mut dyn Write) -> io::Result<Option<String>> {
+fn write(
+    args: &cli::Export,
+    trace: &Trace,
+    (sites, selector): (&Sites, &Selector<'_>),
+    out: &mut dyn Write,
+) -> io::Result<Option<String>> {
     let options = options(args, trace);
     let most = |default| args.max_nodes.map_or(default, |most| most as usize);
     let written = match args.to {
-        To::Folded => return folded::write(trace, args.count == Counting::Alive, out),
+        To::Folded => return folded::write(trace, selector, args.count == Counting::Alive, out),
         To::Perfetto => perfetto::write(trace, out),
         To::Chrome => chrome::write(trace, out),
         To::Firefox => firefox::write(trace, most(TRACKS), out),
         To::Dot => dot::write(trace, most(NODES), out),
         To::Mermaid => mermaid::write(trace, most(NODES), out),
-        To::Csv => csv::write(trace, &options, out),
-        To::Ndjson => ndjson::write(trace, &options, out),
+        To::Csv => csv::write(trace, sites, selector, &options, out),
+        To::Ndjson => ndjson::write(trace, sites, selector, &options, out),
         // It is written elsewhere: it is no stream of bytes.
         #[cfg(feature = "parquet")]
         To::Parquet => Ok(()),

@@ -27,7 +27,7 @@ use super::stacks;
 use crate::fold;
 use crate::load::shown;
 use crate::output::Output;
-use crate::select::Selection;
+use crate::select::Selector;
 use crate::site::Sites;
 use crate::view::record::{self, Record};
 use crate::view::{self, Options, timeline};
@@ -125,7 +125,8 @@ pub(super) fn write(trace: &Trace, options: &Options, folder: &Path, force: bool
     let tasks = Place::new(trace, folder, "tasks", force)?;
     let (id, sites) = (id(trace), stacks::sites(trace));
     let events = events.fill(trace, EVENTS, |rows| {
-        for entry in timeline::entries(trace, &Selection::default()) {
+        let selector = Selector::everything(trace, &sites);
+        for entry in timeline::entries(trace, &selector) {
             let record = record::record(trace, &sites, &entry, options);
             rows.push(event(trace, &sites, &id, &entry, &record))?;
         }

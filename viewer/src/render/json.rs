@@ -12,6 +12,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use tidline::model::{TaskId, Trace};
 use tidline::text;
 
+use crate::select::Selector;
 use crate::view::forest::Forest;
 use crate::view::tree;
 
@@ -75,6 +76,7 @@ pub(crate) fn forest(
     out: &mut dyn Write,
     trace: &Trace,
     forest: &Forest,
+    selector: &Selector<'_>,
     limit: usize,
 ) -> io::Result<usize> {
     let (mut written, mut left_out) = (0, 0);
@@ -99,7 +101,7 @@ pub(crate) fn forest(
         written += 1;
         out.write_all(if first { b"\n" } else { b",\n" })?;
         let mut object = Vec::new();
-        line(&mut object, &tree::node(trace, id))?;
+        line(&mut object, &tree::node(trace, selector, id))?;
         // The object's last brace comes behind its children.
         out.write_all(object.strip_suffix(b"}").unwrap_or(&object))?;
         write!(out, ",\"children\":[")?;

@@ -23,7 +23,8 @@ pub(super) fn sites(args: &cli::Sites, out: &mut dyn Write, report: &mut Report)
         );
     }
     let opened = open_with_sites(&args.common, &args.frames, None)?;
-    let asked = Asked::new(&opened.trace, &opened.sites, args.by);
+    let selector = opened.selector(&args.select)?;
+    let asked = Asked::new(&opened.trace, &opened.sites, args.by, &selector);
     if args.format == RowFormat::Table {
         let page = match args.failed {
             true => sites::failed_page(&asked, &opened.options),
@@ -33,13 +34,15 @@ pub(super) fn sites(args: &cli::Sites, out: &mut dyn Write, report: &mut Report)
     }
     if args.failed {
         let failed = sites::failed(&asked);
-        report.asides = view::notices(&opened.trace);
+        report.asides = view::notices_of(&opened.trace, &selector);
+        report.asides.extend(sites::failed_selected(&asked));
         let each = |(key, group): &_| sites::failed_row(&asked, key, group);
         return print(args.format, &failed, each, &opened, out, report);
     }
     let groups = sites::groups(&asked);
     let keys: Vec<_> = groups.iter().map(|group| &group.key).collect();
     (report.asides, _) = sites::words(&asked, &keys);
+    report.asides.extend(sites::selected(&asked));
     print(
         args.format,
         &groups,
@@ -53,12 +56,14 @@ pub(super) fn sites(args: &cli::Sites, out: &mut dyn Write, report: &mut Report)
 /// `tidview leaks`.
 pub(super) fn leaks(args: &cli::Leaks, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let opened = open_with_sites(&args.common, &args.frames, None)?;
-    let leaks = Leaks::new(Asked::new(&opened.trace, &opened.sites, args.by));
+    let selector = opened.selector(&args.select)?;
+    let leaks = Leaks::new(Asked::new(&opened.trace, &opened.sites, args.by, &selector));
     if args.format == RowFormat::Table {
         let page = leaks::page(&leaks, &opened.options);
         return Ok(text::page(out, &page, opened.look)?);
     }
     report.asides = leaks.notices();
+    report.asides.extend(leaks.selected());
     print(
         args.format,
         &leaks.judged,

@@ -15,6 +15,8 @@ use winnow::error::{StrContext, StrContextValue};
 use winnow::prelude::*;
 use winnow::token::{any, one_of, take_until, take_while};
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::moment::parse_span;
 
 /// A condition.
@@ -133,8 +135,25 @@ impl Expr {
             } else {
                 wrong
             };
-            format!("at column {column}, {at}: {wrong}")
+            format!(
+                "at column {column}, {at}: {wrong}\n{}",
+                pointed(text, offset)
+            )
         })
+    }
+
+    /// Whether it asks for the field of this name.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        match self {
+            Expr::And(one, other) | Expr::Or(one, other) => {
+                one.mentions(name) || other.mentions(name)
+            }
+            Expr::Not(one) => one.mentions(name),
+            Expr::Is(field)
+            | Expr::Number(field, ..)
+            | Expr::Text(field, ..)
+            | Expr::Matches(field, ..) => field.name == name,
+        }
     }
 
     /// Whether it holds.
@@ -158,6 +177,22 @@ impl Expr {
             },
         }
     }
+}
+
+/// What was typed, safe to print, and below it a `^` where it is wrong. Of a long one what is
+/// around that place.
+fn pointed(text: &str, offset: usize) -> String {
+    const AROUND: usize = 40;
+    let before: Vec<char> = text[..offset].chars().collect();
+    let cut = before.len().saturating_sub(AROUND);
+    let start: String = before[cut..].iter().collect();
+    let rest: String = text[offset..].chars().take(AROUND).collect();
+    let [lead, trail] =
+        [cut > 0, text[offset..].len() > rest.len()].map(|cut| if cut { "…" } else { "" });
+    let start = format!("{lead}{}", tidline::text::escape(start.as_bytes()));
+    let rest = tidline::text::escape(rest.as_bytes());
+    let blank = " ".repeat(start.width());
+    format!("  {start}{rest}{trail}\n  {blank}^")
 }
 
 impl Order {
@@ -407,6 +442,9 @@ mod tests {
                 "{text}: {error}"
             );
             assert!(error.contains(words), "{text}: {error}");
+            let lines: Vec<&str> = error.lines().collect();
+            assert_eq!(lines[1], format!("  {text}"));
+            assert_eq!(lines[2], format!("  {}^", " ".repeat(column - 1)));
         }
         assert!(Expr::parse(&"(".repeat(100_000)).is_err());
         assert!(Expr::parse(&"! (".repeat(100_000)).is_err());

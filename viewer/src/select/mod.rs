@@ -1,8 +1,16 @@
 //! Which events and tasks a view is to show.
 
-pub(crate) mod expr;
+mod args;
+mod expr;
+mod facts;
+mod selector;
+mod when;
 
 use tidline::model::{Event, EventBody, TaskRecord, Trace};
+
+pub(crate) use args::Selectors;
+pub(crate) use selector::Selector;
+pub(crate) use when::moment;
 
 /// The kinds of event.
 pub(crate) const KINDS: [&str; 14] = [

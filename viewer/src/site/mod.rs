@@ -16,6 +16,11 @@ pub(crate) use rules::{Layer, Rules};
 use rules::{OfModule, file_name};
 pub(crate) use show::{Frame, Place, frames, module_label, stack_end};
 
+/// Whether a pattern of `*` and `?` fits all of a text.
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+    glob::fits(pattern.as_bytes(), text.as_bytes())
+}
+
 /// Number of a place in the code, of those that a trace's stacks name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SiteId(u32);
@@ -86,6 +91,18 @@ impl Sites {
     /// Where a stack was created; `None` if it is not defined, as in a damaged file.
     pub(crate) fn of_stack(&self, stack: Option<StackId>) -> Option<SiteId> {
         self.of_stack.get(&stack?).copied()
+    }
+
+    /// The sites that a text fits: as they are shown, or their function alone.
+    pub(crate) fn matching(&self, fits: impl Fn(&str) -> bool) -> HashSet<SiteId> {
+        let fits = |site: &Site| {
+            let function = site.function.as_ref();
+            let function = function.map(|name| String::from_utf8_lossy(name.as_bytes()));
+            function.is_some_and(|function| fits(&function)) || fits(&site.to_string())
+        };
+        let numbered = (0..).zip(&self.sites);
+        let found = numbered.filter(|(_, site)| fits(site));
+        found.map(|(number, _)| SiteId(number)).collect()
     }
 
     /// The function at a thread's start.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use tidline::model::{Origin, StackId, Trace};
+use tidline::model::{Origin, StackId, TaskRecord, Trace};
 
+use crate::select::Selector;
 use crate::site;
 
 /// What flame graph tools take: the lines, and what there is to tell beside them.
@@ -14,12 +15,17 @@ pub(crate) struct Folded {
     pub(crate) without: u64,
 }
 
+/// Whether a task was created in the recording; and lives, if those are counted.
+pub(crate) fn is_counted(task: &TaskRecord, alive: bool) -> bool {
+    task.origin == Origin::Birth && !(alive && task.ended.is_some())
+}
+
 /// The stacks that created tasks, and how many each; or how many of those are alive.
-pub(crate) fn folded(trace: &Trace, alive: bool) -> Folded {
+pub(crate) fn folded(trace: &Trace, selector: &Selector<'_>, alive: bool) -> Folded {
     let mut counts: HashMap<StackId, u64> = HashMap::new();
     let mut without = 0;
     for task in trace.tasks() {
-        if task.origin != Origin::Birth || (alive && task.ended.is_some()) {
+        if !is_counted(task, alive) || !selector.admits_task(task) {
             continue;
         }
         match task.stack {

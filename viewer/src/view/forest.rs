@@ -58,6 +58,34 @@ impl Forest {
     }
 }
 
+/// For each task whether it is one of these, or under one, however deep.
+pub(crate) fn under(trace: &Trace, tops: impl Iterator<Item = TaskId>) -> Vec<bool> {
+    let parents = parents(trace);
+    let mut known = vec![None; parents.len()];
+    for top in tops {
+        known[top.0 as usize] = Some(true);
+    }
+    let mut path = Vec::new();
+    for task in trace.tasks() {
+        let mut next = Some(task.id);
+        let mut found = false;
+        while let Some(id) = next {
+            if let Some(is) = known[id.0 as usize] {
+                found = is;
+                break;
+            }
+            // Until more is known: no circle can make it go on for ever.
+            known[id.0 as usize] = Some(false);
+            path.push(id);
+            next = parents[id.0 as usize];
+        }
+        for id in path.drain(..) {
+            known[id.0 as usize] = Some(found);
+        }
+    }
+    known.into_iter().map(|is| is == Some(true)).collect()
+}
+
 /// For each task the one it goes under.
 fn parents(trace: &Trace) -> Vec<Option<TaskId>> {
     let leaders = Leaders::new(trace);

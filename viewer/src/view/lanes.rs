@@ -12,14 +12,14 @@
 
 use std::collections::HashMap;
 
-use tidline::model::{Name, Pid, TaskId, TaskRecord, Trace};
+use tidline::model::{Ended, Name, Pid, TaskId, TaskRecord, Time, Trace};
 use unicode_width::UnicodeWidthStr;
 
 use super::bars::{self, Life, Scale};
-use super::{Options, ended_before, hidden, is_carried, notices, was_there_before};
+use super::{Options, ended_before, hidden, is_carried, notices_of, was_there_before};
 use crate::fold::{Folded, class, fold, fold_rest};
 use crate::page::{Block, Lanes, Page, Text};
-use crate::select::Selection;
+use crate::select::Selector;
 use crate::words::{self, NAME_WIDTH, count, name_width, shorten, shown_name};
 
 /// Alike tasks that have a lane each.
@@ -52,117 +52,137 @@ impl Lane {
 }
 
 /// The lanes of the tasks asked for.
-pub(crate) fn page(trace: &Trace, selection: &Selection, options: &Options) -> Page<'static> {
-    let mut lanes = lanes(trace, selection);
+pub(crate) fn page(trace: &Trace, selector: &Selector<'_>, options: &Options) -> Page<'static> {
+    let mut lanes = lanes(trace, selector);
     let all = lanes.len();
     if options.limit > 0 {
         lanes.truncate(options.limit);
     }
     let mut page = Page {
-        notices: notices(trace),
+        notices: notices_of(trace, selector),
         ..Page::default()
     };
     page.foot.extend(hidden(all - lanes.len(), "lane"));
     if all == 0 {
         page.foot.push("no task to draw".into());
+        page.foot.extend(selector.tasks_shown(|_| true));
         return page;
     }
-    let (block, legend) = draw(trace, &lanes, options.columns());
+    let drawing = Drawing {
+        trace,
+        stretch: selector.stretch(),
+    };
+    let (block, legend) = drawing.draw(&lanes, options.columns());
     page.blocks.push(Block::Lanes(block));
     page.foot.extend(legend);
+    page.foot.extend(selector.tasks_shown(|_| true));
     page
 }
 
-/// Draws lanes; says what the signs in them mean.
-fn draw(trace: &Trace, lanes: &[Lane], columns: usize) -> (Lanes, Vec<String>) {
-    let labels: Vec<String> = lanes
-        .iter()
-        .map(|lane| lane_label(trace, lane, NAME_WIDTH))
-        .collect();
-    let widest = labels.iter().map(|label| label.width()).max();
-    let label_width = widest.unwrap_or(0).min((columns * 2 / 5).max(24));
-    let scale = Scale {
-        begin: trace.begin().0,
-        end: trace.end().0,
-        columns: columns.saturating_sub(label_width + 1).clamp(10, 10_000),
-    };
-    let drawn: Vec<(Text, Text)> = lanes
-        .iter()
-        .zip(labels)
-        .map(|(lane, label)| {
-            let label = fitting(trace, lane, label, label_width);
-            (Text::plain(label), lane_bar(trace, lane, scale))
-        })
-        .collect();
-    let folded = lanes.iter().any(|lane| matches!(lane, Lane::Many { .. }));
-    let legend = legend(&drawn, folded, columns);
-    let block = Lanes {
-        label_width,
-        axis: scale.axis(),
-        lanes: drawn,
-    };
-    (block, legend)
+/// A trace, and what of it the axis shows.
+#[derive(Clone, Copy)]
+struct Drawing<'a> {
+    trace: &'a Trace,
+    /// From when to when.
+    stretch: (Time, Time),
 }
 
-/// A label that fits: of one too wide the name is cut, not its TID or count.
-fn fitting(trace: &Trace, lane: &Lane, label: String, width: usize) -> String {
-    let over = label.width().saturating_sub(width);
-    if over == 0 {
-        return label;
-    }
-    let name = name_width(&lane.name(trace)).min(NAME_WIDTH);
-    let label = lane_label(trace, lane, name.saturating_sub(over).max(4));
-    shorten(&label, width).into_owned()
-}
-
-fn lane_label(trace: &Trace, lane: &Lane, name_width: usize) -> String {
-    let name = shown_name(&lane.name(trace), name_width);
-    let (indent, rest) = match lane {
-        Lane::One { id, indent } => (*indent, format!("[{}]", trace.task(*id).task.tid)),
-        Lane::Many {
-            ids,
-            indent,
-            threads,
-        } => {
-            let threads = match *threads {
-                0 => String::new(),
-                threads => format!(" + {}", words::counted(threads as u64, "thread")),
-            };
-            let (number, peak) = (count(ids.len() as u64), count(peak(trace, ids)));
-            (*indent, format!(" x {number}{threads}, ≤{peak}"))
-        }
-    };
-    let space = if indent { "  " } else { "" };
-    format!("{space}{name}{rest}")
-}
-
-fn lane_bar(trace: &Trace, lane: &Lane, scale: Scale) -> Text {
-    match lane {
-        Lane::One { id, .. } => {
-            let task = trace.task(*id);
-            scale.bar(&Life {
-                born: task.born,
-                ended: task.ended,
-                open: was_there_before(trace, task) || is_carried(trace, task),
-                how: task.how,
+impl Drawing<'_> {
+    /// Draws lanes; says what the signs in them mean.
+    fn draw(self, lanes: &[Lane], columns: usize) -> (Lanes, Vec<String>) {
+        let labels: Vec<String> = lanes
+            .iter()
+            .map(|lane| self.label(lane, NAME_WIDTH))
+            .collect();
+        let widest = labels.iter().map(|label| label.width()).max();
+        let label_width = widest.unwrap_or(0).min((columns * 2 / 5).max(24));
+        let scale = Scale {
+            begin: self.stretch.0.0,
+            end: self.stretch.1.0,
+            columns: columns.saturating_sub(label_width + 1).clamp(10, 10_000),
+        };
+        let drawn: Vec<(Text, Text)> = lanes
+            .iter()
+            .zip(labels)
+            .map(|(lane, label)| {
+                let label = self.fitting(lane, label, label_width);
+                (Text::plain(label), self.bar(lane, scale))
             })
-        }
-        Lane::Many { ids, .. } => Text::plain(scale.density(&lives(trace, ids))),
+            .collect();
+        let folded = lanes.iter().any(|lane| matches!(lane, Lane::Many { .. }));
+        let legend = legend(&drawn, folded, columns);
+        let block = Lanes {
+            label_width,
+            axis: scale.axis(),
+            lanes: drawn,
+        };
+        (block, legend)
     }
-}
 
-fn lives(trace: &Trace, ids: &[TaskId]) -> Vec<(u64, u64)> {
-    let ends = |task: &TaskRecord| task.ended.map_or(u64::MAX, |time| time.0);
-    ids.iter()
-        .map(|id| trace.task(*id))
-        .map(|task| (task.born.max(trace.begin()).0, ends(task)))
-        .collect()
-}
+    /// A label that fits: of one too wide the name is cut, not its TID or count.
+    fn fitting(self, lane: &Lane, label: String, width: usize) -> String {
+        let over = label.width().saturating_sub(width);
+        if over == 0 {
+            return label;
+        }
+        let name = name_width(&lane.name(self.trace)).min(NAME_WIDTH);
+        let label = self.label(lane, name.saturating_sub(over).max(4));
+        shorten(&label, width).into_owned()
+    }
 
-/// The most of these tasks that lived at a time.
-fn peak(trace: &Trace, ids: &[TaskId]) -> u64 {
-    let steps = bars::steps(&lives(trace, ids));
-    steps.iter().map(|(_, alive)| *alive).max().unwrap_or(0)
+    fn label(self, lane: &Lane, name_width: usize) -> String {
+        let name = shown_name(&lane.name(self.trace), name_width);
+        let (indent, rest) = match lane {
+            Lane::One { id, indent } => (*indent, format!("[{}]", self.trace.task(*id).task.tid)),
+            Lane::Many {
+                ids,
+                indent,
+                threads,
+            } => {
+                let threads = match *threads {
+                    0 => String::new(),
+                    threads => format!(" + {}", words::counted(threads as u64, "thread")),
+                };
+                let (number, peak) = (count(ids.len() as u64), count(self.peak(ids)));
+                (*indent, format!(" x {number}{threads}, ≤{peak}"))
+            }
+        };
+        let space = if indent { "  " } else { "" };
+        format!("{space}{name}{rest}")
+    }
+
+    fn bar(self, lane: &Lane, scale: Scale) -> Text {
+        match lane {
+            Lane::One { id, .. } => {
+                let (trace, task) = (self.trace, self.trace.task(*id));
+                let (from, to) = self.stretch;
+                let goes_on = task.ended.is_some_and(|ended| ended > to);
+                let before = was_there_before(trace, task) || is_carried(trace, task);
+                scale.bar(&Life {
+                    born: task.born,
+                    ended: task.ended.filter(|_| !goes_on),
+                    open: before || task.born < from,
+                    how: if goes_on { Ended::Alive } else { task.how },
+                })
+            }
+            Lane::Many { ids, .. } => Text::plain(scale.density(&self.lives(ids))),
+        }
+    }
+
+    fn lives(self, ids: &[TaskId]) -> Vec<(u64, u64)> {
+        let ends = |task: &TaskRecord| task.ended.map_or(u64::MAX, |time| time.0);
+        ids.iter()
+            .map(|id| self.trace.task(*id))
+            .map(|task| (task.born.max(self.stretch.0).0, ends(task)))
+            .collect()
+    }
+
+    /// The most of these tasks that lived at a time.
+    fn peak(self, ids: &[TaskId]) -> u64 {
+        let steps = bars::steps(&self.lives(ids));
+        let shown = steps.iter().filter(|(time, _)| *time <= self.stretch.1.0);
+        shown.map(|(_, alive)| *alive).max().unwrap_or(0)
+    }
 }
 
 /// Says what the signs mean that were drawn, in lines of at most `columns`.
@@ -210,12 +230,11 @@ struct Group {
     threads: Vec<TaskId>,
 }
 
-fn groups(trace: &Trace, selection: &Selection) -> Vec<Group> {
+fn groups(trace: &Trace, selector: &Selector<'_>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut current: HashMap<Pid, usize> = HashMap::new();
     // Nothing of those that ended before is on the axis.
-    let asked =
-        |task: &&TaskRecord| selection.admits_task(trace, task) && !ended_before(trace, task);
+    let asked = |task: &&TaskRecord| selector.admits_task(task) && !ended_before(trace, task);
     for task in trace.tasks().iter().filter(asked) {
         let leads = task.task.is_leader();
         let mut place = current.get(&task.task.pid).copied();
@@ -238,8 +257,8 @@ fn groups(trace: &Trace, selection: &Selection) -> Vec<Group> {
 }
 
 /// The lanes, processes in the order in which they appeared, alike ones folded.
-fn lanes(trace: &Trace, selection: &Selection) -> Vec<Lane> {
-    let groups = groups(trace, selection);
+fn lanes(trace: &Trace, selector: &Selector<'_>) -> Vec<Lane> {
+    let groups = groups(trace, selector);
     let name = |id: TaskId| class(trace.task(id).name());
     let creator = |id: TaskId| trace.task(id).parent;
     let siblings = fold(groups, MOST_ALIKE, |group| {

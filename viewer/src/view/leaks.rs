@@ -99,7 +99,9 @@ impl<'a> Leaks<'a> {
         let trace = asked.trace;
         let classifier = Classifier::new(trace, asked.sites, asked.by);
         let seen = |task: &TaskRecord| {
-            !super::ended_before(trace, task) && !is_first_of_launch(trace, task)
+            !super::ended_before(trace, task)
+                && !is_first_of_launch(trace, task)
+                && asked.selector.admits_task(task)
         };
         let is_new = |task: &TaskRecord| seen(task) && !super::was_there_before(trace, task);
         let is_old = |task: &TaskRecord| seen(task) && super::was_there_before(trace, task);
@@ -182,6 +184,14 @@ impl<'a> Leaks<'a> {
         words
     }
 
+    /// How many tasks are judged of how many, and what hides the others.
+    pub(crate) fn selected(&self) -> Option<String> {
+        let trace = self.asked.trace;
+        self.asked.selector.tasks_shown(|task| {
+            !super::ended_before(trace, task) && !is_first_of_launch(trace, task)
+        })
+    }
+
     /// What the verdicts come to, in words.
     pub(crate) fn summary(&self) -> Vec<String> {
         let is_leak = |it: &&Judged| it.verdict() == Some(Verdict::Leak);
@@ -204,6 +214,7 @@ impl<'a> Leaks<'a> {
                 counted(self.ended, noun(self.asked.by))
             ));
         }
+        words.extend(self.selected());
         let keys = self.judged.iter().map(|it| &it.group.key);
         words.extend(interpreted(keys.filter_map(|key| self.asked.site(key))));
         words

@@ -24,6 +24,7 @@ use tidline::format::GIVEN_UP_EARLY;
 use tidline::model::{Damage, Ending, EventBody, Integrity, Origin, TaskRecord, Time, Trace};
 
 use crate::page::{Style, Text};
+use crate::select::Selector;
 use crate::time::{self, Clock};
 use crate::words::{self, count, counted};
 
@@ -99,6 +100,13 @@ pub(crate) fn notices(trace: &Trace) -> Vec<String> {
             counted(gaps, "gap")
         ));
     }
+    notices
+}
+
+/// The same, and why nothing can be of what is asked for.
+pub(crate) fn notices_of(trace: &Trace, selector: &Selector<'_>) -> Vec<String> {
+    let mut notices = notices(trace);
+    notices.extend(selector.notices().iter().cloned());
     notices
 }
 

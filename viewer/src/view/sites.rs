@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use tidline::model::{EventBody, Name, Origin, Trace, errno_name};
+use tidline::model::{EventBody, Name, Origin, TaskRecord, Trace, errno_name};
 
 use super::stacks::{self, interpreted, label};
-use super::{Options, hidden, notices};
+use super::{Options, hidden, notices_of};
 use crate::group::{By, Classifier, Group, Groups, Key, Moments, Stats, Tally, percentile};
 use crate::page::{Block, Page, Style, Table, Text};
+use crate::select::Selector;
 use crate::site::{self, Frame, Place, Site, SiteId, Sites};
 use crate::time::{self, SECOND};
 use crate::words::{count, counted, shown_name};
@@ -67,26 +68,33 @@ pub(crate) struct Asked<'a> {
     pub(crate) trace: &'a Trace,
     pub(crate) sites: &'a Sites,
     pub(crate) by: By,
+    pub(crate) selector: &'a Selector<'a>,
     /// Whether it is grouped by something else than was asked for.
     pub(crate) instead: bool,
 }
 
 impl<'a> Asked<'a> {
     /// Without stacks there are no sites: the instruction pointer is all that is left.
-    pub(crate) fn new(trace: &'a Trace, sites: &'a Sites, by: By) -> Self {
+    pub(crate) fn new(
+        trace: &'a Trace,
+        sites: &'a Sites,
+        by: By,
+        selector: &'a Selector<'a>,
+    ) -> Self {
         let instead = sites.is_empty() && by.needs_stacks();
         Asked {
             trace,
             sites,
             by: if instead { By::Pc } else { by },
             instead,
+            selector,
         }
     }
 
     /// What must be known of the stacks first.
     pub(crate) fn notices(&self) -> Vec<String> {
         let instead = self.instead.then_some(self.by);
-        let mut words = notices(self.trace);
+        let mut words = notices_of(self.trace, self.selector);
         words.extend(stacks::notices(self.trace, self.sites, instead));
         words
     }
@@ -127,12 +135,34 @@ impl<'a> Asked<'a> {
 pub(crate) fn groups(asked: &Asked<'_>) -> Vec<Group> {
     let classifier = Classifier::new(asked.trace, asked.sites, asked.by);
     let moments = Moments::of(asked.trace);
-    let admits = |task: &tidline::model::TaskRecord| {
-        task.origin == Origin::Birth && !super::ended_before(asked.trace, task)
-    };
+    let admits =
+        |task: &TaskRecord| is_created(asked.trace, task) && asked.selector.admits_task(task);
     let mut groups = Groups::of_tasks(&classifier, moments, admits).finish();
     groups.sort_by_key(|group| std::cmp::Reverse((group.stats.created, group.stats.alive)));
     groups
+}
+
+/// Whether a task's creation is in the trace.
+fn is_created(trace: &Trace, task: &TaskRecord) -> bool {
+    task.origin == Origin::Birth && !super::ended_before(trace, task)
+}
+
+/// How many creations are among the groups, and what hides the others.
+pub(crate) fn selected(asked: &Asked<'_>) -> Option<String> {
+    let trace = asked.trace;
+    asked.selector.tasks_shown(|task| is_created(trace, task))
+}
+
+/// The same of creations that were refused.
+pub(crate) fn failed_selected(asked: &Asked<'_>) -> Option<String> {
+    let events = asked.trace.events().iter().enumerate();
+    let failed = events.filter(|(_, it)| matches!(it.body, EventBody::CreateFailed { .. }));
+    let (mut shown, mut all) = (0, 0);
+    for (seq, _) in failed {
+        all += 1;
+        shown += usize::from(asked.selector.admits(seq));
+    }
+    asked.selector.shown_of(shown, all, "refused creation")
 }
 
 /// A group as the contract's object.
@@ -225,6 +255,7 @@ pub(crate) fn page<'a>(asked: &'a Asked<'a>, options: &Options) -> Page<'a> {
     }
     page.foot.extend(hidden(found - shown, "group"));
     page.foot.push(match created {
+        0 if !asked.selector.is_everything() => "no creation is of what is asked for".into(),
         0 => "no creation is in this trace".into(),
         _ => format!(
             "{} from {}; lives are of those that ended",
@@ -232,6 +263,7 @@ pub(crate) fn page<'a>(asked: &'a Asked<'a>, options: &Options) -> Page<'a> {
             counted(found, noun(asked.by))
         ),
     });
+    page.foot.extend(selected(asked));
     page.foot.extend(below);
     page
 }
@@ -400,6 +432,9 @@ pub(crate) fn failed(asked: &Asked<'_>) -> Vec<(Key, Failed)> {
         else {
             continue;
         };
+        if !asked.selector.admits(index) {
+            continue;
+        }
         let key = stacks::of_failed(&classifier, asked.trace, asked.by, index, (*stack, *pc));
         let place = *places.entry(key.clone()).or_insert_with(|| {
             let first = event.time.0;
@@ -450,7 +485,7 @@ pub(crate) fn failed_page<'a>(asked: &'a Asked<'a>, options: &Options) -> Page<'
     let mut page = Page {
         notices: match asked.sites.is_empty() {
             true => asked.notices(),
-            false => notices(asked.trace),
+            false => notices_of(asked.trace, asked.selector),
         },
         ..Page::default()
     };
@@ -483,6 +518,7 @@ pub(crate) fn failed_page<'a>(asked: &'a Asked<'a>, options: &Options) -> Page<'
         all,
         &counted(found, noun(asked.by)),
     ));
+    page.foot.extend(failed_selected(asked));
     page.foot.extend(interpreted);
     page
 }

@@ -4,8 +4,9 @@ use serde::Serialize;
 use tidline::model::{TaskRecord, Time, Trace, What};
 
 use super::record::routine;
-use super::{Options, born, end, hidden, lived, moment, notices};
+use super::{Options, born, end, hidden, lived, moment, notices_of};
 use crate::page::{Block, Page, Style, Table, Text};
+use crate::select::Selector;
 use crate::site::Sites;
 use crate::words::{self, NAME_WIDTH, count, counted, label, shown_name};
 
@@ -18,7 +19,7 @@ pub(crate) enum Which {
 }
 
 impl Which {
-    fn admits(self, task: &TaskRecord) -> bool {
+    pub(crate) fn admits(self, task: &TaskRecord) -> bool {
         match self {
             Which::AliveAtEnd => task.ended.is_none(),
             Which::AliveAt(time) => task.alive_at(time),
@@ -53,12 +54,15 @@ pub(crate) struct Thread {
 }
 
 /// The tasks asked for, each process's together, in the order in which they appeared.
-fn tasks(trace: &Trace, which: Which) -> Vec<&TaskRecord> {
+fn tasks<'a>(trace: &'a Trace, which: Which, selector: &Selector<'_>) -> Vec<&'a TaskRecord> {
     let mut first = std::collections::HashMap::new();
     for task in trace.tasks() {
         first.entry(task.task.pid).or_insert(task.id);
     }
-    let admitted = trace.tasks().iter().filter(|task| which.admits(task));
+    let admitted = trace
+        .tasks()
+        .iter()
+        .filter(|task| which.admits(task) && selector.admits_task(task));
     let mut tasks: Vec<&TaskRecord> = admitted.collect();
     tasks.sort_by_key(|task| (first.get(&task.task.pid), task.id));
     tasks
@@ -69,9 +73,10 @@ pub(crate) fn threads(
     trace: &Trace,
     sites: &Sites,
     which: Which,
+    selector: &Selector<'_>,
     limit: usize,
 ) -> (Vec<Thread>, usize) {
-    let mut tasks = tasks(trace, which);
+    let mut tasks = tasks(trace, which, selector);
     let left_out = cut(&mut tasks, limit);
     let moment = which.moment(trace);
     let threads = tasks.iter().map(|task| {
@@ -114,13 +119,14 @@ pub(crate) fn page<'a>(
     trace: &'a Trace,
     sites: &'a Sites,
     which: Which,
+    selector: &Selector<'_>,
     options: &Options,
 ) -> Page<'a> {
-    let mut tasks = tasks(trace, which);
+    let mut tasks = tasks(trace, which, selector);
     let found = tasks.len();
     let left_out = cut(&mut tasks, options.limit);
     let mut page = Page {
-        notices: notices(trace),
+        notices: notices_of(trace, selector),
         ..Page::default()
     };
     if found > 0 {
@@ -148,6 +154,16 @@ pub(crate) fn page<'a>(
             })));
     }
     page.foot.extend(hidden(left_out, "task"));
+    page.foot
+        .extend(selector.tasks_shown(|task| which.admits(task)));
+    let found = match selector.is_everything() {
+        true => found,
+        false => trace
+            .tasks()
+            .iter()
+            .filter(|task| which.admits(task))
+            .count(),
+    };
     page.foot.push(summary(trace, which, found, options));
     page
 }

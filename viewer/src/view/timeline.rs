@@ -5,10 +5,10 @@ use tidline::model::{Event, EventBody, Name, TaskRecord, Time, Trace, Trust, err
 use super::Options;
 use super::record::{error_of, routine};
 use crate::page::{Style, Text};
-use crate::select::Selection;
+use crate::select::Selector;
 use crate::site::{self, Sites};
 use crate::time;
-use crate::words::{self, NAME_WIDTH, count, label};
+use crate::words::{self, NAME_WIDTH, label};
 
 /// One event, and whom it is about.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,12 @@ pub(crate) struct Entry<'a> {
 /// The events that are asked for.
 pub(crate) fn entries<'a>(
     trace: &'a Trace,
-    selection: &'a Selection,
+    selector: &'a Selector<'_>,
 ) -> impl Iterator<Item = Entry<'a>> {
-    let events = trace.events().iter().enumerate();
-    let admitted = events.filter(|(_, event)| selection.admits(event));
-    admitted.map(|(seq, event)| Entry {
+    let admitted = selector.events().filter(|seq| selector.admits(*seq));
+    admitted.map(|seq| Entry {
         seq,
-        event,
+        event: &trace.events()[seq],
         task: trace.subject(seq),
     })
 }
@@ -289,27 +288,15 @@ fn former_name(entry: &Entry<'_>) -> String {
 /// Says what is not shown, and that nothing is where that is so.
 pub(crate) fn foot(
     trace: &Trace,
-    selection: &Selection,
+    selector: &Selector<'_>,
     shown: usize,
     left_out: usize,
 ) -> Vec<String> {
     let mut foot: Vec<String> = super::hidden(left_out, "event").into_iter().collect();
     let all = trace.events().len();
-    if all == 0 {
-        foot.push("no event is in this trace".into());
-    } else if shown + left_out == 0 {
-        foot.push(format!(
-            "none of the {} events is of {}",
-            count(all as u64),
-            selection.words()
-        ));
-    } else if shown + left_out < all {
-        foot.push(format!(
-            "{} of {} events are of {}",
-            count((shown + left_out) as u64),
-            count(all as u64),
-            selection.words()
-        ));
+    match all {
+        0 => foot.push("no event is in this trace".into()),
+        all => foot.extend(selector.shown_of(shown + left_out, all, "event")),
     }
     foot
 }

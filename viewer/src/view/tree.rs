@@ -10,9 +10,10 @@ use serde::Serialize;
 use tidline::model::{Name, TaskId, TaskRecord, Time, Trace, What};
 
 use super::forest::Forest;
-use super::{Options, births, born, end, hidden, lived, moment, notices};
+use super::{Options, births, born, end, hidden, lived, moment, notices_of};
 use crate::fold::{Folded, class, fold, fold_rest};
 use crate::page::{Block, Page, Style, Table, Text};
+use crate::select::Selector;
 use crate::site::Sites;
 use crate::time;
 use crate::words::{self, NAME_WIDTH, count, counted, label, shown_name};
@@ -38,10 +39,13 @@ pub(crate) struct Node {
     how: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     inner_tid: Option<u32>,
+    /// False of an ancestor that is shown only for what is below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected: Option<bool>,
 }
 
 /// A task as the contract's object.
-pub(crate) fn node(trace: &Trace, id: TaskId) -> Node {
+pub(crate) fn node(trace: &Trace, selector: &Selector<'_>, id: TaskId) -> Node {
     let task = trace.task(id);
     Node {
         pid: task.task.pid.0,
@@ -52,6 +56,7 @@ pub(crate) fn node(trace: &Trace, id: TaskId) -> Node {
         ended_ns: task.ended.map(|time| time.0),
         how: words::how(task.how).into_owned(),
         inner_tid: task.inner.map(|inner| inner.0),
+        selected: (!selector.admits_task(task)).then_some(false),
     }
 }
 
@@ -71,6 +76,7 @@ pub(crate) fn page<'a>(
     sites: &'a Sites,
     forest: &'a Forest,
     at: Option<Time>,
+    selector: &'a Selector<'a>,
     folds: bool,
     options: &Options,
 ) -> Page<'a> {
@@ -78,6 +84,7 @@ pub(crate) fn page<'a>(
         trace,
         sites,
         forest,
+        selector,
         folds,
         narrow: options.narrow(),
         site: match options.width {
@@ -96,16 +103,21 @@ pub(crate) fn page<'a>(
         }
     });
     let mut page = Page {
-        notices: notices(trace),
+        notices: notices_of(trace, selector),
         ..Page::default()
     };
     if lines.is_empty() {
         let nothing = if trace.tasks().is_empty() {
             "no task is in this trace"
-        } else {
+        } else if at.is_none() {
+            "no task is of what is asked for"
+        } else if selector.is_everything() {
             "no task was alive then"
+        } else {
+            "no task of what is asked for was alive then"
         };
         page.foot.push(nothing.into());
+        page.foot.extend(selector.tasks_shown(|_| true));
         return page;
     }
     let mut titles = vec!["TASK", "WHAT", ">BORN", ">LIVED", "SITE", "END"];
@@ -122,6 +134,12 @@ pub(crate) fn page<'a>(
         let at = moment(at, options);
         page.foot
             .push(format!("alive at {at}, under their ancestors"));
+    }
+    let shown = |task: &TaskRecord| at.is_none_or(|at| task.alive_at(at));
+    if let Some(selected) = selector.tasks_shown(shown) {
+        page.foot.push(selected);
+        page.foot
+            .push("in parentheses: ancestors of those that are shown".into());
     }
     if folded {
         let lives = if options.narrow() {
@@ -141,6 +159,7 @@ struct Walk<'a> {
     trace: &'a Trace,
     sites: &'a Sites,
     forest: &'a Forest,
+    selector: &'a Selector<'a>,
     folds: bool,
     narrow: bool,
     /// Columns of a site.
@@ -177,7 +196,7 @@ impl Walk<'_> {
             return siblings.iter().copied().map(Item::Task).collect();
         }
         let leaf = |id: TaskId| self.forest.children(id).is_empty();
-        let key = |id: TaskId| (self.class(id), self.trace.task(id).what);
+        let key = |id: TaskId| (self.class(id), self.trace.task(id).what, self.selected(id));
         let leaves = fold(siblings.to_vec(), MOST_LEAVES, |id| {
             leaf(*id).then(|| key(*id))
         });
@@ -195,8 +214,10 @@ impl Walk<'_> {
         let mut last = first;
         let class = self.class(first);
         let what = self.trace.task(first).what;
+        let selected = self.selected(first);
         while let [next] = *self.forest.children(last) {
-            if self.trace.task(next).what != what || self.class(next) != class {
+            let other = self.trace.task(next).what != what || self.class(next) != class;
+            if other || self.selected(next) != selected {
                 break;
             }
             links.push(next);
@@ -207,6 +228,11 @@ impl Walk<'_> {
         } else {
             Item::Task(first)
         }
+    }
+
+    /// Whether a task is asked for, and not only an ancestor of one.
+    fn selected(&self, id: TaskId) -> bool {
+        self.selector.admits_task(self.trace.task(id))
     }
 
     fn class(&self, id: TaskId) -> Name {
@@ -234,7 +260,11 @@ impl Walk<'_> {
             What::Process => Style::Strong,
             What::Thread => Style::Plain,
         };
-        let mut who = lead.with(label(task.name(), task.task.tid, NAME_WIDTH), weight);
+        let name = label(task.name(), task.task.tid, NAME_WIDTH);
+        let mut who = match self.selected(id) {
+            true => lead.with(name, weight),
+            false => lead.with(format!("({name})"), Style::Faint),
+        };
         who = who.with(words::inside(task), Style::Faint);
         if let Some((_, exe)) = task.execs.last()
             && !is_named_after(task.name(), exe)
@@ -244,14 +274,18 @@ impl Walk<'_> {
         let what = Text::plain(task.what.as_str());
         let born = Text::plain(born(self.trace, task));
         let lived = Text::plain(lived(self.trace, task));
-        self.cells(
+        let mut cells = self.cells(
             who,
             what,
             born,
             lived,
             self.sites_of(&[task]),
             end(task, self.narrow),
-        )
+        );
+        if !self.selected(id) {
+            dim(&mut cells);
+        }
+        cells
     }
 
     fn fold_row(&self, lead: Text, ids: &[TaskId], more: &str) -> Vec<Text> {
@@ -261,18 +295,24 @@ impl Walk<'_> {
         };
         let name = shown_name(&class(first.name()), NAME_WIDTH);
         let who = format!("{name} x {}{more}", count(tasks.len() as u64));
+        let selected = self.selected(first.id);
+        let who = if selected { who } else { format!("({who})") };
         let what = match first.what {
             What::Process => "processes",
             What::Thread => "threads",
         };
-        self.cells(
+        let mut cells = self.cells(
             lead.with(who, Style::Plain),
             Text::plain(what),
             Text::plain(births(self.trace, first, last)),
             Text::plain(self.lives(&tasks)),
             self.sites_of(&tasks),
             ends(&tasks),
-        )
+        );
+        if !selected {
+            dim(&mut cells);
+        }
+        cells
     }
 
     /// The shortest, the median and the longest life.
@@ -319,6 +359,12 @@ impl Walk<'_> {
         let cells = [Some(who), what, Some(born), Some(lived), site, Some(end)];
         cells.into_iter().flatten().collect()
     }
+}
+
+/// Takes the weight from a row of what is shown only because of what is below it.
+fn dim(cells: &mut [Text]) {
+    let spans = cells.iter_mut().flat_map(|cell| &mut cell.0);
+    spans.for_each(|span| span.style = Style::Faint);
 }
 
 /// Whether a name is the file name of a path, of which the kernel keeps 15 bytes: then the path

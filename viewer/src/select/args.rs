@@ -1,0 +1,122 @@
+//! What can be typed to select events and tasks: the same options for every view.
+
+use clap::Args;
+
+use super::KINDS;
+
+/// What is asked for; the default is everything. What each means is in docs/select.md.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Selectors")]
+pub(crate) struct Selectors {
+    /// From this time on; 1s+9s: from 1 s for 9 s; mark:TEXT: from the first such mark
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only this process: events about its tasks, and births where one is the creator
+    #[arg(long, value_name = "N")]
+    pub(crate) pid: Option<u32>,
+    /// Only this thread: events about it, and births where it is the creator
+    #[arg(long, value_name = "N")]
+    pub(crate) tid: Option<u32>,
+    /// Only tasks whose last name matches (*, ?, [a-z]); several times: any of them
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) name: Vec<String>,
+    /// Only these kinds of event, separated by commas; of tasks, by their birth's
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        value_parser = clap::builder::PossibleValuesParser::new(KINDS)
+    )]
+    pub(crate) kind: Vec<String>,
+    /// Only threads, or only processes
+    #[arg(long, value_name = "WHAT", value_parser = ["thread", "process"])]
+    pub(crate) what: Option<String>,
+    /// Only what this thread created
+    #[arg(long, value_name = "TID")]
+    pub(crate) parent: Option<u32>,
+    /// Only this thread and all that came of it
+    #[arg(long, value_name = "TID")]
+    pub(crate) under: Option<u32>,
+    /// Only what was created there: a function, or the site as it is shown (*, ?)
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) site: Vec<String>,
+    /// Only tasks that lived at this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) alive_at: Option<String>,
+    /// Only tasks that lived at least so long (10s, 500ms)
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) min_life: Option<String>,
+    /// Only tasks that lived at most so long
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) max_life: Option<String>,
+    /// Only what this holds for: 'kind == clone && life > 10s'; see docs/select.md
+    #[arg(long = "where", value_name = "EXPR")]
+    pub(crate) wheres: Vec<String>,
+}
+
+impl Selectors {
+    /// What was typed, safe to print: `--pid 200 --kind fork,exec`.
+    pub(crate) fn words(&self) -> String {
+        let text = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
+        let number = |value: Option<u32>| value.iter().map(u32::to_string).collect::<Vec<_>>();
+        let kinds = match self.kind.is_empty() {
+            true => Vec::new(),
+            false => vec![self.kind.join(",")],
+        };
+        let typed = [
+            ("--since", text(&self.since)),
+            ("--until", text(&self.until)),
+            ("--pid", number(self.pid)),
+            ("--tid", number(self.tid)),
+            ("--name", self.name.clone()),
+            ("--kind", kinds),
+            ("--what", text(&self.what)),
+            ("--parent", number(self.parent)),
+            ("--under", number(self.under)),
+            ("--site", self.site.clone()),
+            ("--alive-at", text(&self.alive_at)),
+            ("--min-life", text(&self.min_life)),
+            ("--max-life", text(&self.max_life)),
+            ("--where", self.wheres.clone()),
+        ];
+        let each = typed.into_iter().flat_map(|(option, values)| {
+            let words = move |value: String| format!("{option} {}", quoted(&value));
+            values.into_iter().map(words)
+        });
+        each.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A value in quotes where it has blanks, cut where it is long.
+fn quoted(value: &str) -> String {
+    let value = tidline::text::escape(value.as_bytes());
+    let value = crate::words::shorten(&value, 200);
+    match value.contains(' ') {
+        true => format!("'{value}'"),
+        false => value.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_what_was_typed() {
+        let selectors = Selectors {
+            pid: Some(200),
+            kind: vec!["fork".into(), "exec".into()],
+            name: vec!["a*".into(), "b\x1b[2J".into()],
+            wheres: vec!["life > 1s".into()],
+            ..Selectors::default()
+        };
+        assert_eq!(
+            selectors.words(),
+            "--pid 200 --name a* --name b\\x1b[2J --kind fork,exec --where 'life > 1s'"
+        );
+        assert_eq!(Selectors::default().words(), "");
+    }
+}

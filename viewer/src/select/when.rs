@@ -1,0 +1,131 @@
+//! Moments and stretches of a trace as options give them: as times, or by the marks in it.
+
+use anyhow::{Result, anyhow, bail};
+use tidline::model::{EventBody, Time, Trace};
+
+use super::args::Selectors;
+use crate::moment::{parse_at, parse_span};
+use crate::time::Clock;
+use crate::words::shorten;
+
+const MARK: &str = "mark:";
+/// Marks that an error names.
+const MOST_MARKS: usize = 5;
+
+/// What an option says of a moment.
+pub(crate) fn moment(option: &str, text: &str, trace: &Trace, clock: &Clock) -> Result<Time> {
+    found(text, trace, clock).map_err(|problem| wrong(option, text, &problem))
+}
+
+fn wrong(option: &str, text: &str, problem: &str) -> anyhow::Error {
+    let text = tidline::text::escape(text.as_bytes());
+    anyhow!("{option} {text}: {problem}")
+}
+
+fn found(text: &str, trace: &Trace, clock: &Clock) -> Result<Time, String> {
+    match text.strip_prefix(MARK) {
+        Some(mark) => find_mark(mark, trace),
+        None => parse_at(text, clock, (trace.begin(), trace.end())),
+    }
+}
+
+/// When the first mark was of this text; if none is, that has it in it.
+fn find_mark(text: &str, trace: &Trace) -> Result<Time, String> {
+    let marks = || {
+        trace.events().iter().filter_map(|event| match &event.body {
+            EventBody::Mark { text } => Some((event.time, text.as_bytes())),
+            _ => None,
+        })
+    };
+    let wanted = text.as_bytes();
+    let is = |mark: &[u8]| mark == wanted;
+    let has =
+        |mark: &[u8]| wanted.is_empty() || mark.windows(wanted.len()).any(|part| part == wanted);
+    let first = marks().find(|(_, mark)| is(mark));
+    if let Some((time, _)) = first.or_else(|| marks().find(|(_, mark)| has(mark))) {
+        return Ok(time);
+    }
+    let mut known: Vec<String> = marks()
+        .take(MOST_MARKS)
+        .map(|(_, mark)| {
+            let mark = tidline::text::escape(mark);
+            format!("\"{}\"", shorten(&mark, 60))
+        })
+        .collect();
+    if known.is_empty() {
+        return Err(
+            "no mark is in this recording; `tidrec ctl PID mark TEXT` puts them there".into(),
+        );
+    }
+    if marks().count() > MOST_MARKS {
+        known.push("…".into());
+    }
+    Err(format!(
+        "no mark is of this text, or has it in it; there are {}",
+        known.join(", ")
+    ))
+}
+
+/// From when to when, both included, `--since` and `--until` ask for; `None` where neither does.
+pub(super) fn stretch(
+    args: &Selectors,
+    trace: &Trace,
+    clock: &Clock,
+) -> Result<Option<(Time, Time)>> {
+    let since = args
+        .since
+        .as_deref()
+        .map(|text| since(text, trace, clock))
+        .transpose()?;
+    let until = args
+        .until
+        .as_deref()
+        .map(|text| moment("--until", text, trace, clock))
+        .transpose()?;
+    let (from, to) = match (since, until) {
+        (None, None) => return Ok(None),
+        (Some((_, Some(_))), Some(_)) => {
+            bail!("--since says for how long: it does not go with --until")
+        }
+        (since, until) => {
+            let (from, to) = since.unwrap_or((trace.begin(), None));
+            (from, to.or(until).unwrap_or(trace.end()))
+        }
+    };
+    if to < from {
+        bail!("--until is before --since");
+    }
+    Ok(Some((from, to)))
+}
+
+/// `1s`, or `1s+9s`: from 1 s for 9 s. A `+` may be of a wall time's zone, or in a mark's text.
+fn since(text: &str, trace: &Trace, clock: &Clock) -> Result<(Time, Option<Time>)> {
+    let whole = found(text, trace, clock);
+    let problem = match whole {
+        Ok(time) => return Ok((time, None)),
+        Err(problem) => problem,
+    };
+    let parts = text.rsplit_once('+').filter(|(first, _)| !first.is_empty());
+    let length = parts.and_then(|(first, length)| Some((first, parse_span(length)?)));
+    let Some((first, length)) = length else {
+        return Err(wrong("--since", text, &problem));
+    };
+    let from = found(first, trace, clock).map_err(|problem| wrong("--since", text, &problem))?;
+    let to = Time(from.0.saturating_add(length)).min(trace.end());
+    Ok((from, Some(to)))
+}
+
+/// What an option says of a length of time, ns.
+pub(super) fn span(option: &str, text: Option<&str>) -> Result<Option<u64>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    match parse_span(text.trim()) {
+        Some(ns) => Ok(Some(ns)),
+        None => Err(wrong(
+            option,
+            text,
+            "it is no length of time: 500ms, 10s or 1h30m are",
+        )),
+    }
+}
