@@ -160,6 +160,7 @@ Commands:
   threads      The tasks alive at the end, or at a time
   sites        Where in the code tasks were created, how many, and how long they lived
   leaks        The tasks alive at the end by where they were created, and which of them pile up
+  stats        How many were created and ended, when, by whom, and how long they lived
   replay       The trace played on the terminal, forwards and backwards
   check        Whether the file is whole, and what is missing
   repair       One sound file of all that is readable, or of a part of it
@@ -184,6 +185,7 @@ Examples:
   tidview timeline server.tid --format ndjson    one JSON object per event
   tidview sites server.tid                       where in the code tasks were created
   tidview leaks server.tid                       which of those become more and more
+  tidview stats server.tid                       how many, when, by whom, for how long
   tidview replay server.tid                      played on the terminal, back as well as on
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.

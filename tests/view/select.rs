@@ -7,21 +7,21 @@ use tidline::model::{Birth, End, Event, EventBody, Task, Time, Via, What};
 use crate::made::{at, everything, existing, exit, header, rename};
 use crate::support::{File, Run, prints, tidview};
 
-const MS: u64 = 1_000_000;
-const END: u64 = 400 * MS;
+pub(crate) const MS: u64 = 1_000_000;
+pub(crate) const END: u64 = 400 * MS;
 
 /// A task as the events tell of it.
 #[derive(Clone, Debug)]
-struct Life {
-    task: Task,
-    parent: Option<usize>,
-    what: &'static str,
-    kind: &'static str,
+pub(crate) struct Life {
+    pub(crate) task: Task,
+    pub(crate) parent: Option<usize>,
+    pub(crate) what: &'static str,
+    pub(crate) kind: &'static str,
     names: Vec<(u64, String)>,
-    born: u64,
-    ended: Option<u64>,
+    pub(crate) born: u64,
+    pub(crate) ended: Option<u64>,
     code: Option<u8>,
-    signal: bool,
+    pub(crate) signal: bool,
 }
 
 impl Life {
@@ -39,15 +39,15 @@ impl Life {
 }
 
 /// A tree of tasks that is made by a simple generator, and what must be known of it.
-struct World {
-    events: Vec<Event>,
-    lives: Vec<Life>,
+pub(crate) struct World {
+    pub(crate) events: Vec<Event>,
+    pub(crate) lives: Vec<Life>,
     /// For each event the task that it is about, and the task that caused it if that is another.
     about: Vec<(Option<usize>, Option<usize>)>,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let main = Task::new(100, 100);
         let mut world = World {
             events: vec![existing(0, main, b"server")],

@@ -20,6 +20,7 @@ mod scrub;
 mod segments;
 mod select;
 mod sites;
+mod stats;
 mod support;
 #[cfg(target_os = "linux")]
 mod symbolize;

@@ -16,6 +16,7 @@ Examples:
   tidview timeline server.tid --format ndjson    one JSON object per event
   tidview sites server.tid                       where in the code tasks were created
   tidview leaks server.tid                       which of those become more and more
+  tidview stats server.tid                       how many, when, by whom, for how long
   tidview replay server.tid                      played on the terminal, back as well as on
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
@@ -93,6 +94,17 @@ LEAK: tasks of one site that live much longer than those of it that end become m
 the end. pool: it had its size early, and kept to it. churn: most ended, soon. one-shot: made up to
 three times. `too short` and `unclear` say what is missing for a verdict; docs/sites.md has the
 thresholds.";
+
+const STATS_EXAMPLES: &str = "\
+Examples:
+  tidview stats server.tid                       how many, when, by whom, for how long
+  tidview stats server.tid --since 1s+9s --bucket 100ms
+  tidview stats server.tid --name 'worker-*' --what thread
+  tidview stats server.tid --format json
+  tidview stats server.tid --format csv          the parts: created, exited, refused, most alive
+
+A burst is a time in which at least three times as many were created as usually. Lives are of those
+that were seen from birth to end. Names that differ in digits only are one: worker-17 is worker-#.";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -263,6 +275,9 @@ pub(crate) enum Command {
     /// The tasks alive at the end by where they were created, and which of them pile up
     #[command(after_help = LEAKS_EXAMPLES)]
     Leaks(Leaks),
+    /// How many were created and ended, when, by whom, and how long they lived
+    #[command(after_help = STATS_EXAMPLES)]
+    Stats(Stats),
     /// The trace played on the terminal, forwards and backwards
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(Replay),
@@ -351,6 +366,28 @@ pub(crate) struct Leaks {
     /// What tasks are grouped by
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Site)]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
+    /// For people, for programs, or the parts for spreadsheets
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub(crate) format: RowFormat,
+    /// Count in parts of this length (1s, 100ms) [default: by how long it is]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) bucket: Option<String>,
+    /// Draw with ASCII only; other characters of names are shown as ?
+    #[arg(long)]
+    pub(crate) ascii: bool,
+    /// Columns to use [default: the terminal's width, else 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
     #[command(flatten)]
     pub(crate) select: Selectors,
 }

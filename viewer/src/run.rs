@@ -1,6 +1,7 @@
 //! The commands: each opens the trace, makes its view, and has it rendered.
 
 mod sites;
+mod stats;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Threads(args) => threads(args, out, report),
         Command::Sites(args) => sites::sites(args, out, report),
         Command::Leaks(args) => sites::leaks(args, out, report),
+        Command::Stats(args) => stats::stats(args, out, report),
         Command::Replay(args) => crate::replay::run(args, out),
         Command::Check(args) => check(args, out, report),
         Command::Repair(args) => repair(args, out, report),

@@ -116,7 +116,7 @@ fn since(text: &str, trace: &Trace, clock: &Clock) -> Result<(Time, Option<Time>
 }
 
 /// What an option says of a length of time, ns.
-pub(super) fn span(option: &str, text: Option<&str>) -> Result<Option<u64>> {
+pub(crate) fn span(option: &str, text: Option<&str>) -> Result<Option<u64>> {
     let Some(text) = text else {
         return Ok(None);
     };

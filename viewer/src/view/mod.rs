@@ -15,6 +15,7 @@ pub(crate) mod record;
 pub(crate) mod repair;
 pub(crate) mod sites;
 pub(crate) mod stacks;
+pub(crate) mod stats;
 pub(crate) mod symbolize;
 pub(crate) mod threads;
 pub(crate) mod timeline;

@@ -9,6 +9,7 @@ use super::line;
 use crate::site::{Frame, Place};
 use crate::view::leaks::Row as Leak;
 use crate::view::sites::{Counted, FailedRow, Row};
+use crate::view::stats::Bucket;
 
 /// What a row of CSV is made from.
 pub(crate) trait Cells {
@@ -157,6 +158,22 @@ impl Cells for Leak {
             list(&self.names),
         ]);
         cells
+    }
+}
+
+impl Cells for Bucket {
+    const COLUMNS: &'static [&'static str] =
+        &["from_ns", "creations", "exits", "failures", "alive"];
+
+    fn cells(&self) -> Vec<Cow<'_, str>> {
+        let numbers = [
+            self.from_ns,
+            self.creations,
+            self.exits,
+            self.failures,
+            self.alive,
+        ];
+        numbers.map(number).into()
     }
 }
 
