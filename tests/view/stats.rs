@@ -329,6 +329,7 @@ fn a_trace_of_nothing_has_numbers_too() {
             run.err
         );
     }
-    let long = File::trace(&header(), &everything(), u64::MAX / 4);
+    let long = File::trace(&header(), &everything(), u64::MAX);
+    assert!(prints(&["stats", &long.path()]).contains("8, 0 a second: 5 threads and 3 processes"));
     assert_eq!(stats(&long.path(), &[])["creations"], 8);
 }

@@ -265,7 +265,9 @@ fn bursts(trace: &Trace, moments: Moments, admits: impl Fn(TaskId) -> bool) -> V
     };
     let mut parts = vec![0_u64; PARTS as usize];
     for (number, _) in tasks() {
-        parts[number as usize] += 1;
+        if let Some(part) = parts.get_mut(number as usize) {
+            *part += 1;
+        }
     }
     let least = (parts.iter().sum::<u64>() * 3).div_ceil(PARTS).max(8);
     // For each part the burst that it is in.
@@ -291,8 +293,8 @@ fn bursts(trace: &Trace, moments: Moments, admits: impl Fn(TaskId) -> bool) -> V
     let mut times = vec![(u64::MAX, 0); largest.len()];
     let mut by: Vec<Tally<Option<TaskId>>> = vec![Tally::default(); largest.len()];
     for (number, task) in tasks() {
-        let Some(place) = of_part[number as usize]
-            .and_then(|burst| largest.iter().position(|other| *other == burst))
+        let burst = of_part.get(number as usize).copied().flatten();
+        let Some(place) = burst.and_then(|burst| largest.iter().position(|other| *other == burst))
         else {
             continue;
         };
