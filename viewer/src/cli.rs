@@ -17,6 +17,7 @@ Examples:
   tidview sites server.tid                       where in the code tasks were created
   tidview leaks server.tid                       which of those become more and more
   tidview stats server.tid                       how many, when, by whom, for how long
+  tidview report server.tid -o report.html       a page to look through in a browser
   tidview replay server.tid                      played on the terminal, back as well as on
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
@@ -278,6 +279,9 @@ pub(crate) enum Command {
     /// How many were created and ended, when, by whom, and how long they lived
     #[command(after_help = STATS_EXAMPLES)]
     Stats(Stats),
+    /// One page of HTML to look through in a browser, without a network
+    #[command(after_help = crate::report::EXAMPLES)]
+    Report(crate::report::ReportArgs),
     /// The trace played on the terminal, forwards and backwards
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(Replay),

@@ -17,6 +17,7 @@ mod page;
 mod part;
 mod render;
 mod replay;
+mod report;
 mod run;
 mod scrub;
 mod select;

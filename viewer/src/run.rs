@@ -44,6 +44,10 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Sites(args) => sites::sites(args, out, report),
         Command::Leaks(args) => sites::leaks(args, out, report),
         Command::Stats(args) => stats::stats(args, out, report),
+        Command::Report(args) => {
+            report.asides = crate::report::run(args, out)?;
+            Ok(())
+        }
         Command::Replay(args) => crate::replay::run(args, out),
         Command::Check(args) => check(args, out, report),
         Command::Repair(args) => repair(args, out, report),

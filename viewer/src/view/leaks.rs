@@ -8,7 +8,7 @@ use super::bars::BLOCKS;
 use super::sites::{Asked, Counted, counted_list, kinds, lossy, noun, rate};
 use super::stacks::interpreted;
 use super::{Options, hidden, losses};
-use crate::group::{By, Classifier, Group, Groups, Moments, percentile};
+use crate::group::{By, Classifier, Group, Groups, Key, Moments, percentile};
 use crate::growth::{Growth, Verdict, judge, moments};
 use crate::page::{Block, Page, Style, Table, Text};
 use crate::site::Place;
@@ -126,6 +126,12 @@ impl<'a> Leaks<'a> {
             ended,
             shutdown,
         }
+    }
+
+    /// What the classes are told apart by, in their order; not that of the tasks that were there before.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let new = self.judged.iter().filter(|it| it.growth.is_some());
+        new.map(|it| &it.group.key)
     }
 
     /// A class as the contract's object.

@@ -1,0 +1,39 @@
+//! What `tidview report` takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::RuntimeFrames;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  tidview report server.tid -o report.html       one page: open it in a browser
+  tidview report server.tid -o report.html --force --utc
+  tidview report server.tid -o report.html --force --title \"Friday's leak\"
+
+The page needs no network, now or later: it can be kept, copied and mailed. What is zoomed to,
+selected and searched for is in its address, so that a link leads to the same view. Names, command
+lines and paths of the trace are in it. Of more than 300,000 tasks, short-lived ones that are alike
+share rows.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The trace: a file, a folder of files, or several files of one recording
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The page to write
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Replace that file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The page's title, in place of the command and the host
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// Begin with wall times in UTC, not in the recording host's zone
+    #[arg(long)]
+    pub(crate) utc: bool,
+    #[command(flatten)]
+    pub(crate) frames: RuntimeFrames,
+}
