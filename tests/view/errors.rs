@@ -161,6 +161,7 @@ Commands:
   sites        Where in the code tasks were created, how many, and how long they lived
   leaks        The tasks alive at the end by where they were created, and which of them pile up
   stats        How many were created and ended, when, by whom, and how long they lived
+  report       One page of HTML to look through in a browser, without a network
   replay       The trace played on the terminal, forwards and backwards
   check        Whether the file is whole, and what is missing
   repair       One sound file of all that is readable, or of a part of it
@@ -186,6 +187,7 @@ Examples:
   tidview sites server.tid                       where in the code tasks were created
   tidview leaks server.tid                       which of those become more and more
   tidview stats server.tid                       how many, when, by whom, for how long
+  tidview report server.tid -o report.html       a page to look through in a browser
   tidview replay server.tid                      played on the terminal, back as well as on
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.

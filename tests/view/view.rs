@@ -16,6 +16,7 @@ mod merge;
 mod output;
 mod repair;
 mod replay;
+mod report;
 mod scrub;
 mod segments;
 mod select;

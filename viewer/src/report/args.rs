@@ -10,7 +10,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   tidview report server.tid -o report.html       one page: open it in a browser
   tidview report server.tid -o report.html --force --utc
-  tidview report server.tid -o report.html --force --title \"Friday's leak\"
+  tidview report server.tid -o report.html --force --title Friday
 
 The page needs no network, now or later: it can be kept, copied and mailed. What is zoomed to,
 selected and searched for is in its address, so that a link leads to the same view. Names, command

@@ -4,8 +4,9 @@
 // Round steps, ns.
 const STEPS = [60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400].map((seconds) => seconds * 1e9);
 
-// Moments for an axis with at most so many of them, in a trace's units, and their step in ns.
-export function ticks(t0, t1, unit, most) {
+// Moments for an axis with at most so many of them, in a trace's units, and their step in ns. They are
+// round by a clock that is so many ns ahead.
+export function ticks(t0, t1, unit, most, offset = 0) {
   const least = ((t1 - t0) * unit) / Math.max(1, most);
   let step = STEPS.find((one) => one >= least);
   if (least <= 30e9) {
@@ -15,9 +16,9 @@ export function ticks(t0, t1, unit, most) {
     step = Math.ceil(least / 86400e9) * 86400e9;
   }
   const list = [];
-  const first = Math.ceil((t0 * unit) / step);
-  for (let index = first; list.length <= most + 1 && index * step <= t1 * unit; index += 1) {
-    list.push((index * step) / unit);
+  const first = Math.ceil((t0 * unit + offset) / step);
+  for (let index = first; list.length <= most + 1 && index * step - offset <= t1 * unit; index += 1) {
+    list.push((index * step - offset) / unit);
   }
   return { list, step };
 }

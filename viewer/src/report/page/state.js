@@ -17,7 +17,7 @@ export function toFragment(state, model) {
   const first = firstState(model);
   const parts = [];
   const put = (name, value) => parts.push(name + "=" + encodeURIComponent(value));
-  if (state.t0 !== first.t0 || state.t1 !== first.t1) put("t", state.t0 + "-" + state.t1);
+  if (state.t0 !== first.t0 || state.t1 !== first.t1) put("t", state.t0 + "~" + state.t1);
   if (state.top > 0) put("top", Math.round(state.top * 100) / 100);
   if (state.lane > 0) put("lane", Math.round(state.lane * 1000) / 1000);
   for (const name of ["sel", "site", "cls", "tab", "q", "order", "clock", "theme"]) {
@@ -48,7 +48,7 @@ export function fromFragment(fragment, model) {
   const choice = (name, list) => {
     if (list.includes(parts.get(name))) state[name] = parts.get(name);
   };
-  const [from, to] = (parts.get("t") || "").split("-").map(Number);
+  const [from, to] = (parts.get("t") || "").split("~").map((part) => (part === "" ? NaN : Number(part)));
   if (from >= model.begin && to <= model.until && from < to) Object.assign(state, { t0: from, t1: to });
   number("top", 0, model.size);
   number("lane", 0, 40);

@@ -59,13 +59,21 @@ export function clockOf(data, kind) {
     const rest = digits ? "." + fraction.slice(0, digits) : "";
     return (withDate ? iso.slice(0, -14) + " " : "") + iso.slice(-13, -5) + rest;
   };
+  const dayOf = (time) => Math.floor(wall(data.anchors, data.unit, time, utc).ms / 86400e3);
+  const severalDays = dayOf(data.begin) !== dayOf(data.end);
   const zone = () => zoneName(wall(data.anchors, data.unit, data.begin, utc).zone, utc);
   return {
     kind,
     // On an axis.
     short: (time, step) => (kind === "elapsed" ? elapsed(time * data.unit, step) : told(time, step, false)),
-    // In tables and panels, to the microsecond.
-    long: (time) => (kind === "elapsed" ? elapsed(time * data.unit) : told(time, 1e3, true)),
+    // In tables and panels, to the microsecond; the date only where it is not the same all through.
+    long: (time) => (kind === "elapsed" ? elapsed(time * data.unit) : told(time, 1e3, severalDays)),
+    // How far the clock's midnight is before the trace's start, ns: steps of an axis are counted from it.
+    offset: () => {
+      if (kind === "elapsed") return 0;
+      const { ms, ns } = wall(data.anchors, data.unit, 0, utc);
+      return (((ms % 86400e3) + 86400e3) % 86400e3) * 1e6 + ns;
+    },
     zone: () => (kind === "elapsed" ? "since the start" : zone()),
   };
 }

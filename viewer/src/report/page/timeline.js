@@ -58,7 +58,7 @@ export function timelineOf(app) {
   }
 
   function axis(context, g, c, all) {
-    const { list, step } = ticks(g.t0, g.t1, app.model.data.unit, g.wide / 120);
+    const { list, step } = ticks(g.t0, g.t1, app.model.data.unit, g.wide / 120, app.clock.offset());
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     for (const time of list) {
@@ -80,8 +80,9 @@ export function timelineOf(app) {
     const from = Math.floor(g.top);
     const to = Math.min(rows.length, Math.ceil(g.top + g.shown) + 1);
     const bar = Math.max(1, Math.min(g.high - 2, 12));
-    context.font = Math.min(12, g.high) + "px system-ui, sans-serif";
+    context.font = (g.high < LEAST_LABEL ? 11 : Math.min(12, g.high)) + "px system-ui, sans-serif";
     context.textBaseline = "middle";
+    const every = Math.ceil(12 / g.high); // of low lanes only some have room for a name
     for (let lane = from; lane < to; lane += 1) {
       const row = rows[lane];
       const y = AXIS + (lane - g.top) * g.high;
@@ -92,7 +93,7 @@ export function timelineOf(app) {
       }
       const on = !flags || flags[row] || row === state.sel;
       context.globalAlpha = on ? 1 : 0.22;
-      if (g.high >= LEAST_LABEL) {
+      if (g.high >= LEAST_LABEL || lane % every === 0) {
         const deep = Math.min(model.depth[row], 8) * (state.order === "tree" ? 7 : 0);
         context.fillStyle = on ? c.text : c.faint;
         const room = Math.floor((g.gutter - deep - 10) / 6.2);
