@@ -153,6 +153,7 @@ function tests() {
       await until("the class is chosen", "return document.querySelector('#tab-leaks .row.selected')");
       assert.match(await text("#tab-leaks .row.selected"), /^LEAK.*handle_request \(handle\.c:74\)/);
       assert.equal(await text("#found"), "100 of 401 tasks");
+      assert.match(await text("#details"), /handle_request.*leak: those older than .*100 at the end.*100 × request-#?/s);
       await shot("leak.png");
       await clean();
     },

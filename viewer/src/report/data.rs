@@ -116,7 +116,7 @@ pub(crate) fn pack(trace: &Trace, sites: &Sites, asking: &Asking) -> Packed {
         "end": scaled(trace.end()),
         "utc": asking.utc,
         "anchors": anchors(trace, scale),
-        "facts": facts(trace, asking.utc),
+        "facts": facts(trace),
         "notices": known,
         "asides": asides,
         "verdicts": leaks.summary(),
@@ -340,8 +340,8 @@ fn anchors(trace: &Trace, scale: Scale) -> Vec<Value> {
     anchors.collect()
 }
 
-/// The facts that `tidview info` shows, with wall times as the page begins and the other way.
-fn facts(trace: &Trace, _utc: bool) -> Vec<Value> {
+/// The facts that `tidview info` shows, with wall times of the host and in UTC.
+fn facts(trace: &Trace) -> Vec<Value> {
     let page = |utc| {
         let options = Options {
             clock: Clock::new(trace.anchors(), utc),

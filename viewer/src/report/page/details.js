@@ -11,6 +11,10 @@ export function drawDetails(app) {
   const { model, clock } = app;
   const row = app.state.sel;
   const panel = byId("details");
+  if (row < 0 && (app.state.site || app.state.cls)) {
+    fill(panel, group(app));
+    return;
+  }
   if (row < 0) {
     fill(panel, el("p", { class: "faint", text: "Nothing selected. A click on a lane or a row, or Enter in a " +
       "list, selects a task: here are then its life, its creator and the call stack that created it." }));
@@ -57,6 +61,23 @@ export function drawDetails(app) {
       el("button", { type: "button", text: "Show in tree", on: { click: () => app.update({ tab: "tree" }) } })),
     el("dl", { class: "facts" }, facts),
     stack(app, row));
+}
+
+// A site or a class, where no task is selected.
+function group(app) {
+  const { site, cls } = app.state;
+  const { sites, leaks } = app.model.data;
+  const it = site ? sites.rows[site - 1] : leaks.rows[cls - 1];
+  const list = (label, values) => (values.length === 0 ? [] : [el("dt", { text: label }),
+    el("dd", {}, values.map(({ value, count: number }) => el("div", { class: "whole", text: count(number) + " × " + value })))]);
+  return [
+    el("h3", { class: "whole", text: it.label }),
+    it.evidence ? el("p", {}, el("b", { class: it.verdict === "leak" ? "bad" : "", text: it.verdict }), ": " + it.evidence) : null,
+    el("dl", { class: "facts" },
+      el("dt", { text: "created" }), el("dd", { text: count(it.created) }),
+      el("dt", { text: "alive" }), el("dd", { text: count(it.alive) + " at the end, " + count(it.peak) + " at most at a time" }),
+      list("names", it.names), list("start with", it.start_routines)),
+  ];
 }
 
 function stack(app, row) {

@@ -16,12 +16,11 @@ import { drawDetails } from "./details.js";
 import { tablesOf } from "./tables.js";
 
 export async function main() {
-  const began = performance.now();
   try {
     const model = modelOf(decode(await inflated(fromBase64(byId("data").textContent.trim()))));
     byId("data").remove();
     start(model);
-    document.documentElement.dataset.ready = String(Math.round(performance.now() - began));
+    document.documentElement.dataset.ready = String(Math.round(performance.now())); // ms since it was opened
   } catch (error) {
     fill(byId("alerts"), el("p", { class: "alert bad", text: "This page cannot be shown: " + error.message +
       ". It may be damaged, or the browser too old: make it again, or use a newer one." }));
@@ -100,7 +99,7 @@ function start(model) {
         table.table.draw();
       }
     }
-    if (changed.first || changed.sel || changed.clock) drawDetails(app);
+    if (changed.first || changed.sel || changed.clock || changed.site || changed.cls) drawDetails(app);
     if (changed.sel) byId("told").textContent = state.sel >= 0 ? "selected " + model.label(state.sel) + ", " + model.how(state.sel) : "nothing selected";
     remember();
   }

@@ -35,7 +35,7 @@ function treeOf(app) {
     label: "Tasks under who created them",
     columns: [
       { title: "Task", width: "minmax(14rem, 3fr)" }, { title: "What", width: "5rem", kind: "narrow" },
-      { title: "Born", width: "minmax(7rem, 1fr)" }, { title: "Lived", width: "6rem", kind: "number" },
+      { title: "Born", width: "minmax(8.5rem, 1fr)" }, { title: "Lived", width: "6rem", kind: "number" },
       { title: "End", width: "minmax(5rem, 1fr)" },
     ],
     cells: (index) => {
@@ -137,7 +137,7 @@ function tasksOf(app) {
     label: "All tasks",
     columns: [
       { title: "Name", width: "minmax(9rem, 2fr)", sort: "name" }, { title: "TID", width: "5.5rem", kind: "number", sort: "tid" },
-      { title: "PID", width: "5.5rem", kind: "number narrow", sort: "pid" }, { title: "Born", width: "minmax(7rem, 1fr)", sort: "born" },
+      { title: "PID", width: "5.5rem", kind: "number narrow", sort: "pid" }, { title: "Born", width: "minmax(8.5rem, 1fr)", sort: "born" },
       { title: "Lived", width: "6rem", kind: "number", sort: "lived" }, { title: "End", width: "minmax(5rem, 1fr)", sort: "how" },
       { title: "Created at", width: "minmax(8rem, 2fr)", kind: "narrow", sort: "label" },
     ],
@@ -239,7 +239,7 @@ function leaksOf(app) {
       const bad = row.verdict === "leak";
       const style = bad ? "bad" : ["pool", "churn", "one-shot"].includes(row.verdict) ? "good" : "note";
       return [el("b", { class: style, text: bad ? "LEAK" : row.verdict }), shorten(row.label, 200), count(row.alive), count(row.created),
-        row.per_minute === null ? "" : (row.per_minute > 0 ? "+" : "") + rate(row.per_minute), blocks(row.alive_curve), row.evidence];
+        row.per_minute === null ? "" : (row.per_minute > 0 ? "+" : "") + rate(row.per_minute), blocks(row.alive_curve.filter((_, index, all) => (all.length - 1 - index) % 2 === 0)), row.evidence];
     },
   });
 }
