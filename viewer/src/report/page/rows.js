@@ -27,7 +27,7 @@ export class RowTable {
 
   // Where there is little room, columns of kind narrow are not shown.
   get template() {
-    const few = matchMedia("(max-width: 900px)").matches;
+    const few = matchMedia("(max-width: 1050px)").matches;
     const shown = this.columns.filter(({ kind = "" }) => !few || !kind.includes("narrow"));
     return shown.map(({ width }) => width).join(" ");
   }

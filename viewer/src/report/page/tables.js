@@ -136,10 +136,10 @@ function tasksOf(app) {
   const table = new RowTable({
     label: "All tasks",
     columns: [
-      { title: "Name", width: "minmax(9rem, 2fr)", sort: "name" }, { title: "TID", width: "5.5rem", kind: "number", sort: "tid" },
-      { title: "PID", width: "5.5rem", kind: "number narrow", sort: "pid" }, { title: "Born", width: "minmax(8.5rem, 1fr)", sort: "born" },
+      { title: "Name", width: "minmax(6rem, 2fr)", sort: "name" }, { title: "TID", width: "4.5rem", kind: "number", sort: "tid" },
+      { title: "PID", width: "4.5rem", kind: "number narrow", sort: "pid" }, { title: "Born", width: "minmax(8.5rem, 1fr)", sort: "born" },
       { title: "Lived", width: "6rem", kind: "number", sort: "lived" }, { title: "End", width: "minmax(5rem, 1fr)", sort: "how" },
-      { title: "Created at", width: "minmax(8rem, 2fr)", kind: "narrow", sort: "label" },
+      { title: "Created at", width: "minmax(6rem, 2fr)", kind: "narrow", sort: "label" },
     ],
     cells: (index) => {
       const row = rows[index];
@@ -213,12 +213,12 @@ function sitesOf(app) {
   return groupsOf(app, {
     label: "Where tasks were created", which: "site", list: sites.rows, first: "created", texts: allTexts,
     columns: [
-      { title: "Site", width: "minmax(12rem, 3fr)", sort: "label" }, { title: "Created", width: "5.5rem", kind: "number", sort: "created" },
-      { title: "Alive", width: "4.5rem", kind: "number", sort: "alive" }, { title: "Peak", width: "4.5rem", kind: "number", sort: "peak" },
+      { title: "Site", width: "minmax(8rem, 3fr)", sort: "label" }, { title: "Created", width: "5rem", kind: "number", sort: "created" },
+      { title: "Alive", width: "4rem", kind: "number", sort: "alive" }, { title: "Peak", width: "4rem", kind: "number", sort: "peak" },
       { title: "Per s", width: "5rem", kind: "number narrow", sort: "rate_per_s" },
-      { title: "Half lived", width: "6rem", kind: "number narrow", sort: "life_p50_ns" },
-      { title: "99 % lived", width: "6rem", kind: "number narrow", sort: "life_p99_ns" },
-      { title: "Names", width: "minmax(8rem, 2fr)" },
+      { title: "Half lived", width: "5rem", kind: "number narrow", sort: "life_p50_ns" },
+      { title: "99 % lived", width: "5.2rem", kind: "number narrow", sort: "life_p99_ns" },
+      { title: "Names", width: "minmax(5rem, 2fr)" },
     ],
     cells: (site) => [shorten(site.label, 200), count(site.created), count(site.alive), count(site.peak), rate(site.rate_per_s),
       life(site.life_p50_ns), life(site.life_p99_ns), shorten(named(site.names), 200)],
@@ -230,10 +230,10 @@ function leaksOf(app) {
   return groupsOf(app, {
     label: "What is alive at the end, and whether it piles up", which: "cls", list: leaks.rows, first: "", texts: allTexts,
     columns: [
-      { title: "Verdict", width: "5.5rem", sort: "verdict" }, { title: "Class", width: "minmax(10rem, 2fr)", sort: "label" },
-      { title: "Alive", width: "4.5rem", kind: "number", sort: "alive" }, { title: "Created", width: "5.5rem", kind: "number", sort: "created" },
+      { title: "Verdict", width: "5.5rem", sort: "verdict" }, { title: "Class", width: "minmax(7rem, 3fr)", sort: "label" },
+      { title: "Alive", width: "4.5rem", kind: "number", sort: "alive" }, { title: "Created", width: "5rem", kind: "number", sort: "created" },
       { title: "Per min", width: "5rem", kind: "number narrow", sort: "per_minute" }, { title: "Over time", width: "7rem", kind: "narrow" },
-      { title: "Evidence", width: "minmax(12rem, 4fr)" },
+      { title: "Evidence", width: "minmax(5rem, 4fr)" },
     ],
     cells: (row) => {
       const bad = row.verdict === "leak";
