@@ -101,7 +101,7 @@ test("how many lived at most, and how many were created, in each stretch", () =>
   // main 0-, a 10-30, b 20-, c 30-40: a had ended when c was born.
   assert.deepEqual([...most], [2, 3, 3, 3, 2, 2, 2, 2, 2, 2]);
   assert.deepEqual([...rates], [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
-  const folded = bucketCurve({ begin: 0, end: 100, column: { "curve.births": [1, 2, 1], "curve.ends": [0, 2, 0] } });
+  const folded = bucketCurve({ begin: 0, end: 100, column: { "curve.most": [3, 2], "curve.created": [2, 1] } });
   const { most: live, rates: births } = folded(0, 100, 2);
   assert.deepEqual([[...live], [...births]], [[3, 2], [2, 1]]);
 });

@@ -299,7 +299,8 @@ fn histories(
     columns.plain("became.exe", programs.iter().map(|it| it.2));
 }
 
-/// Births and ends in equal stretches, where rows do not tell each of them.
+/// The most that lived in each of equal stretches, and how many were created in it, where rows do not
+/// tell each birth and end.
 fn curves(trace: &Trace, columns: &mut Columns) {
     let (begin, end) = (trace.begin().0, trace.end().0);
     let length = u128::from(end.saturating_sub(begin).max(1));
@@ -307,24 +308,35 @@ fn curves(trace: &Trace, columns: &mut Columns) {
         let since = u128::from(time.0.saturating_sub(begin));
         ((since * STRETCHES as u128 / length) as usize).min(STRETCHES - 1)
     };
-    let (mut births, mut ends) = (vec![0; STRETCHES + 1], vec![0; STRETCHES + 1]);
+    let mut created = vec![0; STRETCHES];
+    // Of equal times ends come first.
+    let mut changes: Vec<(Time, bool)> = Vec::new();
     for task in trace.tasks() {
-        let there = view::was_there_before(trace, task) || task.born < trace.begin();
         if view::ended_before(trace, task) {
             continue;
         }
-        // The first place is what lived at the beginning.
-        births[if there && task.born <= trace.begin() {
-            0
-        } else {
-            place(task.born) + 1
-        }] += 1;
-        if let Some(ended) = task.ended {
-            ends[place(ended) + 1] += 1;
+        changes.push((task.born.max(trace.begin()), true));
+        changes.extend(task.ended.map(|ended| (ended, false)));
+        if !view::was_there_before(trace, task) && task.born >= trace.begin() {
+            created[place(task.born)] += 1;
         }
     }
-    columns.plain("curve.births", births.into_iter());
-    columns.plain("curve.ends", ends.into_iter());
+    changes.sort_unstable();
+    let mut changes = changes.into_iter().peekable();
+    let mut alive = 0u64;
+    let most = (0..STRETCHES).map(|stretch| {
+        let mut most = alive;
+        while let Some((_, born)) = changes.next_if(|(time, _)| place(*time) <= stretch) {
+            alive = match born {
+                true => alive + 1,
+                false => alive.saturating_sub(1),
+            };
+            most = most.max(alive);
+        }
+        most
+    });
+    columns.plain("curve.most", most);
+    columns.plain("curve.created", created.into_iter());
 }
 
 /// What the wall clock said: when, ms, the ns behind that, and how far its zone was ahead, s.

@@ -168,7 +168,7 @@ fn each_task_is_a_row_with_all_that_is_known_of_it() {
 
     let site = decoded.column("site")[1] as usize;
     let label = |site: usize| decoded.head["sites"]["rows"][site - 1]["label"].clone();
-    assert_eq!(label(site), "add_worker (pool.c:12)");
+    assert_eq!(label(site), "grow (inline.c:3)");
     assert_eq!(decoded.column("site")[0], 0, "nobody saw who created it");
 
     // The stack, the innermost first, up to its reason.
@@ -284,12 +284,9 @@ fn of_too_many_tasks_those_that_are_alike_share_rows_and_all_are_counted() {
     {
         assert_eq!(*parent, if tid % 2 == 0 { 1 } else { 2 }, "{tid}");
     }
-    let births: u64 = decoded.columns["curve.births"].iter().sum();
-    let ends: u64 = decoded.columns["curve.ends"].iter().sum();
-    assert_eq!(
-        (births, ends, decoded.columns["curve.births"][0]),
-        (1_002, 1_000, 2)
-    );
+    let created: u64 = decoded.columns["curve.created"].iter().sum();
+    let most = decoded.columns["curve.most"].iter().max();
+    assert_eq!((created, most), (1_000, Some(&(trace.peak_alive() as u64))));
     assert!(
         decoded.asides[0].starts_with("more than 100 tasks: "),
         "{:?}",

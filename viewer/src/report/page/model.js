@@ -146,15 +146,9 @@ export function exactCurve({ born, end, kind, begin, size }) {
 
 // The same where rows stand for many tasks: by the counts that the data has in stretches of its own.
 export function bucketCurve({ column, begin, end }) {
-  const births = column["curve.births"] || new Float64Array(2);
-  const ends = column["curve.ends"] || new Float64Array(births.length);
-  const buckets = births.length - 1;
-  const live = new Float64Array(buckets);
-  let alive = births[0] - ends[0];
-  for (let index = 0; index < buckets; index += 1) {
-    live[index] = alive + births[index + 1];
-    alive += births[index + 1] - ends[index + 1];
-  }
+  const live = column["curve.most"] || new Float64Array(1);
+  const buckets = live.length;
+  const created = column["curve.created"] || new Float64Array(buckets);
   const length = Math.max(1, end - begin);
   return (t0, t1, stretches) => {
     const most = new Float64Array(stretches);
@@ -165,7 +159,7 @@ export function bucketCurve({ column, begin, end }) {
       for (let bucket = Math.max(0, Math.floor(from)); bucket < Math.min(buckets, to); bucket += 1) {
         const share = Math.min(to, bucket + 1) - Math.max(from, bucket);
         most[index] = Math.max(most[index], live[bucket]);
-        rates[index] += births[bucket + 1] * Math.max(0, share);
+        rates[index] += created[bucket] * Math.max(0, share);
       }
     }
     return { most, rates };
