@@ -303,6 +303,14 @@ impl TraceBuilder {
         self.events.push(event);
     }
 
+    /// Takes up the next event as [`TraceBuilder::push`] does, without keeping it: for those who need
+    /// the tasks alone, in less than half the memory.
+    pub fn follow(&mut self, mut event: Event) {
+        event.time = event.time.max(self.end);
+        self.end = event.time;
+        self.apply(&event);
+    }
+
     /// Notes what the recorder counted about itself. A later value of a name replaces an earlier.
     pub fn count(&mut self, name: String, value: u64) {
         match self.counter_places.entry(name) {
