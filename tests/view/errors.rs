@@ -161,6 +161,7 @@ Commands:
   sites        Where in the code tasks were created, how many, and how long they lived
   leaks        The tasks alive at the end by where they were created, and which of them pile up
   stats        How many were created and ended, when, by whom, and how long they lived
+  diff         What changed from one recording to another
   report       One page of HTML to look through in a browser, without a network
   replay       The trace played on the terminal, forwards and backwards
   check        Whether the file is whole, and what is missing
@@ -189,11 +190,12 @@ Examples:
   tidview stats server.tid                       how many, when, by whom, for how long
   tidview report server.tid -o report.html       a page to look through in a browser
   tidview replay server.tid                      played on the terminal, back as well as on
+  tidview diff server.tid later.tid              what changed from one run to another
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
-Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` or `symbolize` something missing,
-2 wrong usage or unreadable file.
+Exit codes: 0 fine, 1 `check` found damage or loss, `repair` or `symbolize` something missing, or a
+`--fail-on` of `diff` holds, 2 wrong usage or unreadable file.
 "#
     );
     assert_eq!(

@@ -5,6 +5,7 @@
 
 mod about;
 mod crash;
+mod diff;
 mod errors;
 mod export;
 mod golden;

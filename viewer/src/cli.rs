@@ -1,5 +1,7 @@
 //! What can be typed: commands, options and their help. What it means is worked out elsewhere.
 
+pub(crate) mod diff;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -19,11 +21,12 @@ Examples:
   tidview stats server.tid                       how many, when, by whom, for how long
   tidview report server.tid -o report.html       a page to look through in a browser
   tidview replay server.tid                      played on the terminal, back as well as on
+  tidview diff server.tid later.tid              what changed from one run to another
 
 A trace may be one file, a folder of files, or several files of one recording, in any order.
 
-Exit codes: 0 fine, 1 `check` found damage or loss, or `repair` or `symbolize` something missing,
-2 wrong usage or unreadable file.";
+Exit codes: 0 fine, 1 `check` found damage or loss, `repair` or `symbolize` something missing, or a
+`--fail-on` of `diff` holds, 2 wrong usage or unreadable file.";
 
 const INFO_EXAMPLES: &str = "\
 Examples:
@@ -279,6 +282,9 @@ pub(crate) enum Command {
     /// How many were created and ended, when, by whom, and how long they lived
     #[command(after_help = STATS_EXAMPLES)]
     Stats(Stats),
+    /// What changed from one recording to another
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(diff::Diff),
     /// One page of HTML to look through in a browser, without a network
     #[command(after_help = crate::report::EXAMPLES)]
     Report(crate::report::ReportArgs),

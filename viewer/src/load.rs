@@ -39,6 +39,57 @@ pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
     while_files_vanish(|| Recording::open(named)?.load())
 }
 
+/// Reads the recording whose files are named for its tasks. Of its events only those are kept that
+/// are about none: marks, gaps and losses.
+pub(crate) fn load_tasks(named: &[PathBuf]) -> Result<Trace> {
+    while_files_vanish(|| {
+        let recording = Recording::open(named)?;
+        let mut tasks = Tasks {
+            builder: TraceBuilder::new(recording.header().clone()),
+            begun: false,
+        };
+        let shown = recording.shown.clone();
+        let (segments, left_out) = recording.into_segments();
+        let integrity =
+            scan(segments, &mut tasks).with_context(|| format!("cannot read {shown}"))?;
+        let builder = tasks.builder;
+        let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
+        Ok(builder.finish(integrity))
+    })
+}
+
+/// Makes a trace without most of its events.
+struct Tasks {
+    builder: TraceBuilder,
+    begun: bool,
+}
+
+impl Sink for Tasks {
+    fn event(&mut self, event: Event) {
+        // The first one tells where a trace begins.
+        match std::mem::replace(&mut self.begun, true) && event.body.task().is_some() {
+            true => self.builder.follow(event),
+            false => self.builder.push(event),
+        }
+    }
+    fn checkpoint(&mut self, carried: &[Carried], time: Time) {
+        self.builder.restore(carried, time);
+    }
+    fn define(&mut self, definition: Definition) {
+        self.builder.define(definition);
+    }
+    fn anchor(&mut self, anchor: Anchor) {
+        self.builder.anchor(anchor);
+    }
+    fn counter(&mut self, name: String, value: u64) {
+        self.builder.count(name, value);
+    }
+    fn reached(&mut self, time: Time) {
+        self.builder.reached(time);
+    }
+    fn damaged(&mut self, _: &Damage) {}
+}
+
 /// Opens and reads a recording, and does so again if a file was given up before its turn came. The
 /// next time it is not among them.
 pub(crate) fn while_files_vanish<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {

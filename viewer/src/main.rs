@@ -5,6 +5,7 @@
 
 mod about;
 mod cli;
+mod diff;
 mod export;
 mod fold;
 mod group;
@@ -35,7 +36,7 @@ use clap::Parser;
 use cli::Cli;
 use run::Report;
 
-/// `check` found damage or loss, or `repair` something missing.
+/// `check` found damage or loss, `repair` something missing, or a condition of `diff` holds.
 const DAMAGED: u8 = 1;
 /// Wrong usage, or a file that cannot be read.
 const UNUSABLE: u8 = 2;

@@ -1,5 +1,6 @@
 //! The commands: each opens the trace, makes its view, and has it rendered.
 
+mod diff;
 mod sites;
 mod stats;
 
@@ -30,7 +31,7 @@ use crate::{about, export, load, merge, moment, symbolize as symbols, time};
 pub(crate) struct Report {
     /// Lines for stderr, where the output is for programs.
     pub(crate) asides: Vec<String>,
-    /// Whether `check` found damage or loss, or `repair` something missing.
+    /// Whether `check` found damage or loss, `repair` something missing, or a condition of `diff` holds.
     pub(crate) damaged: bool,
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -
         Command::Sites(args) => sites::sites(args, out, report),
         Command::Leaks(args) => sites::leaks(args, out, report),
         Command::Stats(args) => stats::stats(args, out, report),
+        Command::Diff(args) => diff::run(args, out, report),
         Command::Report(args) => {
             report.asides = crate::report::run(args, out)?;
             Ok(())

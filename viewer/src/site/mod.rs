@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use tidline::model::{FrameId, ModuleId, Name, StackId, Stacks, Trace};
 
-pub(crate) use rules::{Layer, Rules};
+pub(crate) use rules::{Layer, Rules, module_name};
 use rules::{OfModule, file_name};
 pub(crate) use show::{Frame, Place, frames, module_label, stack_end};
 

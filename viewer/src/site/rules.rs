@@ -153,7 +153,7 @@ fn unknown_section(name: &[u8]) -> String {
 }
 
 /// The file name of a module without its version: `libc` for `/lib/libc.so.6` and `libc-2.31.so`.
-pub(super) fn module_name(path: &[u8]) -> &[u8] {
+pub(crate) fn module_name(path: &[u8]) -> &[u8] {
     let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
     let name = file_name(path);
     let shared = name.windows(3).position(|part| part == b".so");

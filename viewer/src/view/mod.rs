@@ -6,6 +6,7 @@
 pub(crate) mod bars;
 pub(crate) mod check;
 pub(crate) mod code;
+pub(crate) mod diff;
 pub(crate) mod folded;
 pub(crate) mod forest;
 pub(crate) mod info;

@@ -1,0 +1,256 @@
+//! What two recordings have in common to say: names, functions and modules, written so that those of
+//! two builds are the same where a person would say so, each with one number for both recordings.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, bail};
+use tidline::model::Name;
+use tidline::text;
+
+use crate::fold::class;
+use crate::site::module_name;
+
+/// Number of a word; [`NO_WORD`] where nothing is known.
+pub(crate) type Word = u32;
+/// Not known.
+pub(crate) const NO_WORD: Word = 0;
+
+/// What compilers add to a function's name when they make another of it.
+const SUFFIXES: [&str; 8] = [
+    "constprop",
+    "isra",
+    "part",
+    "cold",
+    "llvm",
+    "lto_priv",
+    "ipa",
+    "localalias",
+];
+
+/// All words of all recordings that are compared.
+#[derive(Debug)]
+pub(crate) struct Words {
+    numbers: HashMap<Box<[u8]>, Word>,
+    /// For people; safe to print.
+    shown: Vec<String>,
+    /// Whether it is a module alone, in place of a function of it that has no name.
+    bare: Vec<bool>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Words {
+            numbers: HashMap::new(),
+            shown: vec![String::new()],
+            bare: vec![false],
+        }
+    }
+}
+
+impl Words {
+    /// The number of a word by its key, which may hold more than is shown.
+    pub(crate) fn number(&mut self, key: &[u8], shown: impl FnOnce() -> String) -> Word {
+        if let Some(word) = self.numbers.get(key) {
+            return *word;
+        }
+        let word = u32::try_from(self.shown.len()).unwrap_or(NO_WORD);
+        self.numbers.insert(key.into(), word);
+        self.shown.push(shown());
+        self.bare.push(false);
+        word
+    }
+
+    /// The number of a task's name.
+    pub(crate) fn name(&mut self, name: &[u8]) -> Word {
+        match name.is_empty() {
+            true => NO_WORD,
+            false => self.number(name, || text::escape(name).into_owned()),
+        }
+    }
+
+    /// The number of a frame whose module is all that is known.
+    pub(crate) fn bare(&mut self, module: &[u8]) -> Word {
+        let key = [b"\0module\0", module].concat();
+        let word = self.number(&key, || text::escape(module).into_owned());
+        self.bare[word as usize] = true;
+        word
+    }
+
+    /// A word for people.
+    pub(crate) fn shown(&self, word: Word) -> &str {
+        self.shown.get(word as usize).map_or("", String::as_str)
+    }
+
+    /// Whether it is a module alone.
+    pub(crate) fn is_bare(&self, word: Word) -> bool {
+        self.bare.get(word as usize).copied().unwrap_or(false)
+    }
+}
+
+/// What is called otherwise in the new recording.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Renames(HashMap<Box<[u8]>, Box<[u8]>>);
+
+impl Renames {
+    /// Lines `OLD -> NEW`; empty ones and those that begin with `#` say nothing.
+    pub(crate) fn parse(list: &[u8]) -> Result<Renames> {
+        let mut renames: HashMap<Box<[u8]>, Box<[u8]>> = HashMap::new();
+        for (line, number) in list.split(|byte| *byte == b'\n').zip(1..) {
+            let line = line.trim_ascii();
+            if line.is_empty() || (line.starts_with(b"#") && !contains_arrow(line)) {
+                continue;
+            }
+            let Some(at) = arrow(line) else {
+                bail!("line {number}: it has no ` -> ` between an old and a new name");
+            };
+            // Functions and modules keep their digits, names of tasks do not.
+            let (old, new) = (line[..at].trim_ascii(), line[at + 2..].trim_ascii());
+            let of_tasks = [old, new].map(|name| Box::from(class(&Name::from(name)).as_bytes()));
+            let [old_class, new_class] = of_tasks;
+            renames.insert(Box::from(old), Box::from(new));
+            renames.entry(old_class).or_insert(new_class);
+        }
+        Ok(Renames(renames))
+    }
+
+    /// The new word for an old one.
+    fn of<'a>(&'a self, word: &'a [u8]) -> &'a [u8] {
+        self.0.get(word).map_or(word, |new| new)
+    }
+
+    /// A task's name class.
+    pub(crate) fn name(&self, name: &Name) -> Name {
+        let own = class(name);
+        match self.0.is_empty() {
+            true => own,
+            false => class(&Name::from(self.of(own.as_bytes()))),
+        }
+    }
+
+    /// A function's name in every build.
+    pub(crate) fn function(&self, name: &[u8]) -> Vec<u8> {
+        let plain = function(name);
+        self.of(&plain).to_vec()
+    }
+
+    /// A module's name on every machine.
+    pub(crate) fn module(&self, path: Option<&Name>) -> Vec<u8> {
+        let name = path.map_or(&b"?"[..], |path| module_name(path.as_bytes()));
+        self.of(name).to_vec()
+    }
+}
+
+fn arrow(line: &[u8]) -> Option<usize> {
+    let spaced = line.windows(4).position(|part| part == b" -> ");
+    spaced.map(|at| at + 1)
+}
+
+fn contains_arrow(line: &[u8]) -> bool {
+    // `# -> x` would be a name that consists of digits.
+    line.starts_with(b"# -> ")
+}
+
+/// A function's name without what differs between two builds of it: Rust's hash, a compiler's
+/// suffixes, and the numbers of closures.
+fn function(name: &[u8]) -> Vec<u8> {
+    let mut name = name;
+    loop {
+        let before = name.len();
+        if let Some(at) = name.iter().position(|byte| *byte == b'[')
+            && name[at..].starts_with(b"[clone ")
+        {
+            name = name[..at].trim_ascii_end();
+        }
+        if let Some(cut) = name.len().checked_sub(19)
+            && cut > 0
+            && name[cut..].starts_with(b"::h")
+            && name[cut + 3..].iter().all(u8::is_ascii_hexdigit)
+        {
+            name = &name[..cut];
+        }
+        if let Some(dot) = name
+            .iter()
+            .rposition(|byte| *byte == b'.')
+            .filter(|dot| *dot > 0)
+        {
+            let last = &name[dot + 1..];
+            let known = SUFFIXES.iter().any(|suffix| suffix.as_bytes() == last);
+            let number = !last.is_empty() && last.iter().all(u8::is_ascii_digit);
+            if known || number {
+                name = &name[..dot];
+            }
+        }
+        if name.len() == before {
+            break;
+        }
+    }
+    without_closure_numbers(name)
+}
+
+/// `{closure#3}` and `{lambda(int)#2}` without their numbers.
+fn without_closure_numbers(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut at = 0;
+    while at < name.len() {
+        out.push(name[at]);
+        if name[at] == b'#' {
+            let digits = name[at + 1..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit());
+            let digits = digits.count();
+            if name.get(at + 1 + digits) == Some(&b'}') {
+                at += digits;
+            }
+        }
+        at += 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_two_builds_are_the_same() {
+        for (name, expected) in [
+            ("serve", "serve"),
+            ("app::load::h0123456789abcdef", "app::load"),
+            ("app::load::hello", "app::load::hello"),
+            ("work.constprop.0.isra.3", "work"),
+            ("work.cold", "work"),
+            ("work.llvm.123456789", "work"),
+            ("work [clone .part.0]", "work"),
+            ("app::run::{closure#12}", "app::run::{closure#}"),
+            (
+                "f()::{lambda(int)#2}::operator()",
+                "f()::{lambda(int)#}::operator()",
+            ),
+            ("main.main.func1", "main.main.func1"),
+            (".0", ".0"),
+            ("", ""),
+        ] {
+            let plain = String::from_utf8(function(name.as_bytes())).unwrap();
+            assert_eq!(plain, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn renames_are_lines() {
+        let renames =
+            Renames::parse(b"# a comment\n\nstart_pool -> begin_pool\r\nworker-1 -> job-1\n");
+        let renames = renames.unwrap();
+        assert_eq!(renames.function(b"start_pool.cold"), b"begin_pool");
+        assert_eq!(renames.name(&"worker-77".into()).to_string(), "job-#");
+        assert_eq!(renames.name(&"other".into()).to_string(), "other");
+        let wrong = |list: &[u8]| Renames::parse(list).unwrap_err().to_string();
+        assert_eq!(
+            wrong(b"a -> b\nc"),
+            "line 2: it has no ` -> ` between an old and a new name"
+        );
+        assert_eq!(
+            wrong(b" -> b"),
+            "line 1: it has no ` -> ` between an old and a new name"
+        );
+    }
+}

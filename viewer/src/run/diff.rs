@@ -1,0 +1,354 @@
+//! `tidview diff`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use tidline::text::escape;
+
+use super::{Report, terminal_width, wants_color};
+use crate::cli::diff::{Diff, DiffFormat};
+use crate::diff::change::Comparison;
+use crate::diff::fail::{Condition, Measure};
+use crate::diff::pair::{How, pair};
+use crate::diff::people::couples;
+use crate::diff::reduce::{Reading, reduce};
+use crate::diff::roles::Book;
+use crate::diff::side::Side;
+use crate::diff::words::{NO_WORD, Renames};
+use crate::load;
+use crate::render::text::Look;
+use crate::render::{json, text};
+use crate::site::{Rules, Sites};
+use crate::view;
+use crate::view::diff::about::About;
+use crate::view::diff::{self, Shown, amount, band, label};
+
+/// A range of fewer runs says nothing.
+const LEAST_BASELINE: usize = 3;
+
+/// `tidview diff`.
+pub(super) fn run(args: &Diff, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let conditions: Result<Vec<Condition>> = args.fail_on.iter().map(|it| condition(it)).collect();
+    let conditions = conditions?;
+    let between = args.between.as_deref().map(marks).transpose()?;
+    let (old, new) = named(args)?;
+    let rules = load::rules(args.frames.runtime_frames.as_deref())?;
+    let renames = renames(args.renames.as_deref())?;
+    let reader = Reader {
+        args,
+        rules,
+        renames,
+        between,
+    };
+    let (mut sides, book, sites) = reader.all(&old, &new)?;
+    let (new_about, new) = sides.pop().context("no recording is named")?;
+    let (abouts, mut olds): (Vec<About>, Vec<Side>) = sides.into_iter().unzip();
+    let old = match olds.len() {
+        1 => olds.remove(0),
+        _ => Side::band(olds),
+    };
+    let pairs = pair(&old, &new, &book);
+    let comparison = Comparison::new(old, new, pairs, &book, args.per_second);
+    let failed = failed(&conditions, &comparison, &book);
+    let width = args.width.or_else(terminal_width);
+    let shown = Shown {
+        comparison: &comparison,
+        book: &book,
+        old: &abouts,
+        new: &new_about,
+        sites,
+        all: args.all,
+        limit: args.limit,
+        width,
+        failed,
+    };
+    report.damaged = !shown.failed.is_empty();
+    print(args, &shown, out, report)
+}
+
+fn print(args: &Diff, shown: &Shown<'_>, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let couples = args.pairs.then(|| couples(shown.comparison));
+    let look = Look {
+        color: wants_color(args.color),
+        columns: shown.width,
+    };
+    let more = match (args.format, &couples) {
+        (DiffFormat::Table, Some(couples)) => {
+            text::page(out, &diff::pairs::page(shown, couples), look)?;
+            0
+        }
+        (DiffFormat::Table, None) => {
+            let page = match args.tree {
+                true => diff::tree::page(shown),
+                false => diff::page(shown),
+            };
+            text::page(out, &page, look)?;
+            0
+        }
+        (DiffFormat::Json, couples) => {
+            let (document, more) = diff::json::document(shown, couples.as_deref());
+            json::object(out, &document)?;
+            more
+        }
+        (DiffFormat::Markdown, _) => {
+            let (lines, more) = diff::markdown::lines(shown);
+            for line in lines {
+                writeln!(out, "{line}")?;
+            }
+            more
+        }
+    };
+    report.asides.extend(view::hidden(more, "row"));
+    if args.format != DiffFormat::Table {
+        let failed = shown.failed.iter();
+        report
+            .asides
+            .extend(failed.map(|it| format!("--fail-on {it}")));
+    }
+    Ok(())
+}
+
+/// The old recordings and the new one, each as the files that it is.
+fn named(args: &Diff) -> Result<(Vec<Vec<PathBuf>>, Vec<PathBuf>)> {
+    if (args.tree || args.pairs) && args.format == DiffFormat::Markdown {
+        bail!("--tree and --pairs do not go with --format markdown");
+    }
+    if args.tree && (args.pairs || args.format != DiffFormat::Table) {
+        bail!("--tree draws for people: it does not go with --pairs or --format");
+    }
+    match (&args.recordings[..], &args.baseline[..]) {
+        ([old, new], []) => Ok((vec![vec![old.clone()]], vec![new.clone()])),
+        ([_], []) => bail!("two recordings are compared: name the old one and the new one"),
+        ([new], baseline) => {
+            let mut runs = Vec::new();
+            for path in baseline {
+                runs.extend(recordings(path)?);
+            }
+            if runs.len() < LEAST_BASELINE {
+                bail!(
+                    "--baseline: {} found, and a range needs {LEAST_BASELINE} at least; with fewer, \
+                     compare two: tidview diff OLD NEW",
+                    crate::words::counted(runs.len() as u64, "run")
+                );
+            }
+            Ok((runs, vec![new.clone()]))
+        }
+        _ => bail!("with --baseline only the new recording is named beside it"),
+    }
+}
+
+/// The recordings that a path is: a file is one, a folder may be several.
+fn recordings(path: &Path) -> Result<Vec<Vec<PathBuf>>> {
+    if !path.is_dir() {
+        return Ok(vec![vec![path.to_owned()]]);
+    }
+    let mut runs: BTreeMap<(PathBuf, u128), Vec<PathBuf>> = BTreeMap::new();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .with_context(|| format!("--baseline: cannot read the folder {}", load::shown(path)))?;
+    entries.sort();
+    let mut of_ids: BTreeMap<u128, PathBuf> = BTreeMap::new();
+    for entry in entries {
+        let is_folder = entry.is_dir();
+        let looks_so = entry.extension().is_some_and(|it| it == "tid");
+        if !is_folder && !looks_so {
+            continue;
+        }
+        let opened = load::Recording::open(std::slice::from_ref(&entry));
+        let id = match opened {
+            Ok(recording) => recording.header().trace_id,
+            // A folder without a trace is none of ours; a trace that cannot be read is.
+            Err(_) if is_folder => continue,
+            Err(error) => return Err(error.context("--baseline")),
+        };
+        match is_folder {
+            true => runs.entry((entry.clone(), id)).or_default().push(entry),
+            false => {
+                let first = of_ids.entry(id).or_insert_with(|| entry.clone()).clone();
+                runs.entry((first, id)).or_default().push(entry);
+            }
+        }
+    }
+    if runs.is_empty() {
+        bail!(
+            "--baseline: the folder {} has no traces (*.tid)",
+            load::shown(path)
+        );
+    }
+    Ok(runs.into_values().collect())
+}
+
+fn condition(text: &str) -> Result<Condition> {
+    Condition::parse(text).map_err(|(column, problem)| {
+        anyhow!(
+            "--fail-on '{}': column {column}: {problem}",
+            escape(text.as_bytes())
+        )
+    })
+}
+
+/// `mark:A..mark:B`.
+fn marks(text: &str) -> Result<(String, String)> {
+    let parts = text
+        .strip_prefix("mark:")
+        .and_then(|rest| rest.split_once("..mark:"));
+    match parts {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.into(), to.into())),
+        _ => bail!(
+            "--between '{}': two marks are expected, as mark:warm..mark:done",
+            escape(text.as_bytes())
+        ),
+    }
+}
+
+fn renames(path: Option<&Path>) -> Result<Renames> {
+    let Some(path) = path else {
+        return Ok(Renames::default());
+    };
+    let shown = load::shown(path);
+    let list = std::fs::read(path).map_err(|it| anyhow!("cannot read --renames {shown}: {it}"))?;
+    Renames::parse(&list).with_context(|| format!("--renames {shown}"))
+}
+
+/// Reads recordings, one after the other, so that there is one at a time in memory.
+struct Reader<'a> {
+    args: &'a Diff,
+    rules: Rules,
+    renames: Renames,
+    between: Option<(String, String)>,
+}
+
+/// Recordings, the new one last; and whether their sites are compared.
+type Read = (Vec<(About, Side)>, Book, bool);
+
+impl Reader<'_> {
+    fn all(&self, old: &[Vec<PathBuf>], new: &[PathBuf]) -> Result<Read> {
+        let files: Vec<&[PathBuf]> = old.iter().map(Vec::as_slice).chain([new]).collect();
+        let mut book = Book::default();
+        let mut sides: Vec<(About, Side)> = Vec::new();
+        for (index, files) in files.iter().enumerate() {
+            let is_old = index < old.len();
+            sides.push(self.one(files, is_old, true, &mut book)?);
+        }
+        let stacks = sides.iter().filter(|(about, _)| about.stacks).count();
+        if stacks == 0 || stacks == sides.len() {
+            return Ok((sides, book, stacks > 0));
+        }
+        // Some have no stacks: then nobody's are compared.
+        let mut book = Book::default();
+        let mut bare: Vec<(About, Side)> = Vec::new();
+        for (index, (files, (about, _))) in files.iter().zip(&sides).enumerate() {
+            let is_old = index < old.len();
+            let (mut read, side) = self.one(files, is_old, false, &mut book)?;
+            read.clone_from(about);
+            bare.push((read, side));
+        }
+        Ok((bare, book, false))
+    }
+
+    fn one(
+        &self,
+        files: &[PathBuf],
+        is_old: bool,
+        with_sites: bool,
+        book: &mut Book,
+    ) -> Result<(About, Side)> {
+        let trace = load::load_tasks(files)?;
+        let sites = match with_sites {
+            true => Sites::of(&trace, &self.rules),
+            false => Sites::default(),
+        };
+        let file = load::shown(&files[0]);
+        let about = About::of(&trace, &sites, file.clone());
+        let none = Renames::default();
+        let reading = Reading {
+            sites: (!sites.is_empty()).then_some(&sites),
+            renames: if is_old { &self.renames } else { &none },
+            between: self.between.as_ref(),
+            people: self.args.pairs,
+        };
+        let side = reduce(&trace, &reading, book).with_context(|| format!("--between: {file}"))?;
+        Ok((about, side))
+    }
+}
+
+/// The conditions that hold, and where.
+fn failed(conditions: &[Condition], comparison: &Comparison, book: &Book) -> Vec<String> {
+    let mut failed = Vec::new();
+    for condition in conditions {
+        let words = match condition.measure {
+            Measure::NewSites => of_all(condition, sites(comparison, book, How::New)),
+            Measure::GoneSites => of_all(condition, sites(comparison, book, How::Gone)),
+            _ => of_classes(condition, comparison, book),
+        };
+        failed.extend(
+            words.map(|words| format!("'{}' holds: {words}", escape(condition.text.as_bytes()))),
+        );
+    }
+    failed
+}
+
+fn of_all(condition: &Condition, number: u64) -> Option<String> {
+    condition.holds(0.0, number as f64).then(|| match number {
+        1 => "there is 1".into(),
+        number => format!("there are {number}"),
+    })
+}
+
+/// How many sites only one side has; a class whose site is not known counts as one.
+fn sites(comparison: &Comparison, book: &Book, how: How) -> u64 {
+    let site = |row| book.get(comparison.key(row).node).role.site;
+    let rows = || comparison.rows.iter();
+    let elsewhere: std::collections::HashSet<_> =
+        rows().filter(|row| row.pair.how != how).map(site).collect();
+    let only = rows()
+        .filter(|row| row.pair.how == how && row.changed())
+        .map(site);
+    let only: Vec<_> = only.collect();
+    let unknown = only.iter().filter(|site| **site == NO_WORD).count();
+    let known: std::collections::HashSet<_> = only.into_iter().collect();
+    let known = known
+        .difference(&elsewhere)
+        .filter(|site| **site != NO_WORD);
+    (known.count() + unknown) as u64
+}
+
+/// The class in which it holds most, and in how many others it does.
+fn of_classes(condition: &Condition, comparison: &Comparison, book: &Book) -> Option<String> {
+    let value = |row: &crate::diff::change::Row| {
+        let (old, _) = comparison.figures(row);
+        let old = old.copied().unwrap_or_default();
+        let (change, old) = match condition.measure {
+            Measure::Alive => (row.alive, old.alive.shown),
+            Measure::Created => (row.created, old.created.shown),
+            Measure::Exited => (row.exited, old.exited.shown),
+            _ => (row.peak, old.peak),
+        };
+        let seconds = match (comparison.per_second, condition.measure) {
+            (true, Measure::Created | Measure::Exited) => comparison.old.seconds(),
+            _ => 1.0,
+        };
+        let from = if change > 0.0 { old.most } else { old.least };
+        (from as f64 / seconds, change, old)
+    };
+    let rows = comparison.rows.iter().filter(|row| {
+        let (from, change, _) = value(row);
+        condition.holds(from, change)
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|a, b| value(b).1.abs().total_cmp(&value(a).1.abs()));
+    let first = rows.first()?;
+    let (_, change, old) = value(first);
+    let others = match rows.len() - 1 {
+        0 => String::new(),
+        others => format!("; and {others} more"),
+    };
+    Some(format!(
+        "{} from {} in {}{others}",
+        amount(change),
+        band(old),
+        label(comparison, book, first)
+    ))
+}
