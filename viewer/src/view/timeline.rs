@@ -235,6 +235,8 @@ pub(crate) fn stack(trace: &Trace, sites: &Sites, entry: &Entry<'_>) -> Vec<Text
             true => Some("more frames than are shown"),
         };
         lines.extend(end.map(|end| line(format!("… {end}"))));
+    } else if !trace.stacks().is_empty() {
+        lines.push(line("no stack was kept of it".into()));
     }
     let start = routine(sites, start);
     lines.extend(start.map(|start| line(format!("begins with {start}"))));
