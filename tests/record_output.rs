@@ -116,7 +116,7 @@ fn what_a_full_disk_cost_is_counted_everywhere() {
     if !may_trace() {
         return;
     }
-    let Some(disk) = need(SmallDisk::new(64)) else {
+    let Some(disk) = need(SmallDisk::new(16 << 10)) else {
         return;
     };
     let (file, ballast) = (disk.path().join("t"), disk.path().join("ballast"));

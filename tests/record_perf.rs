@@ -19,7 +19,7 @@ use support::{
 use tidline::model::{End, Ended, EventBody, Task, Trace};
 use trace::{
     Recording, SOON, birth_events, births, check, differences, execs, existing, exits, launch,
-    open, patience, ready, tidrec, wait_until,
+    open, patience, ready, tidrec, try_open, wait_until,
 };
 
 const PERF: [&str; 2] = ["--backend", "perf"];
@@ -416,7 +416,12 @@ fn what_is_lost_is_counted_to_the_number_and_then_looked_for() {
     // All of this is over before the recorder goes on: it has to find the sleeper by looking.
     let pid = ready(&mut recorder);
     recorder.signal("CONT");
-    std::thread::sleep(Duration::from_millis(1500));
+    wait_until("the sleeper to be found", SOON, || {
+        try_open(&file).is_ok_and(|trace| {
+            let found = trace.tasks().iter();
+            found.filter(|record| record.task.pid.0 == pid).count() == 4
+        })
+    });
     send("TERM", &[pid]);
     recorder.wait_exit(SOON);
     recorder.wait_output(SOON);

@@ -46,6 +46,8 @@ const MOST_WAITING: usize = 200_000;
 const EVENTS_OF_A_FACT: usize = 4;
 /// How long the output may take for what is left at the end, ns.
 const PATIENCE_NS: u64 = 2_000_000_000;
+/// How often the kernel is asked how many events it lost, ns.
+const COUNT_EVERY_NS: u64 = 250_000_000;
 /// After a loss `/proc` is looked at, at most so often, ns.
 const LOOK_EVERY_NS: u64 = 1_000_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
@@ -95,6 +97,10 @@ pub(crate) struct Engine {
     /// For each ring of facts, when it was last read without a loss.
     read_until: HashMap<usize, Time>,
     lost: u64,
+    /// Losses that were counted before their ring told of them.
+    told_ahead: u64,
+    /// When the kernel was last asked how many it lost.
+    last_count: Time,
     launched: Option<Pid>,
     launched_end: Option<End>,
     /// How leaders ended whose processes live on.
@@ -133,6 +139,8 @@ impl Engine {
             everyone: false,
             read_until: HashMap::new(),
             lost: 0,
+            told_ahead: 0,
+            last_count: Time(0),
             launched: None,
             launched_end: None,
             leader_ends: HashMap::new(),
@@ -281,13 +289,16 @@ impl Engine {
         self.pass_on(None);
     }
 
-    /// What was lost at the very end, after which nothing came that could have said so.
+    /// What was lost, and nothing came after it that said so: a ring tells of a loss with the next
+    /// event of its processor, which may never be.
     fn tell_last_loss(&mut self) {
         let total = self.events.lost().unwrap_or(self.lost);
         if total > self.lost {
-            let now = self.clock.now();
-            self.lose(now, now, total - self.lost);
+            let (now, count) = (self.clock.now(), total - self.lost);
+            self.told_ahead += count;
+            self.lose(self.last_count, now, count);
         }
+        self.last_count = self.clock.now();
     }
 
     /// Sleeps until there is something to read, or some time has passed; reads and tells.
@@ -364,7 +375,14 @@ impl Engine {
         });
         self.ends.read();
         for (since, time, count) in losses {
-            self.lose(since, time, count);
+            let known = count.min(self.told_ahead);
+            self.told_ahead -= known;
+            if count > known {
+                self.lose(since, time, count - known);
+            }
+        }
+        if self.clock.now().0 >= self.last_count.0 + COUNT_EVERY_NS {
+            self.tell_last_loss();
         }
     }
 
