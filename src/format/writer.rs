@@ -264,6 +264,9 @@ impl<W: Write> Writer<W> {
     }
 
     fn lose(&mut self, count: u64, since: Time, reason: &str) {
+        if count == 0 {
+            return; // A chunk that only said how far the recording got.
+        }
         self.lost_total += count;
         match &mut self.lost {
             Some(loss) => loss.count += count,
