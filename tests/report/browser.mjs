@@ -172,6 +172,20 @@ function tests() {
       await clean();
     },
 
+    "of what is selected the page says how much it hides, and counts no more than that": async () => {
+      await open("selected.html");
+      assert.match(await text("#alerts"), /75 of 401 tasks; 326 hidden by --since 1s --until 3s --name request-\*/);
+      assert.equal(await text("#to-tasks"), "Tasks 75");
+      assert.match(await text("#lanes-words"), /\(2\.00 s\)$/);
+      // Who created them is there, faintly, and in no count.
+      assert.equal(await run("return document.querySelector('#tab-tree .row.off').textContent.includes('server[100]')"), true);
+      await keys("#q", "tid:100");
+      await until("it is not found", "return document.getElementById('found').textContent === '0 of 75 tasks'");
+      await click("#to-sites");
+      assert.match(await text("#tab-sites .inner .row"), /handle_request \(handle\.c:74\)75/);
+      await clean();
+    },
+
     "times are in UTC where that is asked for, and in the recorded zone": async () => {
       await open("leaking.html", "#tab=tasks");
       assert.match(await text("#tab-tasks .row:nth-child(2)"), /14:13:20\./);

@@ -65,7 +65,7 @@ test("a page's bytes are a length, JSON and columns", () => {
 // main (there before) made a and b; b made c. b lives.
 function made(more = {}) {
   return modelOf({
-    rows: 4, tasks: 4, unit: 1, begin: 0, end: 100, utc: false, folded: false, points: [],
+    rows: 4, tasks: 4, unit: 1, begin: 0, end: 100, last: 100, utc: false, folded: false, points: [],
     anchors: [[0, 1790000000000, 7, 7200]],
     strings: ["", "main", "worker-1", "worker-2", "exit 0", "alive", "killed by SIGSEGV", "start_pool", "/bin/app", "the map"],
     hows: { 4: "plain", 5: "good", 6: "bad" },
@@ -211,4 +211,10 @@ test("times are told by the recorded clock, in its zone or in UTC", () => {
   // The clock was set back, and the zone changed.
   assert.equal(clockOf(data, "local").long(4e9), "15:13:20.000000");
   assert.equal(clockOf({ ...data, end: 86400e9 }, "utc").long(0), "2026-09-21 14:13:20.000000");
+});
+
+test("who is shown as a creator only is in no count and no curve", () => {
+  const model = made({ kind: [8, 0, 8, 0] });
+  assert.deepEqual([0, 1, 2, 3].map((row) => model.tasksOf(row)), [0, 1, 0, 1]);
+  assert.deepEqual([...model.curve(0, 100, 4).most], [1, 1, 0, 0]);
 });

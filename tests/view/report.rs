@@ -147,6 +147,32 @@ fn what_the_page_says_of_a_leak_is_what_leaks_says() {
 }
 
 #[test]
+fn a_page_has_what_is_selected_and_says_how_much_it_hides() {
+    let (code, events) = leaking();
+    let file = File::new(
+        "t.tid",
+        &with_stacks(&header(), &code, &events, 4_100_000_000, &[]),
+    );
+    let more = ["--name", "request-*", "--since", "1s", "--until", "3s"];
+    made("selected.html", &file, &more);
+    let folder = Folder::new();
+    let place = folder.path("r.html");
+    let run = tidview(&[&["report", &file.path(), "-o", &place], &more[..]].concat());
+    let words = "75 of 401 tasks; 326 hidden by --since 1s --until 3s --name request-*";
+    assert!(run.err.contains(words), "{run:?}");
+    let run = tidview(&[
+        "report",
+        &file.path(),
+        "-o",
+        &folder.path("s.html"),
+        "--since",
+        "soon",
+    ]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.err.contains("--since soon: "), "{run:?}");
+}
+
+#[test]
 fn a_hundred_thousand_tasks_are_one_page_of_few_megabytes() {
     let events = synth::events(Plan {
         events: 225_000,

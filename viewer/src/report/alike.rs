@@ -1,5 +1,5 @@
 //! The rows of a page: a task each, or, where they are too many for a page, alike short-lived tasks
-//! together in one.
+//! together in one. Tasks that are not on the page have none.
 //!
 //! Tasks are alike that the same one created at the same place, whose names differ in digits only and
 //! that ended in the same way, with no tasks of their own. They share a row if they were born in the
@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use tidline::model::{Ended, FrameId, Name, Origin, TaskId, TaskRecord, Time, Trace};
 
+use super::chosen::Chosen;
 use crate::fold::class;
 
 /// A task, or many that are alike.
@@ -23,15 +24,24 @@ pub(crate) struct Row {
     pub(crate) ended: Option<Time>,
 }
 
+/// A task that is not on the page.
+const NO_ROW: u32 = u32::MAX;
+
 /// All rows, in the order of their first tasks.
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) list: Vec<Row>,
-    /// The row that each task is in.
-    pub(crate) of_task: Vec<u32>,
+    /// The row that each task is in; [`NO_ROW`] for those that are not on the page.
+    of_task: Vec<u32>,
 }
 
 impl Rows {
+    /// The row that a task is in.
+    pub(crate) fn of(&self, task: TaskId) -> Option<u32> {
+        let row = self.of_task.get(task.0 as usize).copied();
+        row.filter(|row| *row != NO_ROW)
+    }
+
     /// How many tasks share a row with others, and how many rows those are.
     pub(crate) fn folded(&self) -> Option<(u64, u64)> {
         let folds = self.list.iter().filter(|row| row.many > 1);
@@ -51,11 +61,11 @@ const LEVELS: [(u64, u64); 6] = [
     (1, 1),
 ];
 
-/// The rows of a trace, if it can be at most so many.
-pub(crate) fn rows(trace: &Trace, most: usize, site: &[u64]) -> Rows {
+/// The rows of what is on a page, if it can be at most so many.
+pub(crate) fn rows(trace: &Trace, chosen: &Chosen, most: usize, site: &[u64]) -> Rows {
     let tasks = trace.tasks();
-    if tasks.len() <= most {
-        return folded(tasks, |_| None::<()>);
+    if tasks.iter().filter(|it| chosen.is_kept(it)).count() <= most {
+        return folded(tasks, chosen, |_| None::<()>);
     }
     let classes = classes(tasks);
     let begin = trace.begin();
@@ -68,6 +78,7 @@ pub(crate) fn rows(trace: &Trace, most: usize, site: &[u64]) -> Rows {
             let lived = task.ended?.0.saturating_sub(task.born.0);
             let folds = lived <= short
                 && task.origin == Origin::Birth
+                && chosen.is_asked(task)
                 && trace.children(task.id).is_empty();
             let index = task.id.0 as usize;
             folds.then(|| Key {
@@ -79,14 +90,14 @@ pub(crate) fn rows(trace: &Trace, most: usize, site: &[u64]) -> Rows {
                 stretch: task.born.0.saturating_sub(begin.0) / stretch,
             })
         };
-        let made = folded(tasks, key);
+        let made = folded(tasks, chosen, key);
         let enough = made.list.len() <= most;
         rows = Some(made);
         if enough {
             break;
         }
     }
-    rows.unwrap_or_else(|| folded(tasks, |_| None::<()>))
+    rows.unwrap_or_else(|| folded(tasks, chosen, |_| None::<()>))
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -101,12 +112,17 @@ struct Key {
 
 fn folded<K: Eq + std::hash::Hash>(
     tasks: &[TaskRecord],
+    chosen: &Chosen,
     key: impl Fn(&TaskRecord) -> Option<K>,
 ) -> Rows {
     let mut list: Vec<Row> = Vec::new();
     let mut places: HashMap<K, u32> = HashMap::new();
     let mut of_task = Vec::with_capacity(tasks.len());
     for task in tasks {
+        if !chosen.is_kept(task) {
+            of_task.push(NO_ROW);
+            continue;
+        }
         let next = list.len() as u32;
         let place = match key(task) {
             Some(key) => *places.entry(key).or_insert(next),

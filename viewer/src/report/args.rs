@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::RuntimeFrames;
+use crate::select::Selectors;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   tidview report server.tid -o report.html       one page: open it in a browser
   tidview report server.tid -o report.html --force --utc
   tidview report server.tid -o report.html --force --title Friday
+  tidview report server.tid -o report.html --force --since 1s+2s --name 'worker-*'
 
 The page needs no network, now or later: it can be kept, copied and mailed. What is zoomed to,
 selected and searched for is in its address, so that a link leads to the same view. Names, command
@@ -36,4 +38,6 @@ pub(crate) struct ReportArgs {
     pub(crate) utc: bool,
     #[command(flatten)]
     pub(crate) frames: RuntimeFrames,
+    #[command(flatten)]
+    pub(crate) select: Selectors,
 }

@@ -14,6 +14,7 @@ use tidline::model::{Origin, Time, Trace, What};
 use tidline::text::escape;
 
 use super::alike::{self, Rows};
+use super::chosen::Chosen;
 use super::columns::Columns;
 use super::points;
 use super::stacks::Tree;
@@ -56,27 +57,32 @@ pub(crate) struct Packed {
     pub(crate) asides: Vec<String>,
 }
 
-/// The data of a page.
-pub(crate) fn pack(trace: &Trace, sites: &Sites, asking: &Asking) -> Packed {
+/// The data of a page: of what the selector asks for.
+pub(crate) fn pack(
+    trace: &Trace,
+    sites: &Sites,
+    selector: &Selector<'_>,
+    asking: &Asking,
+) -> Packed {
     let scale = Scale::of(trace);
     let scaled = |time| scale.of_time(time);
     let mut strings = Strings::default();
     let mut columns = Columns::default();
 
-    let all = Selector::everything(trace, sites);
-    let asked = Asked::new(trace, sites, By::Site, &all);
+    let chosen = Chosen::of(trace, selector);
+    let asked = Asked::new(trace, sites, By::Site, selector);
     let groups = sites::groups(&asked);
     let of_site = numbers(&asked, groups.iter().map(|group| &group.key));
-    let leaks = Leaks::new(Asked::new(trace, sites, By::Site, &all));
+    let leaks = Leaks::new(Asked::new(trace, sites, By::Site, selector));
     let of_class = numbers(&leaks.asked, leaks.keys());
 
-    let rows = alike::rows(trace, asking.most, &of_site);
+    let rows = alike::rows(trace, &chosen, asking.most, &of_site);
     let used = rows.list.iter().map(|row| trace.task(row.task).stack);
     let tree = Tree::of(trace.stacks(), used.flatten(), &mut strings);
     let hows = tasks(
         trace,
         sites,
-        &rows,
+        (&rows, &chosen),
         (&of_site, &of_class),
         &tree,
         scale,
@@ -85,26 +91,28 @@ pub(crate) fn pack(trace: &Trace, sites: &Sites, asking: &Asking) -> Packed {
     );
     histories(trace, &rows, scale, &mut strings, &mut columns);
     tree.columns(&mut columns);
-    let more_refused = points::refused(trace, &rows, scaled, &mut strings, &mut columns);
+    let more_refused = points::refused(selector, &rows, scaled, &mut strings, &mut columns);
     let folded = rows.folded();
     if folded.is_some() {
-        curves(trace, &mut columns);
+        curves(trace, &chosen, &mut columns);
     }
-    let (points, more_points) = points::points(trace, scaled);
-    let asides = asides(
+    let (points, more_points) = points::points(trace, (chosen.begin, chosen.end), scaled);
+    let mut asides = asides(
         &rows,
         asking.most,
         (more_points, more_refused),
         groups.len(),
         trace,
     );
+    let selected = selector.shown_of(chosen.tasks(), trace.tasks().len(), "task");
+    asides.splice(0..0, selected);
     let title = title(trace, asking.title.as_deref());
 
     let shown = groups.iter().take(MOST_SITES);
     let shown: Vec<_> = shown.map(|group| sites::row(&asked, group)).collect();
     let classes = leaks.judged.iter().take(MOST_SITES);
     let classes: Vec<_> = classes.map(|it| leaks.row(it)).collect();
-    let known = view::notices(trace);
+    let known = view::notices_of(trace, selector);
     let more = leaks.notices().into_iter();
     let more: Vec<String> = more.filter(|words| !known.contains(words)).collect();
     let head = json!({
@@ -112,8 +120,9 @@ pub(crate) fn pack(trace: &Trace, sites: &Sites, asking: &Asking) -> Packed {
         "made_by": format!("tidview {}", env!("CARGO_PKG_VERSION")),
         "title": title,
         "unit": scale.unit,
-        "begin": scaled(trace.begin()),
-        "end": scaled(trace.end()),
+        "begin": scaled(chosen.begin),
+        "end": scaled(chosen.end),
+        "last": scaled(trace.end()),
         "utc": asking.utc,
         "anchors": anchors(trace, scale),
         "facts": facts(trace),
@@ -124,7 +133,7 @@ pub(crate) fn pack(trace: &Trace, sites: &Sites, asking: &Asking) -> Packed {
         "sites": { "by": asked.by.as_str(), "noun": sites::noun(asked.by), "rows": shown },
         "leaks": { "by": leaks.asked.by.as_str(), "noun": sites::noun(leaks.asked.by), "rows": classes },
         "points": points,
-        "tasks": trace.tasks().len(),
+        "tasks": chosen.tasks(),
         "rows": rows.list.len(),
         "folded": folded.is_some(),
         "frames": tree.frames,
@@ -177,7 +186,7 @@ fn numbers<'k>(asked: &Asked<'_>, keys: impl Iterator<Item = &'k Key>) -> Vec<u6
     }
     let classifier = Classifier::new(asked.trace, asked.sites, asked.by);
     let number = |task| {
-        if view::was_there_before(asked.trace, task) {
+        if view::was_there_before(asked.trace, task) || !asked.selector.admits_task(task) {
             return 0;
         }
         numbers.get(&classifier.of(task)).copied().unwrap_or(0)
@@ -190,7 +199,7 @@ fn numbers<'k>(asked: &Asked<'_>, keys: impl Iterator<Item = &'k Key>) -> Vec<u6
 fn tasks(
     trace: &Trace,
     sites: &Sites,
-    rows: &Rows,
+    (rows, chosen): (&Rows, &Chosen),
     (of_site, of_class): (&[u64], &[u64]),
     tree: &Tree,
     scale: Scale,
@@ -208,8 +217,7 @@ fn tasks(
         "parent",
         list().map(|(_, task)| match task.parent {
             Some(parent) if parent != task.id => {
-                let row = rows.of_task.get(parent.0 as usize);
-                row.map_or(0, |row| u64::from(*row) + 1)
+                rows.of(parent).map_or(0, |row| u64::from(row) + 1)
             }
             _ => 0,
         }),
@@ -220,7 +228,11 @@ fn tasks(
             let before = view::was_there_before(trace, task);
             let process = task.what == What::Process;
             let inferred = task.origin == Origin::Inferred;
-            u64::from(process) | u64::from(before) << 1 | u64::from(inferred) << 2
+            let above = !chosen.is_asked(task);
+            u64::from(process)
+                | u64::from(before) << 1
+                | u64::from(inferred) << 2
+                | u64::from(above) << 3
         }),
     );
     columns.differences("born", list().map(|(_, task)| scale.of_time(task.born)));
@@ -301,23 +313,25 @@ fn histories(
 
 /// The most that lived in each of equal stretches, and how many were created in it, where rows do not
 /// tell each birth and end.
-fn curves(trace: &Trace, columns: &mut Columns) {
-    let (begin, end) = (trace.begin().0, trace.end().0);
-    let length = u128::from(end.saturating_sub(begin).max(1));
+fn curves(trace: &Trace, chosen: &Chosen, columns: &mut Columns) {
+    let (begin, end) = (chosen.begin, chosen.end);
+    let length = u128::from(end.0.saturating_sub(begin.0).max(1));
     let place = |time: Time| {
-        let since = u128::from(time.0.saturating_sub(begin));
+        let since = u128::from(time.0.saturating_sub(begin.0));
         ((since * STRETCHES as u128 / length) as usize).min(STRETCHES - 1)
     };
     let mut created = vec![0; STRETCHES];
     // Of equal times ends come first.
     let mut changes: Vec<(Time, bool)> = Vec::new();
-    for task in trace.tasks() {
+    let asked = trace.tasks().iter().filter(|it| chosen.is_asked(it));
+    for task in asked {
         if view::ended_before(trace, task) {
             continue;
         }
-        changes.push((task.born.max(trace.begin()), true));
-        changes.extend(task.ended.map(|ended| (ended, false)));
-        if !view::was_there_before(trace, task) && task.born >= trace.begin() {
+        changes.push((task.born.max(begin), true));
+        let ended = task.ended.filter(|ended| *ended <= end);
+        changes.extend(ended.map(|ended| (ended, false)));
+        if !view::was_there_before(trace, task) && task.born >= begin {
             created[place(task.born)] += 1;
         }
     }

@@ -5,6 +5,7 @@
 
 mod alike;
 mod args;
+mod chosen;
 mod columns;
 mod data;
 mod html;
@@ -23,7 +24,9 @@ use data::Asking;
 
 use crate::load;
 use crate::output::Output;
+use crate::select::Selector;
 use crate::site::Sites;
+use crate::time::Clock;
 use crate::words::size;
 
 /// Writes the page; returns what there is to tell on stderr.
@@ -41,7 +44,9 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>>
         utc: args.utc,
         most: data::MOST_TASKS,
     };
-    let packed = data::pack(&trace, &sites, &asking);
+    let clock = Clock::new(trace.anchors(), args.utc);
+    let selector = Selector::new(&args.select, &trace, &sites, &clock)?;
+    let packed = data::pack(&trace, &sites, &selector, &asking);
     let page = html::page(&packed);
     let shown = load::shown(&args.output);
     file.write_all(page.as_bytes())
@@ -52,7 +57,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>>
         "wrote {shown}, {}: a browser opens it",
         size(page.len() as u64)
     )?;
-    let mut asides = crate::view::notices(&trace);
+    let mut asides = crate::view::notices_of(&trace, &selector);
     asides.extend(packed.asides);
     Ok(asides)
 }

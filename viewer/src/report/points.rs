@@ -7,6 +7,7 @@ use tidline::text::escape;
 use super::alike::Rows;
 use super::columns::Columns;
 use super::strings::Strings;
+use crate::select::Selector;
 use crate::words::counted;
 
 /// Points and refused creations that a page has at most.
@@ -23,8 +24,12 @@ pub(crate) struct Point {
     pub(crate) text: String,
 }
 
-/// The points of a trace in order, as many as a page has, and how many more there are.
-pub(crate) fn points(trace: &Trace, scale: impl Fn(Time) -> u64) -> (Vec<Point>, usize) {
+/// The points of a stretch of a trace in order, as many as a page has, and how many more there are.
+pub(crate) fn points(
+    trace: &Trace,
+    (begin, end): (Time, Time),
+    scale: impl Fn(Time) -> u64,
+) -> (Vec<Point>, usize) {
     let mut out = Vec::new();
     for event in trace.events() {
         let (since, text) = match &event.body {
@@ -58,6 +63,9 @@ pub(crate) fn points(trace: &Trace, scale: impl Fn(Time) -> u64) -> (Vec<Point>,
             }
             _ => continue,
         };
+        if event.time < begin || since > end {
+            continue;
+        }
         out.push(Point {
             kind: event.body.kind(),
             time: scale(event.time),
@@ -65,7 +73,10 @@ pub(crate) fn points(trace: &Trace, scale: impl Fn(Time) -> u64) -> (Vec<Point>,
             text,
         });
     }
-    for damage in &trace.integrity().damage {
+    let damaged = trace.integrity().damage.iter();
+    let inside =
+        damaged.filter(|it| it.after <= end && it.before.is_none_or(|before| before >= begin));
+    for damage in inside {
         let problem = escape(damage.problem.as_bytes());
         out.push(Point {
             kind: "damage",
@@ -84,29 +95,32 @@ pub(crate) fn points(trace: &Trace, scale: impl Fn(Time) -> u64) -> (Vec<Point>,
     (out, more)
 }
 
-/// The refused creations as columns; returns how many more there are.
+/// The refused creations that are asked for as columns; returns how many more there are.
 pub(crate) fn refused(
-    trace: &Trace,
+    selector: &Selector<'_>,
     rows: &Rows,
     scale: impl Fn(Time) -> u64,
     strings: &mut Strings,
     columns: &mut Columns,
 ) -> usize {
+    let trace = selector.trace();
     let (mut list, mut more) = (Vec::new(), 0);
     for (index, event) in trace.events().iter().enumerate() {
         let EventBody::CreateFailed { call, errno, .. } = &event.body else {
             continue;
         };
+        if !selector.admits(index) {
+            continue;
+        }
         if list.len() == MOST_REFUSED {
             more += 1;
             continue;
         }
-        let task = trace.subject(index).map(|task| task.id.0 as usize);
-        let row = task.and_then(|task| rows.of_task.get(task));
+        let row = trace.subject(index).and_then(|task| rows.of(task.id));
         let why = format!("{}: {}", escape(call.as_bytes()), errno_name(*errno));
         list.push((
             scale(event.time),
-            row.map_or(0, |row| u64::from(*row) + 1),
+            row.map_or(0, |row| u64::from(row) + 1),
             strings.safe(&why),
         ));
     }

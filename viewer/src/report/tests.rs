@@ -12,7 +12,9 @@ use tidline::synth::{self, Code, Plan};
 
 use super::columns::decode;
 use super::data::{Asking, MOST_TASKS, pack};
+use crate::select::{Selector, Selectors};
 use crate::site::{Rules, Sites};
+use crate::time::Clock;
 
 const SECOND: u64 = 1_000_000_000;
 const LIBC: &str = "/usr/lib/libc.so.6";
@@ -26,13 +28,19 @@ struct Decoded {
 
 impl Decoded {
     fn of(trace: &Trace, most: usize) -> Decoded {
+        Decoded::selected(trace, most, &Selectors::default())
+    }
+
+    fn selected(trace: &Trace, most: usize, args: &Selectors) -> Decoded {
         let sites = Sites::of(trace, &Rules::new(None).unwrap());
         let asking = Asking {
             title: None,
             utc: false,
             most,
         };
-        let packed = pack(trace, &sites, &asking);
+        let clock = Clock::new(trace.anchors(), false);
+        let selector = Selector::new(args, trace, &sites, &clock).unwrap();
+        let packed = pack(trace, &sites, &selector, &asking);
         let length = u32::from_le_bytes(packed.bytes[..4].try_into().unwrap()) as usize;
         let head: Value = serde_json::from_slice(&packed.bytes[4..4 + length]).unwrap();
         Decoded {
@@ -294,6 +302,91 @@ fn of_too_many_tasks_those_that_are_alike_share_rows_and_all_are_counted() {
     );
 }
 
+/// Ten workers of a pool, one after the other, and a thread beside it.
+fn pool() -> Trace {
+    let [main, pool, beside] = [1, 2, 3].map(|tid| Task::new(1, tid));
+    let mut events = vec![
+        existing(main, b"main"),
+        birth(1, main, pool, None),
+        rename(1, pool, b"pool"),
+        birth(2, main, beside, None),
+        rename(2, beside, b"beside"),
+    ];
+    for number in 0..10 {
+        let task = Task::new(1, 10 + number);
+        let time = u64::from(number) * 10 + 10;
+        events.push(birth(time, pool, task, None));
+        events.push(rename(time, task, format!("w-{number}").as_bytes()));
+        events.push(exit(time + 15, task, 0));
+    }
+    events.push(at(
+        45,
+        EventBody::Mark {
+            text: b"mid".into(),
+        },
+    ));
+    events.sort_by_key(|event| event.time);
+    trace(&Code::default(), events, 200)
+}
+
+#[test]
+fn of_selected_tasks_those_who_led_to_them_are_there_and_not_counted() {
+    let asked = Selectors {
+        name: vec!["w-*".into()],
+        ..Selectors::default()
+    };
+    let decoded = Decoded::selected(&pool(), MOST_TASKS, &asked);
+    assert_eq!(decoded.texts("name")[..4], ["main", "pool", "w-0", "w-1"]);
+    assert_eq!(decoded.column("parent")[..4], [0, 1, 2, 2]);
+    let above = decoded.column("kind").into_iter().map(|kind| kind & 8);
+    assert_eq!(above.collect::<Vec<_>>()[..4], [8, 8, 0, 0]);
+    let head = &decoded.head;
+    assert_eq!((&head["rows"], &head["tasks"]), (&12.into(), &10.into()));
+    assert_eq!(
+        decoded.asides,
+        ["10 of 13 tasks; 3 hidden by --name w-*"],
+        "said on stderr, and on the page"
+    );
+    assert_eq!(head["asides"][0], decoded.asides[0]);
+
+    let nothing = Selectors {
+        tid: Some(77),
+        ..Selectors::default()
+    };
+    let decoded = Decoded::selected(&pool(), MOST_TASKS, &nothing);
+    assert_eq!(decoded.head["rows"], 0);
+    let notices = decoded.head["notices"].to_string();
+    assert!(notices.contains("no thread 77"), "{notices}");
+}
+
+#[test]
+fn a_page_of_a_stretch_begins_and_ends_with_it() {
+    let asked = |since: &str, until: &str| Selectors {
+        since: Some(since.into()),
+        until: Some(until.into()),
+        ..Selectors::default()
+    };
+    let decoded = Decoded::selected(&pool(), MOST_TASKS, &asked("40ns", "60ns"));
+    let head = &decoded.head;
+    let times = ["begin", "end", "last"].map(|name| head[name].as_u64().unwrap());
+    assert_eq!(times, [40, 60, 200]);
+    assert_eq!(head["points"][0]["text"], "mid");
+    // Those that lived then, and main, pool and the one beside it, which do.
+    let names = decoded.texts("name");
+    assert_eq!(
+        names,
+        ["main", "pool", "beside", "w-2", "w-3", "w-4", "w-5"]
+    );
+    // Its curves, too, where rows do not tell each.
+    let folded = Decoded::selected(&pool(), 5, &asked("40ns", "60ns"));
+    assert!(folded.asides[1].starts_with("more than 5 tasks"));
+    let created: u64 = folded.columns["curve.created"].iter().sum();
+    let most = folded.columns["curve.most"].iter().max();
+    assert_eq!((created, most), (3, Some(&5)));
+    let decoded = Decoded::selected(&pool(), MOST_TASKS, &asked("50ns", "60ns"));
+    assert_eq!(decoded.head["points"], serde_json::json!([]));
+}
+
 #[test]
 fn times_of_centuries_are_counted_in_larger_units() {
     let (main, one) = (Task::new(1, 1), Task::new(1, 2));
@@ -372,6 +465,7 @@ fn a_hundred_thousand_tasks_are_few_megabytes() {
         utc: true,
         most: MOST_TASKS,
     };
-    let page = super::html::page(&pack(&trace, &sites, &asking));
+    let all = Selector::everything(&trace, &sites);
+    let page = super::html::page(&pack(&trace, &sites, &all, &asking));
     assert!(page.len() < 3_000_000, "{}", page.len());
 }

@@ -324,7 +324,7 @@ impl<'a> Selector<'a> {
         event.map(|event| &event.body)
     }
 
-    pub(super) fn trace(&self) -> &'a Trace {
+    pub(crate) fn trace(&self) -> &'a Trace {
         self.trace
     }
 

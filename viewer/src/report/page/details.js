@@ -31,6 +31,7 @@ export function drawDetails(app) {
     ", pid " + model.pid[row]);
   const before = model.kind[row] & BEFORE;
   const unseen = model.kind[row] & INFERRED ? " (its birth is not in the file)" : " (it was there before)";
+  if (model.above(row)) fact("shown", "because it led to what was asked for, which it is not");
   fact("born", clock.long(model.born[row]) + (before ? unseen : "") +
     (many > 0 ? " to " + clock.long(model.born[row] + model.last[row]) : ""));
   fact("ended", model.alive(row) ? "alive at the end" : clock.long(model.end[row]));

@@ -58,7 +58,7 @@ function start(model) {
     app.fitting = 0;
     let tasks = 0;
     for (let row = 0; app.flags && row < model.size; row += 1) {
-      const fits = (!found || found.flags[row]) && (!site || model.site[row] === site) && (!cls || model.cls[row] === cls);
+      const fits = !model.above(row) && (!found || found.flags[row]) && (!site || model.site[row] === site) && (!cls || model.cls[row] === cls);
       if (!fits) continue;
       app.flags[row] = 1;
       app.fitting += 1;

@@ -3,6 +3,7 @@
 export const PROCESS = 1;
 export const BEFORE = 2;
 export const INFERRED = 4;
+export const ABOVE = 8; // not asked for: it is there to show who created what is
 
 // Data as decoded, with what views need of it.
 export function modelOf(data) {
@@ -29,8 +30,9 @@ export function modelOf(data) {
   model.siteLabel = (row) => (model.site[row] > 0 ? data.sites.rows[model.site[row] - 1].label : "");
   model.howStyle = (row) => data.hows[model.howOf[row]] || "plain";
   model.alive = (row) => end[row] === Infinity;
-  model.lived = (row) => (Math.min(end[row], data.end) - born[row]) * data.unit;
-  model.tasksOf = (row) => model.many[row] + 1;
+  model.lived = (row) => (Math.min(end[row], data.last) - born[row]) * data.unit;
+  model.above = (row) => (model.kind[row] & ABOVE) !== 0;
+  model.tasksOf = (row) => (model.above(row) ? 0 : model.many[row] + 1);
   model.label = (row) => (model.many[row] > 0
     ? model.name(row).replace(/\d+/g, "#") + " × " + model.tasksOf(row)
     : model.name(row) + "[" + model.tid[row] + "]");
@@ -114,7 +116,7 @@ export function exactCurve({ born, end, kind, begin, size }) {
   const creations = [];
   const ends = [];
   for (let row = 0; row < size; row += 1) {
-    if (end[row] < begin) continue; // it had ended: it is known as a creator only
+    if (end[row] < begin || kind[row] & ABOVE) continue; // it is known, or shown, as a creator only
     births.push(born[row]);
     if (end[row] !== Infinity) ends.push(end[row]);
     if (!(kind[row] & BEFORE) && born[row] >= begin) creations.push(born[row]);

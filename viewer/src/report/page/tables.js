@@ -14,7 +14,7 @@ const born = (app, row) => (app.model.kind[row] & BEFORE ? "before" : app.clock.
 const lived = (app, row) => (app.model.kind[row] & BEFORE ? ">" : "") + duration(app.model.lived(row));
 const how = (app, row) => el("span", { class: app.model.howStyle(row), text: app.model.how(row) });
 const chosen = (app, row) => ({
-  class: (row === app.state.sel ? "selected" : "") + (app.flags && !app.flags[row] ? " off" : ""),
+  class: (row === app.state.sel ? "selected" : "") + ((app.flags && !app.flags[row]) || app.model.above(row) ? " off" : ""),
   "aria-selected": row === app.state.sel ? "true" : "false",
 });
 
@@ -157,7 +157,7 @@ function tasksOf(app) {
       made = key;
       const value = keys[by.column];
       const list = [];
-      for (let row = 0; row < model.size; row += 1) if (!app.flags || app.flags[row]) list.push([value(row), row]);
+      for (let row = 0; row < model.size; row += 1) if (app.flags ? app.flags[row] : !model.above(row)) list.push([value(row), row]);
       list.sort((a, b) => by.compare(a[0], b[0]) || a[1] - b[1]);
       rows = list.map(([, row]) => row);
       table.drawHead(by.column, by.direction);

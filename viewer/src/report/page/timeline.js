@@ -91,7 +91,7 @@ export function timelineOf(app) {
         context.fillStyle = c.dim;
         context.fillRect(0, y, g.width, g.high);
       }
-      const on = !flags || flags[row] || row === state.sel;
+      const on = (flags ? flags[row] : !model.above(row)) || row === state.sel;
       context.globalAlpha = on ? 1 : 0.22;
       if (g.high >= LEAST_LABEL || lane % every === 0) {
         const deep = Math.min(model.depth[row], 8) * (state.order === "tree" ? 7 : 0);
