@@ -237,6 +237,12 @@ function tests() {
       await run("dispatchEvent(new Event('beforeprint'))");
       assert.equal(await run("return document.querySelectorAll('#tab-tasks .inner .row').length"), 200);
       assert.match(await text("#tab-tasks .inner"), /… and 201 more$/);
+      // What can only be clicked is not on paper.
+      const media = (name) => call("POST", session + "/goog/cdp/execute", { cmd: "Emulation.setEmulatedMedia", params: { media: name } });
+      await media("print");
+      const shown = await run("return ['.controls', '.bar button', '#lanes-help', '#to-tree', '#to-tasks', '#facts', '#lanes'].map((css) => getComputedStyle(document.querySelector(css)).display !== 'none')");
+      await media("");
+      assert.deepEqual(shown, [false, false, false, false, true, true, true]);
       await run("dispatchEvent(new Event('afterprint'))");
       assert.ok((await run("return document.querySelectorAll('#tab-tasks .inner .row').length")) < 60);
       await clean();
