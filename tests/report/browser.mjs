@@ -182,7 +182,7 @@ function tests() {
       await keys("#q", "tid:100");
       await until("it is not found", "return document.getElementById('found').textContent === '0 of 75 tasks'");
       await click("#to-sites");
-      assert.match(await text("#tab-sites .inner .row"), /handle_request \(handle\.c:74\)75/);
+      await until("its sites are there", "return /^handle_request \\(handle\\.c:74\\)75/.test(document.querySelector('#tab-sites .inner .row')?.textContent)");
       await clean();
     },
 
@@ -213,6 +213,55 @@ function tests() {
       assert.match(await text("#alerts"), /1 gap/);
       const wide = await run("return document.documentElement.scrollWidth <= innerWidth");
       assert.ok(wide, "a long name does not widen the page");
+      await clean();
+    },
+
+    "two runs are compared in words, signs and colours, and both are there": async () => {
+      await open("two.html");
+      assert.match(await text("#compared-runs"), /3 of 5 classes changed.*\+ new 1 class.*− gone 1 class.*▲ grown 1 class/s);
+      assert.match(await text("#compared-runs"), /variant is another build.*old\.tid.*new\.tid/s);
+      assert.equal(await text("#run-title").then((words) => /^The new run: .*new\.tid$/.test(words)), true);
+      assert.equal(await text("#to-changes"), "Changes 3");
+      const rows = await run("return [...document.querySelectorAll('#tab-changes .inner .row')].map((row) => [...row.children].slice(0, 4).map((cell) => cell.textContent))");
+      assert.deepEqual(rows.map(([change, , created, alive]) => [change, created, alive]), [
+        ["▲ grown", "12", "0 → 6"], ["+ new", "- → 3", "- → 3"], ["− gone", "1 → -", "1 → -"], ["= same", "0", "1"], ["= same", "4", "4"],
+      ]);
+      // By keyboard: the second class, and its tasks are highlighted.
+      await keys("#tab-changes .body", "\ue011\ue015\ue007");
+      await until("the new class is chosen", "return /^\\+ new monitor/.test(document.querySelector('#details h3')?.textContent)");
+      assert.equal(await text("#found"), "3 of 20 tasks");
+      assert.match(await text("#details table"), /Old runNew runcreated-3/);
+      const pictures = await run("return [...document.querySelectorAll('#details svg')].map((one) => [one.getAttribute('role'), one.getAttribute('aria-label')])");
+      assert.deepEqual(pictures, [["img", "Old run: alive over time, at most 0"], ["img", "New run: alive over time, at most 3"]]);
+      assert.notEqual(await run("return getComputedStyle(document.querySelector('#details svg path')).fill"), "rgb(0, 0, 0)");
+      await fragment("dif=2");
+      await shot("two.png");
+      // The class that is gone, in the run that had it.
+      await click("#tab-changes .inner .row:nth-child(3)");
+      await until("the gone class is chosen", "return /^− gone logger/.test(document.querySelector('#details h3')?.textContent)");
+      assert.equal(await text("#found"), "0 of 20 tasks");
+      assert.match(await text("#details"), /the new run, which has none of its tasks/);
+      await click("#details .buttons button");
+      await until("the old run is there", "return document.getElementById('run-title').textContent.startsWith('The old run: ')");
+      assert.equal(await text("#found"), "1 of 18 tasks");
+      assert.match(await run("return location.hash"), /run=old/);
+      assert.match(await text("#details h3"), /− gone logger/);
+      assert.match(await run("return document.getElementById('live').getAttribute('aria-label')"), /; new run ┄ ≤ \d+$/);
+      // And back, by the choice above the timeline.
+      await run("const e = document.getElementById('run'); e.value = 'new'; e.dispatchEvent(new Event('change'));");
+      await until("the new run is there", "return document.getElementById('run-title').textContent.startsWith('The new run: ')");
+      assert.equal(await text("#found"), "0 of 20 tasks");
+      await clean();
+    },
+
+    "names that are markup are text in a comparison, too": async () => {
+      await open("hostile-two.html");
+      const all = await text("#tab-changes") + await text("#compared-runs");
+      for (const name of ["<script>document.title='owned'</script>", "\\x1b[#mred\\x1b]#;owned\\x07", "\\u{202e}txt.exe"]) {
+        assert.ok(all.includes(name), name);
+      }
+      assert.equal(await run("return document.querySelectorAll('main img, main script, main h1, main i:not(.sw), main u').length"), 0);
+      assert.ok(await run("return document.documentElement.scrollWidth <= innerWidth"), "a long name does not widen the page");
       await clean();
     },
 

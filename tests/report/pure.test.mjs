@@ -8,6 +8,7 @@ import { inflate } from "../../viewer/src/report/page/inflate.js";
 import { decode, decodeColumns, fromBase64, inflated } from "../../viewer/src/report/page/decode.js";
 import { density, lanesOf, moved, ordered, ticks, zoomed } from "../../viewer/src/report/page/layout.js";
 import { bucketCurve, exactCurve, family, framesOf, modelOf } from "../../viewer/src/report/page/model.js";
+import { bothOf, kindsOf, otherCurve, runIn, withComparison } from "../../viewer/src/report/page/compare.js";
 import { parseQuery, search } from "../../viewer/src/report/page/search.js";
 import { fromFragment, toFragment } from "../../viewer/src/report/page/state.js";
 import { count, counted, rate, shorten, visible } from "../../viewer/src/report/page/text.js";
@@ -217,4 +218,44 @@ test("who is shown as a creator only is in no count and no curve", () => {
   const model = made({ kind: [8, 0, 8, 0] });
   assert.deepEqual([0, 1, 2, 3].map((row) => model.tasksOf(row)), [0, 1, 0, 1]);
   assert.deepEqual([...model.curve(0, 100, 4).most], [1, 1, 0, 0]);
+});
+
+const figures = (created, alive) => ({ created, alive, exited: created - alive, peak: alive, rate_per_s: null, life_p50_ns: null, life_p99_ns: null });
+const comparison = {
+  span_ns: 256, curves: [[1, 2, 3, 4], Array(256).fill(7)],
+  rows: [
+    { kind: "grown", label: "w", places: [2, 1], old: figures(1, 0), new: figures(3, 2), curves: [[1], [2]] },
+    { kind: "gone", label: "log", places: [1, 0], old: figures(1, 1), new: null, curves: [[1], null] },
+    { kind: "same", label: "main", places: [3, 2], old: figures(1, 1), new: figures(1, 1), curves: [[1], [1]] },
+  ],
+};
+
+test("each row of a run is of a class of the comparison", () => {
+  const now = withComparison(made({ compared: [2, 1, 1, 0] }), comparison, "new");
+  assert.deepEqual([...now.dif], [3, 1, 1, 0]);
+  assert.deepEqual([0, 1, 3].map((row) => now.changeOf(row)), ["same", "grown", "same"]);
+  const old = withComparison(made({ compared: [3, 2, 1, 9] }), comparison, "old");
+  assert.deepEqual([...old.dif], [3, 1, 2, 0]);
+  assert.deepEqual(kindsOf(comparison.rows), [["gone", 1], ["grown", 1]]);
+  assert.equal(bothOf(comparison.rows[0], ({ created }) => count(created)), "1 → 3");
+  assert.equal(bothOf(comparison.rows[1], ({ created }) => count(created)), "1 → -");
+  assert.equal(bothOf(comparison.rows[2], ({ created }) => count(created)), "1");
+});
+
+test("the other run's curve is told by its own time, and only while there is one", () => {
+  const model = withComparison(made(), comparison, "new");
+  Object.assign(model.data, { first: 0 });
+  assert.deepEqual([...otherCurve(model, 0, 8, 4)], [2, 4, NaN, NaN]);
+  assert.deepEqual([...otherCurve(model, 1, 2, 2)], [2, 2]);
+  assert.deepEqual([...otherCurve({ ...model, run: "old" }, 0, 4, 2)], [7, 7]);
+});
+
+test("an address says which run is seen, and a page of one run has no other", () => {
+  assert.deepEqual(["", "#run=old", "#tab=sites&run=old&sel=1", "#q=run=old", "#run=older"].map(runIn), ["new", "old", "old", "new", "new"]);
+  const both = withComparison(made(), comparison, "old");
+  const state = fromFragment("#run=old&dif=2&paint=end&tab=changes", both);
+  assert.deepEqual([state.run, state.dif, state.paint, state.tab], ["old", 2, "end", "changes"]);
+  assert.equal(toFragment(state, both), "run=old&dif=2&paint=end");
+  const one = fromFragment("#run=old&dif=2&paint=change&tab=changes", made());
+  assert.deepEqual([one.run, one.dif, one.paint, one.tab], ["new", 0, "end", "tree"]);
 });

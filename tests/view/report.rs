@@ -24,9 +24,15 @@ fn made(name: &str, trace: &File, more: &[&str]) -> String {
 }
 
 fn without_data(page: &str) -> String {
-    let begin = page.find("id=\"data\">").unwrap();
-    let end = begin + page[begin..].find("</script>").unwrap();
-    format!("{}{}", &page[..begin], &page[end..])
+    let mut rest = page.to_string();
+    for name in ["data", "old", "compared"] {
+        let block = format!("id=\"{name}\">");
+        if let Some(begin) = rest.find(&block) {
+            let end = begin + rest[begin..].find("</script>").unwrap();
+            rest.replace_range(begin..end, "");
+        }
+    }
+    rest
 }
 
 #[test]
@@ -50,6 +56,50 @@ fn a_page_is_one_file_that_names_nothing_outside() {
         assert!(!rest.contains(word), "{word}");
     }
     assert!(rest.contains("default-src 'none'; script-src 'sha256-"));
+}
+
+/// A trace of testdata/diff: two versions of a program.
+fn variant(name: &str) -> String {
+    format!("{}/../testdata/diff/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_page_of_two_runs_says_what_diff_says() {
+    let folder = Folder::new();
+    let (old, new) = (variant("old.tid"), variant("new.tid"));
+    let place = folder.path("r.html");
+    let run = tidview(&["report", &new, "-o", &place, "--diff", &old]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let verdict = "3 of 5 classes changed: 1 new, 1 gone, 1 otherwise\n";
+    assert!(run.out.ends_with(verdict), "{run:?}");
+    assert!(prints(&["diff", &old, &new]).ends_with(verdict));
+    assert!(run.err.contains("variant is another build"), "{run:?}");
+    let page = fs::read_to_string(&place).unwrap();
+    if let Some(kept) = std::env::var_os("TIDLINE_REPORT_PAGES") {
+        fs::write(std::path::Path::new(&kept).join("two.html"), &page).unwrap();
+    }
+    let rest = without_data(&page);
+    for word in ["http://", "https://", "src=", "handle_request"] {
+        assert!(!rest.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn the_older_recording_of_a_page_is_not_written_over_and_must_be_one() {
+    let folder = Folder::new();
+    let new = variant("new.tid");
+    let old = folder.put("old.tid", &fs::read(variant("old.tid")).unwrap());
+    let run = tidview(&["report", &new, "-o", &old, "--diff", &old, "--force"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.err.contains("is what is read"), "{run:?}");
+    let none = folder.path("none.tid");
+    let place = folder.path("r.html");
+    let run = tidview(&["report", &new, "-o", &place, "--diff", &none]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.err.starts_with("tidview: --diff: "), "{run:?}");
+    assert!(!std::path::Path::new(&place).exists());
+    let run = tidview(&["report", &new, "-o", &place, "--per-second"]);
+    assert!(run.err.contains("--diff <OLD>"), "{run:?}");
 }
 
 #[test]
@@ -94,6 +144,10 @@ fn names_of_hostile_programs_are_no_part_of_the_page_itself() {
     );
     let title = "</title><script>document.title='owned'</script>\u{202e}";
     let page = made("hostile.html", &file, &["--title", title]);
+    let calm = File::trace(&header(), &[existing(0, main, b"main")], 60_000_000);
+    let more = ["--title", title, "--diff", &calm.path()];
+    let both = made("hostile-two.html", &file, &more);
+    assert!(!without_data(&both).contains("owned</"));
     let rest = without_data(&page);
     for word in [
         "owned</", "<img", "<h1>gone", "<u>mark", "<b>tid", "\u{202e}", "\x1b",

@@ -5,6 +5,7 @@
 
 mod about;
 mod cli;
+mod compare;
 mod diff;
 mod export;
 mod fold;

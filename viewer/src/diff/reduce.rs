@@ -43,6 +43,7 @@ pub(crate) fn reduce(trace: &Trace, reading: &Reading<'_>, book: &mut Book) -> R
         routines: HashMap::new(),
         alive: Alive::of(trace, begin, end),
         side: Side {
+            begin,
             length: end.0.saturating_sub(begin.0),
             ..Side::default()
         },

@@ -124,6 +124,8 @@ pub(crate) struct Side {
     /// In the order of their first tasks.
     pub(crate) classes: Vec<Class>,
     pub(crate) places: HashMap<Key, usize>,
+    /// When what is compared begins.
+    pub(crate) begin: Time,
     /// How long it is that is compared, ns.
     pub(crate) length: u64,
     pub(crate) people: Vec<Person>,

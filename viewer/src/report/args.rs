@@ -11,13 +11,15 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   tidview report server.tid -o report.html       one page: open it in a browser
   tidview report server.tid -o report.html --force --utc
+  tidview report later.tid -o report.html --force --diff server.tid
   tidview report server.tid -o report.html --force --title Friday
   tidview report server.tid -o report.html --force --since 1s+2s --name 'worker-*'
 
 The page needs no network, now or later: it can be kept, copied and mailed. What is zoomed to,
 selected and searched for is in its address, so that a link leads to the same view. Names, command
 lines and paths of the trace are in it. Of more than 300,000 tasks, short-lived ones that are alike
-share rows.";
+share rows. With --diff it has both runs, class by class as `tidview diff` compares them; selectors
+then say what is shown of the new one.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
@@ -27,6 +29,12 @@ pub(crate) struct ReportArgs {
     /// The page to write
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
+    /// Show what changed since this older recording, and both of them
+    #[arg(long, value_name = "OLD")]
+    pub(crate) diff: Option<PathBuf>,
+    /// Compare how many were created and exited in a second: for runs of different lengths
+    #[arg(long, requires = "diff")]
+    pub(crate) per_second: bool,
     /// Replace that file if it is there
     #[arg(long)]
     pub(crate) force: bool,

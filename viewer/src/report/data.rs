@@ -16,9 +16,11 @@ use tidline::text::escape;
 use super::alike::{self, Rows};
 use super::chosen::Chosen;
 use super::columns::Columns;
+use super::curve::Stretches;
 use super::points;
 use super::stacks::Tree;
 use super::strings::Strings;
+use crate::diff::side::Person;
 use crate::group::{By, Classifier, Key};
 use crate::page::{Block, Style};
 use crate::select::Selector;
@@ -42,10 +44,12 @@ const EXACT: u64 = (1 << 53) - 1;
 
 /// What a page is asked to show, and how.
 #[derive(Clone, Debug)]
-pub(crate) struct Asking {
+pub(crate) struct Asking<'a> {
     pub(crate) title: Option<String>,
     pub(crate) utc: bool,
     pub(crate) most: usize,
+    /// The tasks of a run that is compared, with their classes; else none.
+    pub(crate) people: &'a [Person],
 }
 
 /// A trace as a page has it.
@@ -62,7 +66,7 @@ pub(crate) fn pack(
     trace: &Trace,
     sites: &Sites,
     selector: &Selector<'_>,
-    asking: &Asking,
+    asking: &Asking<'_>,
 ) -> Packed {
     let scale = Scale::of(trace);
     let scaled = |time| scale.of_time(time);
@@ -89,6 +93,11 @@ pub(crate) fn pack(
         &mut strings,
         &mut columns,
     );
+    if !asking.people.is_empty() {
+        let class = |row: &alike::Row| asking.people.get(row.task.0 as usize)?.class;
+        let number = |row| class(row).map_or(0, |class| u64::from(class) + 1);
+        columns.plain("compared", rows.list.iter().map(number));
+    }
     histories(trace, &rows, scale, &mut strings, &mut columns);
     tree.columns(&mut columns);
     let more_refused = points::refused(selector, &rows, scaled, &mut strings, &mut columns);
@@ -122,7 +131,9 @@ pub(crate) fn pack(
         "unit": scale.unit,
         "begin": scaled(chosen.begin),
         "end": scaled(chosen.end),
+        "first": scaled(trace.begin()),
         "last": scaled(trace.end()),
+        "selected": !selector.is_everything(),
         "utc": asking.utc,
         "anchors": anchors(trace, scale),
         "facts": facts(trace),
@@ -315,13 +326,9 @@ fn histories(
 /// tell each birth and end.
 fn curves(trace: &Trace, chosen: &Chosen, columns: &mut Columns) {
     let (begin, end) = (chosen.begin, chosen.end);
-    let length = u128::from(end.0.saturating_sub(begin.0).max(1));
-    let place = |time: Time| {
-        let since = u128::from(time.0.saturating_sub(begin.0));
-        ((since * STRETCHES as u128 / length) as usize).min(STRETCHES - 1)
-    };
+    let length = end.0.saturating_sub(begin.0);
+    let stretches = Stretches::new(begin, length, STRETCHES);
     let mut created = vec![0; STRETCHES];
-    // Of equal times ends come first.
     let mut changes: Vec<(Time, bool)> = Vec::new();
     let asked = trace.tasks().iter().filter(|it| chosen.is_asked(it));
     for task in asked {
@@ -332,24 +339,10 @@ fn curves(trace: &Trace, chosen: &Chosen, columns: &mut Columns) {
         let ended = task.ended.filter(|ended| *ended <= end);
         changes.extend(ended.map(|ended| (ended, false)));
         if !view::was_there_before(trace, task) && task.born >= begin {
-            created[place(task.born)] += 1;
+            created[stretches.place(task.born)] += 1;
         }
     }
-    changes.sort_unstable();
-    let mut changes = changes.into_iter().peekable();
-    let mut alive = 0u64;
-    let most = (0..STRETCHES).map(|stretch| {
-        let mut most = alive;
-        while let Some((_, born)) = changes.next_if(|(time, _)| place(*time) <= stretch) {
-            alive = match born {
-                true => alive + 1,
-                false => alive.saturating_sub(1),
-            };
-            most = most.max(alive);
-        }
-        most
-    });
-    columns.plain("curve.most", most);
+    columns.plain("curve.most", stretches.most(changes).into_iter());
     columns.plain("curve.created", created.into_iter());
 }
 

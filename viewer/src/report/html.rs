@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 use super::data::Packed;
 
 /// The page's modules, each behind those that it imports.
-const MODULES: [&str; 16] = [
+const MODULES: [&str; 18] = [
     include_str!("page/text.js"),
     include_str!("page/inflate.js"),
     include_str!("page/decode.js"),
     include_str!("page/time.js"),
     include_str!("page/model.js"),
     include_str!("page/search.js"),
+    include_str!("page/compare.js"),
     include_str!("page/state.js"),
     include_str!("page/layout.js"),
     include_str!("page/dom.js"),
@@ -26,6 +27,7 @@ const MODULES: [&str; 16] = [
     include_str!("page/summary.js"),
     include_str!("page/timeline.js"),
     include_str!("page/charts.js"),
+    include_str!("page/changes.js"),
     include_str!("page/details.js"),
     include_str!("page/tables.js"),
     include_str!("page/main.js"),
@@ -36,8 +38,15 @@ const BODY: &str = include_str!("page/body.html");
 /// zlib's middle: a page of a million tasks in a second, and hardly larger than at the highest.
 const LEVEL: u8 = 6;
 
-/// The page of packed data.
-pub(crate) fn page(packed: &Packed) -> String {
+/// The older run of a page of two, and what differs.
+#[derive(Debug)]
+pub(crate) struct Other {
+    pub(crate) old: Packed,
+    pub(crate) compared: Vec<u8>,
+}
+
+/// The page of packed data, and of an older run.
+pub(crate) fn page(packed: &Packed, other: Option<&Other>) -> String {
     let script = script();
     let policy = format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; img-src data:; base-uri 'none'; \
@@ -45,7 +54,11 @@ pub(crate) fn page(packed: &Packed) -> String {
         hash(&script),
         hash(STYLE)
     );
-    let data = STANDARD.encode(compress_to_vec(&packed.bytes, LEVEL));
+    let mut data = block("data", &packed.bytes);
+    if let Some(other) = other {
+        data += &block("old", &other.old.bytes);
+        data += &block("compared", &other.compared);
+    }
     let title = escaped(&packed.title);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -54,9 +67,14 @@ pub(crate) fn page(packed: &Packed) -> String {
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <link rel=\"icon\" href=\"data:,\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n{BODY}\
-         <script type=\"application/octet-stream\" id=\"data\">{data}</script>\n\
-         <script>{script}</script>\n</body>\n</html>\n"
+         {data}<script>{script}</script>\n</body>\n</html>\n"
     )
+}
+
+/// Bytes that the page's code takes by their name.
+fn block(name: &str, bytes: &[u8]) -> String {
+    let data = STANDARD.encode(compress_to_vec(bytes, LEVEL));
+    format!("<script type=\"application/octet-stream\" id=\"{name}\">{data}</script>\n")
 }
 
 /// The modules as one script.
@@ -97,11 +115,12 @@ mod tests {
     use super::*;
 
     fn made(title: &str) -> String {
-        page(&Packed {
+        let packed = Packed {
             title: title.into(),
             bytes: b"data".to_vec(),
             asides: Vec::new(),
-        })
+        };
+        page(&packed, None)
     }
 
     #[test]

@@ -5,8 +5,10 @@
 
 mod alike;
 mod args;
+mod both;
 mod chosen;
 mod columns;
+mod curve;
 mod data;
 mod html;
 mod points;
@@ -16,38 +18,49 @@ mod strings;
 mod tests;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 pub(crate) use args::{EXAMPLES, ReportArgs};
-use data::Asking;
+use data::{Asking, Packed};
+use html::Other;
 
+use crate::compare::{Compared, Reader};
+use crate::diff::side::Side;
+use crate::diff::words::Renames;
 use crate::load;
 use crate::output::Output;
-use crate::select::Selector;
-use crate::site::Sites;
+use crate::select::{Selector, Selectors};
+use crate::site::{Rules, Sites};
 use crate::time::Clock;
 use crate::words::size;
 
 /// Writes the page; returns what there is to tell on stderr.
 pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>> {
-    let rules = load::rules(args.frames.runtime_frames.as_deref())?;
+    // What is wrong with it is told before a long load.
+    rules(args)?;
     let recording = load::Recording::open(&args.files)?;
-    // Before the work, so that it is not in vain.
-    let (output, mut file) =
-        Output::create(&args.output, args.force, recording.paths(), &args.files)?;
-    drop(recording);
-    let trace = load::load(&args.files)?;
-    let sites = Sites::of(&trace, &rules);
-    let asking = Asking {
-        title: args.title.clone(),
-        utc: args.utc,
-        most: data::MOST_TASKS,
+    let before = args.diff.as_slice();
+    let before = match before {
+        [] => None,
+        old => Some(load::Recording::open(old).context("--diff")?),
     };
-    let clock = Clock::new(trace.anchors(), args.utc);
-    let selector = Selector::new(&args.select, &trace, &sites, &clock)?;
-    let packed = data::pack(&trace, &sites, &selector, &asking);
-    let page = html::page(&packed);
+    let inputs = recording.paths();
+    let inputs = inputs.chain(before.iter().flat_map(load::Recording::paths));
+    // Before the work, so that it is not in vain.
+    let (output, mut file) = Output::create(&args.output, args.force, inputs, &args.files)?;
+    drop(before);
+    drop(recording);
+    let compared = args.diff.as_deref().map(|old| compared(args, old));
+    let compared = compared.transpose()?;
+    let new = compared.as_ref().map(|it| &it.comparison.new);
+    let (page, mut asides) = packed(args, &args.files, &args.select, new)?;
+    let other = match (&compared, &args.diff) {
+        (Some(compared), Some(old)) => Some(other(args, compared, old)?),
+        _ => None,
+    };
+    let page = html::page(&page, other.as_ref());
     let shown = load::shown(&args.output);
     file.write_all(page.as_bytes())
         .with_context(|| format!("cannot write {shown}"))?;
@@ -57,7 +70,60 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>>
         "wrote {shown}, {}: a browser opens it",
         size(page.len() as u64)
     )?;
-    let mut asides = crate::view::notices_of(&trace, &selector);
-    asides.extend(packed.asides);
+    if let Some(compared) = &compared {
+        let shown = compared.shown();
+        writeln!(out, "{}", shown.verdict())?;
+        asides.extend(shown.notices());
+    }
     Ok(asides)
+}
+
+fn rules(args: &ReportArgs) -> Result<Rules> {
+    load::rules(args.frames.runtime_frames.as_deref())
+}
+
+/// What differs from an older recording.
+fn compared(args: &ReportArgs, old: &Path) -> Result<Compared> {
+    let reader = Reader {
+        rules: rules(args)?,
+        renames: Renames::default(),
+        between: None,
+        people: true,
+    };
+    reader.compared(&[vec![old.to_owned()]], &args.files, args.per_second)
+}
+
+/// The older run for a page of two: all of it.
+fn other(args: &ReportArgs, compared: &Compared, old: &Path) -> Result<Other> {
+    let files = [old.to_owned()];
+    let side = Some(&compared.comparison.old);
+    let (old, _) = packed(args, &files, &Selectors::default(), side)?;
+    let selected = !args.select.words().is_empty();
+    Ok(Other {
+        old,
+        compared: both::compared(compared, selected),
+    })
+}
+
+/// The data of one recording, and what there is to tell of it.
+fn packed(
+    args: &ReportArgs,
+    files: &[PathBuf],
+    select: &Selectors,
+    side: Option<&Side>,
+) -> Result<(Packed, Vec<String>)> {
+    let trace = load::load(files)?;
+    let sites = Sites::of(&trace, &rules(args)?);
+    let clock = Clock::new(trace.anchors(), args.utc);
+    let selector = Selector::new(select, &trace, &sites, &clock)?;
+    let asking = Asking {
+        title: args.title.clone(),
+        utc: args.utc,
+        most: data::MOST_TASKS,
+        people: side.map_or(&[], |side| &side.people),
+    };
+    let packed = data::pack(&trace, &sites, &selector, &asking);
+    let mut asides = crate::view::notices_of(&trace, &selector);
+    asides.extend(packed.asides.iter().cloned());
+    Ok((packed, asides))
 }

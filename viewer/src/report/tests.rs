@@ -10,11 +10,20 @@ use tidline::model::{
 };
 use tidline::synth::{self, Code, Plan};
 
+use super::both;
 use super::columns::decode;
 use super::data::{Asking, MOST_TASKS, pack};
+use crate::compare::Compared;
+use crate::diff::change::Comparison;
+use crate::diff::pair::pair;
+use crate::diff::reduce::{Reading, reduce};
+use crate::diff::roles::Book;
+use crate::diff::side::Person;
+use crate::diff::words::Renames;
 use crate::select::{Selector, Selectors};
 use crate::site::{Rules, Sites};
 use crate::time::Clock;
+use crate::view::diff::about::About;
 
 const SECOND: u64 = 1_000_000_000;
 const LIBC: &str = "/usr/lib/libc.so.6";
@@ -32,11 +41,16 @@ impl Decoded {
     }
 
     fn selected(trace: &Trace, most: usize, args: &Selectors) -> Decoded {
+        Decoded::with(trace, most, args, &[])
+    }
+
+    fn with(trace: &Trace, most: usize, args: &Selectors, people: &[Person]) -> Decoded {
         let sites = Sites::of(trace, &Rules::new(None).unwrap());
         let asking = Asking {
             title: None,
             utc: false,
             most,
+            people,
         };
         let clock = Clock::new(trace.anchors(), false);
         let selector = Selector::new(args, trace, &sites, &clock).unwrap();
@@ -387,6 +401,111 @@ fn a_page_of_a_stretch_begins_and_ends_with_it() {
     assert_eq!(decoded.head["points"], serde_json::json!([]));
 }
 
+/// Two runs of a program, compared.
+fn two_runs(old: &Trace, new: &Trace) -> Compared {
+    let mut book = Book::default();
+    let mut sides = [old, new].map(|trace| {
+        let reading = Reading {
+            sites: None,
+            renames: &Renames::default(),
+            between: None,
+            people: true,
+        };
+        let side = reduce(trace, &reading, &mut book).unwrap();
+        (About::of(trace, &Sites::default(), "t.tid".into()), side)
+    });
+    let [(about_old, old), (about_new, new)] = sides.each_mut().map(std::mem::take);
+    let pairs = pair(&old, &new, &book);
+    Compared {
+        comparison: Comparison::new(old, new, pairs, &book, false),
+        book,
+        old: vec![about_old],
+        new: about_new,
+        sites: false,
+    }
+}
+
+/// Workers that end, and how many that stay; and one more, of a name.
+fn run_of(stay: u32, other: &[u8], end: u64) -> Trace {
+    let main = Task::new(1, 1);
+    let mut events = vec![existing(main, b"main")];
+    for number in 0..10 {
+        let task = Task::new(1, 10 + number);
+        let time = u64::from(number) * SECOND + 1;
+        events.push(birth(time, main, task, None));
+        events.push(rename(time + 1, task, format!("w-{number}").as_bytes()));
+        if number >= stay {
+            events.push(exit(time + SECOND / 2, task, 0));
+        }
+    }
+    let task = Task::new(1, 99);
+    events.push(birth(10 * SECOND, main, task, None));
+    events.push(rename(10 * SECOND + 1, task, other));
+    trace(&Code::default(), events, end)
+}
+
+#[test]
+fn of_two_runs_a_page_has_each_class_and_which_tasks_are_of_it() {
+    let name = b"</script><b>log\x1b[2J";
+    let (old, new) = (
+        run_of(0, name, 12 * SECOND),
+        run_of(4, b"monitor", 24 * SECOND),
+    );
+    let compared = two_runs(&old, &new);
+    let page: Value = serde_json::from_slice(&both::compared(&compared, false)).unwrap();
+    let rows = page["rows"].as_array().unwrap();
+    let told =
+        |row: &Value| [&row["kind"], &row["label"]].map(|it| it.as_str().unwrap().to_string());
+    let told: Vec<[String; 2]> = rows.iter().map(told).collect();
+    assert_eq!(
+        told,
+        [
+            ["grown", "w-#"],
+            ["new", "monitor"],
+            ["gone", "</script><b>log\\x1b[#J"],
+            ["same", "main"],
+        ]
+    );
+    assert_eq!(rows[0]["changes"][0], "alive +4");
+    assert_eq!(
+        (&rows[1]["old"], &rows[2]["new"]),
+        (&Value::Null, &Value::Null)
+    );
+    // The old run is half as long as the new one: so is its curve.
+    let curve = |row: usize, side: usize| rows[row]["curves"][side].as_array().unwrap().clone();
+    assert_eq!((curve(0, 0).len(), curve(0, 1).len()), (24, 48));
+    assert_eq!(*curve(0, 1).last().unwrap(), 4);
+    assert_eq!(rows[1]["curves"][0], Value::Null);
+    assert_eq!(page["curves"][0].as_array().unwrap().len(), 128);
+    assert_eq!(
+        page["verdict"],
+        "3 of 4 classes changed: 1 new, 1 gone, 1 otherwise"
+    );
+
+    for (trace, side, which) in [
+        (&old, &compared.comparison.old, 0),
+        (&new, &compared.comparison.new, 1),
+    ] {
+        let decoded = Decoded::with(trace, MOST_TASKS, &Selectors::default(), &side.people);
+        for (class, tid) in decoded.column("compared").iter().zip(decoded.column("tid")) {
+            let row = rows
+                .iter()
+                .find(|row| row["places"][which] == *class)
+                .unwrap();
+            let expected = match (tid, which) {
+                (1, _) => "main",
+                (99, 0) => "</script><b>log\\x1b[#J",
+                (99, _) => "monitor",
+                _ => "w-#",
+            };
+            assert_eq!(row["label"], expected, "{tid}");
+        }
+    }
+    let part: Value = serde_json::from_slice(&both::compared(&compared, true)).unwrap();
+    let foot = part["foot"].to_string();
+    assert!(foot.contains("all tasks of both recordings"), "{foot}");
+}
+
 #[test]
 fn times_of_centuries_are_counted_in_larger_units() {
     let (main, one) = (Task::new(1, 1), Task::new(1, 2));
@@ -464,8 +583,9 @@ fn a_hundred_thousand_tasks_are_few_megabytes() {
         title: Some("<b>".into()),
         utc: true,
         most: MOST_TASKS,
+        people: &[],
     };
     let all = Selector::everything(&trace, &sites);
-    let page = super::html::page(&pack(&trace, &sites, &all, &asking));
+    let page = super::html::page(&pack(&trace, &sites, &all, &asking), None);
     assert!(page.len() < 3_000_000, "{}", page.len());
 }

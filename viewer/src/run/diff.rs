@@ -9,20 +9,17 @@ use tidline::text::escape;
 
 use super::{Report, terminal_width, wants_color};
 use crate::cli::diff::{Diff, DiffFormat};
+use crate::compare::Reader;
 use crate::diff::change::Comparison;
 use crate::diff::fail::{Condition, Measure};
-use crate::diff::pair::{How, pair};
+use crate::diff::pair::How;
 use crate::diff::people::couples;
-use crate::diff::reduce::{Reading, reduce};
 use crate::diff::roles::Book;
-use crate::diff::side::Side;
 use crate::diff::words::{NO_WORD, Renames};
 use crate::load;
 use crate::render::text::Look;
 use crate::render::{json, text};
-use crate::site::{Rules, Sites};
 use crate::view;
-use crate::view::diff::about::About;
 use crate::view::diff::{self, Shown, amount, band, label};
 
 /// A range of fewer runs says nothing.
@@ -37,32 +34,20 @@ pub(super) fn run(args: &Diff, out: &mut dyn Write, report: &mut Report) -> Resu
     let rules = load::rules(args.frames.runtime_frames.as_deref())?;
     let renames = renames(args.renames.as_deref())?;
     let reader = Reader {
-        args,
         rules,
         renames,
         between,
+        people: args.pairs,
     };
-    let (mut sides, book, sites) = reader.all(&old, &new)?;
-    let (new_about, new) = sides.pop().context("no recording is named")?;
-    let (abouts, mut olds): (Vec<About>, Vec<Side>) = sides.into_iter().unzip();
-    let old = match olds.len() {
-        1 => olds.remove(0),
-        _ => Side::band(olds),
-    };
-    let pairs = pair(&old, &new, &book);
-    let comparison = Comparison::new(old, new, pairs, &book, args.per_second);
-    let failed = failed(&conditions, &comparison, &book);
+    let compared = reader.compared(&old, &new, args.per_second)?;
+    let failed = failed(&conditions, &compared.comparison, &compared.book);
     let width = args.width.or_else(terminal_width);
     let shown = Shown {
-        comparison: &comparison,
-        book: &book,
-        old: &abouts,
-        new: &new_about,
-        sites,
         all: args.all,
         limit: args.limit,
         width,
         failed,
+        ..compared.shown()
     };
     report.damaged = !shown.failed.is_empty();
     print(args, &shown, out, report)
@@ -210,68 +195,6 @@ fn renames(path: Option<&Path>) -> Result<Renames> {
     let shown = load::shown(path);
     let list = std::fs::read(path).map_err(|it| anyhow!("cannot read --renames {shown}: {it}"))?;
     Renames::parse(&list).with_context(|| format!("--renames {shown}"))
-}
-
-/// Reads recordings, one after the other, so that there is one at a time in memory.
-struct Reader<'a> {
-    args: &'a Diff,
-    rules: Rules,
-    renames: Renames,
-    between: Option<(String, String)>,
-}
-
-/// Recordings, the new one last; and whether their sites are compared.
-type Read = (Vec<(About, Side)>, Book, bool);
-
-impl Reader<'_> {
-    fn all(&self, old: &[Vec<PathBuf>], new: &[PathBuf]) -> Result<Read> {
-        let files: Vec<&[PathBuf]> = old.iter().map(Vec::as_slice).chain([new]).collect();
-        let mut book = Book::default();
-        let mut sides: Vec<(About, Side)> = Vec::new();
-        for (index, files) in files.iter().enumerate() {
-            let is_old = index < old.len();
-            sides.push(self.one(files, is_old, true, &mut book)?);
-        }
-        let stacks = sides.iter().filter(|(about, _)| about.stacks).count();
-        if stacks == 0 || stacks == sides.len() {
-            return Ok((sides, book, stacks > 0));
-        }
-        // Some have no stacks: then nobody's are compared.
-        let mut book = Book::default();
-        let mut bare: Vec<(About, Side)> = Vec::new();
-        for (index, (files, (about, _))) in files.iter().zip(&sides).enumerate() {
-            let is_old = index < old.len();
-            let (mut read, side) = self.one(files, is_old, false, &mut book)?;
-            read.clone_from(about);
-            bare.push((read, side));
-        }
-        Ok((bare, book, false))
-    }
-
-    fn one(
-        &self,
-        files: &[PathBuf],
-        is_old: bool,
-        with_sites: bool,
-        book: &mut Book,
-    ) -> Result<(About, Side)> {
-        let trace = load::load_tasks(files)?;
-        let sites = match with_sites {
-            true => Sites::of(&trace, &self.rules),
-            false => Sites::default(),
-        };
-        let file = load::shown(&files[0]);
-        let about = About::of(&trace, &sites, file.clone());
-        let none = Renames::default();
-        let reading = Reading {
-            sites: (!sites.is_empty()).then_some(&sites),
-            renames: if is_old { &self.renames } else { &none },
-            between: self.between.as_ref(),
-            people: self.args.pairs,
-        };
-        let side = reduce(&trace, &reading, book).with_context(|| format!("--between: {file}"))?;
-        Ok((about, side))
-    }
 }
 
 /// The conditions that hold, and where.

@@ -5,6 +5,7 @@ import { byId, canvasOf, colours } from "./dom.js";
 import { count, rate } from "./text.js";
 import { gutterOf } from "./timeline.js";
 import { moved } from "./layout.js";
+import { otherCurve } from "./compare.js";
 
 export function chartsOf(app) {
   const overview = byId("overview");
@@ -28,22 +29,25 @@ export function chartsOf(app) {
     context.stroke();
   }
 
-  function chart(id, words, values, colour, told) {
+  // With `other`, a second line: the same of the other run.
+  function chart(id, words, values, colour, told, other) {
     const { context, width, height } = canvasOf(byId(id));
     const c = colours();
     const gutter = gutterOf(width);
-    const most = values.reduce((a, b) => Math.max(a, b), 0);
+    const own = values.reduce((a, b) => Math.max(a, b), 0);
+    const most = other ? other.values.reduce((a, b) => (b > a ? b : a), own) : own;
     context.clearRect(0, 0, width, height);
     area(context, values, { left: gutter, top: 4, wide: width - gutter, high: height - 6, most: most || 1, colour: c[colour] });
+    if (other) dashed(context, other.values, { left: gutter, wide: width - gutter, top: 4, high: height - 6, most: most || 1, colour: c.text });
     context.fillStyle = c.faint;
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "top";
     context.fillText(words, 6, 4, gutter - 12);
     context.fillStyle = c.text;
-    context.fillText("≤ " + told(most), 6, 20, gutter - 12);
+    context.fillText("≤ " + told(own) + (other ? "; " + other.words : ""), 6, 20, gutter - 12);
     context.fillStyle = c.line;
     context.fillRect(0, height - 1, width, 1);
-    byId(id).setAttribute("aria-label", words + ": at most " + told(most) + " in the span shown");
+    byId(id).setAttribute("aria-label", words + ": at most " + told(own) + " in the span shown" + (other ? "; " + other.words : ""));
   }
 
   function drawOverview() {
@@ -85,8 +89,34 @@ export function chartsOf(app) {
     if (columns < 2) return;
     const { most, rates } = app.model.curve(t0, t1, columns);
     const seconds = ((t1 - t0) * app.model.data.unit) / 1e9 / columns;
-    chart("live", "alive at a time", most, "good", count);
+    chart("live", "alive at a time", most, "good", count, compared(columns));
     chart("rate", "created per second", rates.map((number) => number / seconds), "accent", rate);
+  }
+
+  // Of a run of which only a part is on the page, the other one tells nothing.
+  function compared(columns) {
+    const { model, state } = app;
+    if (!model.comparison || model.data.selected) return null;
+    const values = otherCurve(model, state.t0, state.t1, columns);
+    const most = values.reduce((a, b) => (b > a ? b : a), 0);
+    return { values, words: (model.run === "new" ? "old" : "new") + " run ┄ ≤ " + count(most) };
+  }
+
+  function dashed(context, values, { left, top, wide, high, most, colour }) {
+    context.beginPath();
+    values.forEach((value, index) => {
+      if (Number.isNaN(value)) return;
+      const y = top + high - (value / most) * high;
+      const x = left + (index / values.length) * wide;
+      if (index === 0 || Number.isNaN(values[index - 1])) context.moveTo(x, y);
+      context.lineTo(x, y);
+      context.lineTo(left + ((index + 1) / values.length) * wide, y);
+    });
+    context.strokeStyle = colour;
+    context.lineWidth = 1;
+    context.setLineDash([4, 3]);
+    context.stroke();
+    context.setLineDash([]);
   }
 
   const timeAt = (event) => {

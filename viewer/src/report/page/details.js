@@ -4,6 +4,7 @@ import { BEFORE, INFERRED, PROCESS, framesOf } from "./model.js";
 import { byId, el, fill } from "./dom.js";
 import { count, shorten } from "./text.js";
 import { duration } from "./time.js";
+import { changeDetails, changeWord } from "./changes.js";
 
 const base = (path) => path.slice(path.lastIndexOf("/") + 1);
 
@@ -11,6 +12,10 @@ export function drawDetails(app) {
   const { model, clock } = app;
   const row = app.state.sel;
   const panel = byId("details");
+  if (row < 0 && app.state.dif) {
+    fill(panel, changeDetails(app));
+    return;
+  }
   if (row < 0 && (app.state.site || app.state.cls)) {
     fill(panel, group(app));
     return;
@@ -46,7 +51,12 @@ export function drawDetails(app) {
   if (model.start(row)) fact("starts with", el("code", { text: model.start(row) }));
   if (model.site[row] > 0) {
     fact("site", el("button", { type: "button", class: "link", text: model.siteLabel(row),
-      on: { click: () => app.update({ tab: "sites", site: model.site[row], cls: 0 }) } }));
+      on: { click: () => app.update({ tab: "sites", site: model.site[row], cls: 0, dif: 0 }) } }));
+  }
+  if (model.comparison && model.dif[row] > 0) {
+    const change = model.comparison.rows[model.dif[row] - 1];
+    fact("class", changeWord(change.kind), " ", el("button", { type: "button", class: "link", text: shorten(change.label, 200),
+      on: { click: () => app.update({ tab: "changes", dif: model.dif[row], site: 0, cls: 0, sel: -1 }) } }));
   }
   for (const [label, map] of [["names", model.named], ["programs", model.became]]) {
     const list = map.get(row) || [];

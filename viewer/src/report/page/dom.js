@@ -29,6 +29,13 @@ export function fill(parent, ...children) {
   add(parent, children);
 }
 
+// An element of a picture. What it belongs to is a name, which looks like an address: nothing is loaded.
+export function svg(tag, attributes = {}) {
+  const element = document.createElementNS("http:" + "//www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
 export function byId(id) {
   return document.getElementById(id);
 }
@@ -48,6 +55,7 @@ export function canvasOf(canvas) {
 // The colours of the page as it looks now.
 export function colours() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["bg", "panel", "line", "text", "faint", "thread", "process", "good", "bad", "note", "accent", "dim"];
+  const names = ["bg", "panel", "line", "text", "faint", "thread", "process", "good", "bad", "note", "accent", "dim",
+    "new", "gone", "grown", "shrunk", "otherwise", "same"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue("--" + name).trim()]));
 }

@@ -5,11 +5,13 @@ import { add, byId, el, fill } from "./dom.js";
 import { decode, fromBase64, inflated } from "./decode.js";
 import { modelOf } from "./model.js";
 import { search } from "./search.js";
-import { TABS, fromFragment, toFragment } from "./state.js";
+import { TABS, firstState, fromFragment, tabsOf, toFragment } from "./state.js";
+import { runIn, withComparison } from "./compare.js";
 import { ordered } from "./layout.js";
 import { clockOf } from "./time.js";
 import { count, counted } from "./text.js";
 import { drawSummary } from "./summary.js";
+import { drawChanges } from "./changes.js";
 import { timelineOf } from "./timeline.js";
 import { chartsOf } from "./charts.js";
 import { drawDetails } from "./details.js";
@@ -17,15 +19,21 @@ import { tablesOf } from "./tables.js";
 
 export async function main() {
   try {
-    const model = modelOf(decode(await inflated(fromBase64(byId("data").textContent.trim()))));
-    byId("data").remove();
-    start(model);
+    const compared = byId("compared") && JSON.parse(new TextDecoder().decode(await block("compared")));
+    const run = compared ? runIn(location.hash) : "new";
+    const model = modelOf(decode(await block(run === "old" ? "old" : "data")));
+    for (const name of ["data", "old", "compared"]) byId(name)?.remove();
+    start(compared ? withComparison(model, compared, run) : model);
     document.documentElement.dataset.ready = String(Math.round(performance.now())); // ms since it was opened
   } catch (error) {
     fill(byId("alerts"), el("p", { class: "alert bad", text: "This page cannot be shown: " + error.message +
       ". It may be damaged, or the browser too old: make it again, or use a newer one." }));
     throw error;
   }
+}
+
+function block(name) {
+  return inflated(fromBase64(byId(name).textContent.trim()));
 }
 
 function start(model) {
@@ -39,6 +47,10 @@ function start(model) {
     const before = app.state;
     const changed = Object.keys(patch).filter((name) => patch[name] !== before[name]);
     if (changed.length === 0) return;
+    if (changed.includes("run")) {
+      toRun(patch.run);
+      return;
+    }
     app.state = { ...before, ...patch };
     if (!pending) {
       pending = {};
@@ -46,30 +58,40 @@ function start(model) {
     }
     for (const name of changed) pending[name] = true;
   };
+  // The other run is another trace: the page begins anew with it, and keeps what is no trace's own.
+  function toRun(run) {
+    const { t0, t1 } = firstState(model);
+    const state = { ...app.state, run, t0, t1, top: 0, lane: 0, sel: -1, site: 0, cls: 0 };
+    clearTimeout(later);
+    written = "#" + toFragment(state, model);
+    location.hash = written;
+    location.reload();
+  }
+
   // Selects a row everywhere, and shows it on the timeline.
   app.select = (row) => app.update({ sel: row, ...app.timeline.reveal(row) });
 
   function highlight(changed) {
-    if (!changed.first && !changed.q && !changed.site && !changed.cls) return;
-    const { q, site, cls } = app.state;
+    if (!changed.first && !changed.q && !changed.site && !changed.cls && !changed.dif) return;
+    const { q, site, cls, dif } = app.state;
     const found = search(model, q);
-    app.flags = found || site || cls ? new Uint8Array(model.size) : null;
-    app.flagsKey = JSON.stringify([q.trim(), site, cls]);
+    app.flags = found || site || cls || dif ? new Uint8Array(model.size) : null;
+    app.flagsKey = JSON.stringify([q.trim(), site, cls, dif]);
     app.fitting = 0;
     let tasks = 0;
     for (let row = 0; app.flags && row < model.size; row += 1) {
-      const fits = !model.above(row) && (!found || found.flags[row]) && (!site || model.site[row] === site) && (!cls || model.cls[row] === cls);
+      const fits = !model.above(row) && (!found || found.flags[row]) && (!site || model.site[row] === site) && (!cls || model.cls[row] === cls) && (!dif || model.dif[row] === dif);
       if (!fits) continue;
       app.flags[row] = 1;
       app.fitting += 1;
       tasks += model.tasksOf(row);
     }
     byId("found").textContent = app.flags ? count(tasks) + " of " + counted(model.data.tasks, "task") : "";
-    const chip = site ? model.data.sites.rows[site - 1] : cls ? model.data.leaks.rows[cls - 1] : null;
+    const chip = site ? model.data.sites.rows[site - 1] : cls ? model.data.leaks.rows[cls - 1] : dif ? model.comparison.rows[dif - 1] : null;
     const bar = byId("chip");
     bar.hidden = !chip;
     fill(bar, chip ? [el("span", { text: (site ? "site: " : "class: ") + chip.label }),
-      el("button", { type: "button", "aria-label": "no longer only these tasks", text: "✕", on: { click: () => app.update({ site: 0, cls: 0 }) } })] : []);
+      el("button", { type: "button", "aria-label": "no longer only these tasks", text: "✕", on: { click: () => app.update({ site: 0, cls: 0, dif: 0 }) } })] : []);
   }
 
   function drawAll() {
@@ -80,6 +102,7 @@ function start(model) {
     if (changed.first || changed.clock) {
       app.clock = clockOf(model.data, state.clock);
       drawSummary(app);
+      drawChanges(app);
     }
     if (changed.first || changed.order) app.lanes = ordered(model, state.order);
     highlight(changed);
@@ -87,31 +110,37 @@ function start(model) {
     app.timeline.draw();
     app.charts.draw();
     const table = app.tables[state.tab];
-    const anew = changed.first || changed.tab || changed.q || changed.site || changed.cls;
+    const anew = changed.first || changed.tab || changed.q || changed.site || changed.cls || changed.dif;
     if (anew) table.draw();
     else if (changed.sel || changed.clock) table.table.draw();
     if ((changed.sel || anew) && state.sel >= 0 && ["tree", "tasks"].includes(state.tab)) table.show(state.sel);
-    if (changed.first || changed.site || changed.cls || changed.sel || changed.tab) {
+    if (changed.first || changed.site || changed.cls || changed.dif || changed.sel || changed.tab) {
       const number = state.tab === "sites" ? state.site || (state.sel >= 0 ? model.site[state.sel] : 0)
+        : state.tab === "changes" ? state.dif || (state.sel >= 0 ? model.dif[state.sel] : 0)
         : state.tab === "leaks" ? state.cls || (state.sel >= 0 ? model.cls[state.sel] : 0) : 0;
       if (number > 0) {
         table.show(number);
         table.table.draw();
       }
     }
-    if (changed.first || changed.sel || changed.clock || changed.site || changed.cls) drawDetails(app);
+    if (changed.first || changed.sel || changed.clock || changed.site || changed.cls || changed.dif) drawDetails(app);
     if (changed.sel) byId("told").textContent = state.sel >= 0 ? "selected " + model.label(state.sel) + ", " + model.how(state.sel) : "nothing selected";
     remember();
   }
 
+  const tabs = tabsOf(model);
   function controls() {
     const { state } = app;
-    for (const name of ["q", "clock", "order", "theme"]) {
+    for (const name of ["q", "clock", "order", "theme", "run", "paint"]) {
       if (byId(name).value !== state[name]) byId(name).value = state[name];
     }
+    for (const name of ["run-label", "paint-label"]) byId(name).hidden = !model.comparison;
+    byId("legend-changes").hidden = state.paint !== "change";
+    byId("legend").hidden = state.paint === "change";
     for (const name of TABS) {
       const is = name === state.tab;
       byId("to-" + name).setAttribute("aria-selected", String(is));
+      byId("to-" + name).hidden = !tabs.includes(name);
       byId("to-" + name).tabIndex = is ? 0 : -1;
       byId("tab-" + name).hidden = !is;
     }
@@ -133,15 +162,17 @@ function start(model) {
   app.timeline = timelineOf(app);
   app.charts = chartsOf(app);
   app.tables = tablesOf(app);
-  const sizes = { sites: model.data.sites.rows.length, leaks: model.data.leaks.rows.length, tasks: model.data.tasks, events: app.tables.events.size };
+  const sizes = { sites: model.data.sites.rows.length, leaks: model.data.leaks.rows.length, tasks: model.data.tasks, changes: model.comparison ? model.comparison.rows.filter(({ kind }) => kind !== "same").length : 0, events: app.tables.events.size };
   for (const [name, size] of Object.entries(sizes)) add(byId("to-" + name), [" ", el("span", { class: "size", text: count(size) })]);
   drawAll();
 
   window.addEventListener("hashchange", () => {
     if (location.hash === written) return;
-    app.update(fromFragment(location.hash, model));
+    const next = fromFragment(location.hash, model);
+    if (next.run !== app.state.run) location.reload();
+    else app.update(next);
   });
-  for (const name of ["clock", "order", "theme"]) byId(name).addEventListener("change", (event) => app.update({ [name]: event.target.value, ...(name === "order" ? { top: 0 } : {}) }));
+  for (const name of ["clock", "order", "theme", "run", "paint"]) byId(name).addEventListener("change", (event) => app.update({ [name]: event.target.value, ...(name === "order" ? { top: 0 } : {}) }));
   let typing = 0;
   byId("q").addEventListener("input", (event) => {
     clearTimeout(typing);
@@ -167,7 +198,7 @@ function start(model) {
     byId("to-" + name).addEventListener("keydown", (event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!by) return;
-      const next = TABS[(TABS.indexOf(name) + by + TABS.length) % TABS.length];
+      const next = tabs[(tabs.indexOf(name) + by + tabs.length) % tabs.length];
       app.update({ tab: next });
       byId("to-" + next).focus();
     });

@@ -1,14 +1,23 @@
 // What is seen, as the address's fragment has it: a link leads to the same view. Whatever a fragment
 // says, the state that comes of it is one that the page can show.
 
-export const TABS = ["tree", "tasks", "sites", "leaks", "events"];
+import { RUNS } from "./compare.js";
+
+export const TABS = ["changes", "tree", "tasks", "sites", "leaks", "events"];
 export const ORDERS = ["tree", "birth", "life", "name"];
 const CLOCKS = ["elapsed", "local", "utc"];
 const THEMES = ["auto", "light", "dark"];
+const PAINTS = ["change", "end"];
 
-export function firstState({ begin, until, data }) {
+// The lists of a page; changes are there where two runs are.
+export function tabsOf(model) {
+  return model.comparison ? TABS : TABS.slice(1);
+}
+
+export function firstState({ begin, until, data, comparison }) {
   return {
-    t0: begin, t1: until, top: 0, lane: 0, sel: -1, site: 0, cls: 0, tab: "tree", q: "", order: "tree",
+    t0: begin, t1: until, top: 0, lane: 0, sel: -1, site: 0, cls: 0, dif: 0,
+    tab: comparison ? "changes" : "tree", q: "", order: "tree", run: "new", paint: comparison ? "change" : "end",
     clock: data.utc ? "utc" : "local", theme: "auto",
   };
 }
@@ -20,7 +29,7 @@ export function toFragment(state, model) {
   if (state.t0 !== first.t0 || state.t1 !== first.t1) put("t", state.t0 + "~" + state.t1);
   if (state.top > 0) put("top", Math.round(state.top * 100) / 100);
   if (state.lane > 0) put("lane", Math.round(state.lane * 1000) / 1000);
-  for (const name of ["sel", "site", "cls", "tab", "q", "order", "clock", "theme"]) {
+  for (const name of ["run", "sel", "site", "cls", "dif", "tab", "q", "order", "paint", "clock", "theme"]) {
     if (state[name] !== first[name]) put(name, state[name]);
   }
   return parts.join("&");
@@ -55,7 +64,12 @@ export function fromFragment(fragment, model) {
   whole("sel", 0, model.size - 1);
   whole("site", 0, model.data.sites.rows.length);
   whole("cls", 0, model.data.leaks.rows.length);
-  choice("tab", TABS);
+  if (model.comparison) {
+    whole("dif", 0, model.comparison.rows.length);
+    choice("run", RUNS);
+    choice("paint", PAINTS);
+  }
+  choice("tab", tabsOf(model));
   choice("order", ORDERS);
   choice("clock", CLOCKS);
   choice("theme", THEMES);

@@ -23,7 +23,7 @@ export function drawSummary(app) {
     el("p", { class: leaks.length > 0 ? "verdict bad" : "verdict good", text: data.verdicts[0] || "" }),
     leaks.slice(0, 5).map((row) => el("p", { class: "leak" },
       el("button", { type: "button", class: "link", text: row.label,
-        on: { click: () => app.update({ tab: "leaks", cls: data.leaks.rows.indexOf(row) + 1, site: 0 }) } }),
+        on: { click: () => app.update({ tab: "leaks", cls: data.leaks.rows.indexOf(row) + 1, site: 0, dif: 0 }) } }),
       " — " + count(row.alive) + " alive of " + count(row.created) + ": " + row.evidence)),
     leaks.length > 5 ? el("p", { class: "faint", text: count(leaks.length - 5) + " more: see Leaks" }) : null,
     data.doubts.map((text) => el("p", { class: "note", text })),

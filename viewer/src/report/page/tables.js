@@ -6,6 +6,7 @@ import { byId, el } from "./dom.js";
 import { RowTable } from "./rows.js";
 import { count, rate, shorten } from "./text.js";
 import { duration } from "./time.js";
+import { bothTold, changeWord } from "./changes.js";
 
 // Rows that a tree opens with at most.
 const MOST_OPEN = 2000;
@@ -20,6 +21,7 @@ const chosen = (app, row) => ({
 
 export function tablesOf(app) {
   const tables = { tree: treeOf(app), tasks: tasksOf(app), sites: sitesOf(app), leaks: leaksOf(app), events: eventsOf(app) };
+  if (app.model.comparison) tables.changes = changesOf(app);
   for (const [name, { table }] of Object.entries(tables)) byId("tab-" + name).append(table.element);
   return tables;
 }
@@ -115,7 +117,7 @@ function treeOf(app) {
 function sorter(first, direction, redraw) {
   const by = { column: first, direction };
   by.turn = (column) => {
-    by.direction = by.column === column ? -by.direction : ["name", "label", "verdict"].includes(column) ? 1 : -1;
+    by.direction = by.column === column ? -by.direction : ["name", "label", "verdict", "kind"].includes(column) ? 1 : -1;
     by.column = column;
     redraw();
   };
@@ -187,8 +189,8 @@ function groupsOf(app, { label, which, list, columns, cells, first, texts }) {
     },
     pick: (index) => {
       const number = rows[index] + 1;
-      const other = which === "site" ? { cls: 0 } : { site: 0 };
-      app.update({ [which]: app.state[which] === number ? 0 : number, ...other });
+      const own = which === "dif" ? { sel: -1 } : {}; // both runs of a class are what its details are
+      app.update({ site: 0, cls: 0, dif: 0, ...own, [which]: app.state[which] === number ? 0 : number });
     },
     sorted: (column) => by.turn(column),
   });
@@ -225,6 +227,29 @@ function sitesOf(app) {
   });
 }
 
+function changesOf(app) {
+  return groupsOf(app, {
+    label: "Classes of tasks in both runs, the largest change first", which: "dif", list: app.model.comparison.rows, first: "",
+    texts: ({ kind, label, above }) => [kind, label, above].join(" "),
+    columns: [
+      { title: "Change", width: "6.2rem", sort: "kind" }, { title: "Class", width: "minmax(8rem, 1fr)", sort: "label" },
+      { title: "Created", width: "6rem", kind: "number" }, { title: "Alive", width: "5.5rem", kind: "number" },
+      { title: "Old over time", width: "6.6rem", kind: "narrow" }, { title: "New over time", width: "6.6rem", kind: "narrow" },
+    ],
+    cells: (row) => {
+      const most = Math.max(1, ...row.curves.flatMap((curve) => curve || []));
+      const curve = (numbers) => (numbers ? blocks(quarters(numbers), most) : "-");
+      return [changeWord(row.kind), shorten(row.label, 200), bothTold(row, "created"), bothTold(row, "alive"),
+        curve(row.curves[0]), curve(row.curves[1])];
+    },
+  });
+}
+
+// The most of each four numbers.
+function quarters(numbers) {
+  return Array.from({ length: Math.ceil(numbers.length / 4) }, (_, index) => Math.max(...numbers.slice(index * 4, index * 4 + 4)));
+}
+
 function leaksOf(app) {
   const { leaks } = app.model.data;
   return groupsOf(app, {
@@ -245,8 +270,7 @@ function leaksOf(app) {
 }
 
 // Numbers as blocks, the highest of them full.
-export function blocks(numbers) {
-  const most = Math.max(1, ...numbers);
+export function blocks(numbers, most = Math.max(1, ...numbers)) {
   return numbers.map((number) => (number === 0 ? "·" : "▁▂▃▄▅▆▇█"[Math.ceil((number / most) * 8) - 1])).join("");
 }
 

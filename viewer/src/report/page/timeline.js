@@ -4,6 +4,7 @@
 import { BEFORE, PROCESS } from "./model.js";
 import { byId, canvasOf, colours, el, fill } from "./dom.js";
 import { count, shorten } from "./text.js";
+import { KINDS, kindsOf } from "./compare.js";
 import { duration } from "./time.js";
 import { density, lanesOf, moved, ticks, zoomed } from "./layout.js";
 
@@ -97,7 +98,7 @@ export function timelineOf(app) {
         const deep = Math.min(model.depth[row], 8) * (state.order === "tree" ? 7 : 0);
         context.fillStyle = on ? c.text : c.faint;
         const room = Math.floor((g.gutter - deep - 10) / 6.2);
-        context.fillText(shorten(model.label(row), Math.max(4, room)), 6 + deep, middle, g.gutter - deep - 10);
+        context.fillText(shorten(signOf(row) + model.label(row), Math.max(4, room)), 6 + deep, middle, g.gutter - deep - 10);
       }
       const last = Math.min(model.end[row], model.data.end);
       if (last >= g.t0 && model.born[row] <= g.t1) life(context, g, c, row, middle, bar);
@@ -105,12 +106,20 @@ export function timelineOf(app) {
     }
   }
 
+  const byChange = () => app.state.paint === "change" && Boolean(app.model.comparison);
+
+  // Where lanes are painted by what changed, their names say it too.
+  function signOf(row) {
+    const kind = byChange() ? app.model.changeOf(row) : "same";
+    return kind === "same" ? "" : KINDS[kind].sign + " ";
+  }
+
   function life(context, g, c, row, middle, bar) {
     const { model, state } = app;
     const x0 = Math.max(g.gutter, g.x(model.born[row]));
     const x1 = Math.min(g.width, g.x(Math.min(model.end[row], model.data.end)));
     const wide = Math.max(1.5, x1 - x0);
-    context.fillStyle = model.alive(row) ? c.good : model.kind[row] & PROCESS ? c.process : c.thread;
+    context.fillStyle = byChange() ? c[model.changeOf(row)] : model.alive(row) ? c.good : model.kind[row] & PROCESS ? c.process : c.thread;
     context.fillRect(x0, middle - bar / 2, wide, bar);
     if (model.kind[row] & BEFORE && model.born[row] >= g.t0) {
       context.fillStyle = c.bg; // its beginning is not known: a notch
@@ -133,7 +142,7 @@ export function timelineOf(app) {
     const columns = Math.max(1, Math.round(g.wide * ratio));
     const lines = Math.max(1, Math.round(Math.min(g.height, g.high * app.model.size) * ratio));
     const per = Math.min(g.shown, app.model.size) / lines;
-    const key = [g.t0, g.t1, g.top, per, columns, lines, app.state.order, app.state.theme, c.thread, app.flagsKey].join();
+    const key = [g.t0, g.t1, g.top, per, columns, lines, app.state.order, app.state.theme, app.state.paint, c.thread, app.flagsKey].join();
     if (!shades || shades.key !== key) shades = { key, image: shade({ ...g, per, columns, lines }, c) };
     context.drawImage(shades.image, g.gutter, AXIS, g.wide, lines / ratio);
     const lane = app.state.sel >= 0 ? app.lanes.lane[app.state.sel] : -1;
@@ -168,10 +177,17 @@ export function timelineOf(app) {
         }
       }
     };
-    paint(null, c.thread, app.flags ? 0.25 : 1);
+    paint(null, byChange() ? c.same : c.thread, app.flags ? 0.25 : 1);
+    if (byChange() && !app.flags) {
+      for (const [kind] of kindsOf(app.model.comparison.rows)) paint(ofKind(kind), c[kind], 1);
+    }
     if (app.flags) paint(app.flags, c.accent, 1);
     context.putImageData(pixels, 0, 0);
     return image;
+  }
+
+  function ofKind(kind) {
+    return Uint8Array.from({ length: app.model.size }, (_, row) => app.model.changeOf(row) === kind);
   }
 
   // Marks, gaps, losses and refused creations, across all lanes.
@@ -360,7 +376,7 @@ export function timelineOf(app) {
     Home: () => app.update({ t0: app.model.begin, t1: app.model.until }),
     0: () => app.update({ t0: app.model.begin, t1: app.model.until, lane: 0, top: 0 }),
     Enter: () => app.state.sel >= 0 && toRow(app.state.sel),
-    Escape: () => app.update({ sel: -1, site: 0, cls: 0 }),
+    Escape: () => app.update({ sel: -1, site: 0, cls: 0, dif: 0 }),
   };
   canvas.addEventListener("keydown", (event) => {
     const action = keys[event.key];

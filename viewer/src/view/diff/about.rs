@@ -89,7 +89,7 @@ impl About {
         missing
     }
 
-    fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         format!(
             "{}, {}, {}, stacks {}, {}",
             self.how(),
@@ -104,7 +104,7 @@ impl About {
         )
     }
 
-    fn builds(&self) -> String {
+    pub(crate) fn builds(&self) -> String {
         let shown = self
             .modules
             .iter()

@@ -196,22 +196,43 @@ pub(crate) fn amount(number: f64) -> String {
     }
 }
 
-/// All that counts of a row, the largest first.
-pub(crate) fn changes(row: &Row, per_second: bool) -> Vec<String> {
-    let per_second = if per_second { "/s" } else { "" };
+/// The numbers of a row that changed, the largest change first.
+fn amounts(row: &Row) -> Vec<(f64, &'static str)> {
     let mut all = vec![
-        (row.alive, "alive", ""),
-        (row.created, "created", per_second),
-        (row.exited, "exited", per_second),
+        (row.alive, "alive"),
+        (row.created, "created"),
+        (row.exited, "exited"),
     ];
     if row.peak_counts {
-        all.push((row.peak, "peak", ""));
+        all.push((row.peak, "peak"));
     }
-    all.retain(|(change, ..)| *change != 0.0);
-    all.sort_by(|(a, ..), (b, ..)| b.abs().total_cmp(&a.abs()));
-    let words = all
-        .iter()
-        .map(|(change, what, unit)| format!("{what} {}{unit}", amount(*change)));
+    all.retain(|(change, _)| *change != 0.0);
+    all.sort_by(|(a, _), (b, _)| b.abs().total_cmp(&a.abs()));
+    all
+}
+
+/// What became of a class, in a word.
+pub(crate) fn kind(row: &Row) -> &'static str {
+    let largest = amounts(row).first().map(|(change, _)| *change);
+    match (row.changed(), row.pair.how, largest) {
+        (false, ..) => "same",
+        (true, How::New, _) => "new",
+        (true, How::Gone, _) => "gone",
+        (true, _, Some(change)) if change > 0.0 => "grown",
+        (true, _, Some(_)) => "shrunk",
+        (true, _, None) => "otherwise",
+    }
+}
+
+/// All that counts of a row, the largest first.
+pub(crate) fn changes(row: &Row, per_second: bool) -> Vec<String> {
+    let words = amounts(row).into_iter().map(|(change, what)| {
+        let unit = match what {
+            "created" | "exited" if per_second => "/s",
+            _ => "",
+        };
+        format!("{what} {}{unit}", amount(change))
+    });
     words
         .chain(row.life_counts.then(|| "lives".into()))
         .collect()
