@@ -4,14 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tidline::model::{TaskId, Time};
 
-use super::frames;
 use super::layout::{Areas, rows};
 use super::outline::Item;
 use super::paint::{self, Palette};
 use super::state::State;
 use super::tasks::called;
 use crate::page::{Style, Text};
+use crate::site::stack_lines;
 use crate::time;
+use crate::view::record::routine;
 use crate::view::{self, moment};
 use crate::words::{self, NAME_WIDTH, count, label};
 
@@ -175,24 +176,15 @@ fn children(state: &State, id: TaskId) -> Vec<Text> {
 /// Where it was created, and what it began with.
 fn site(state: &State, id: TaskId) -> Vec<Text> {
     let task = state.trace().task(id);
-    let stacks = state.trace().stacks();
+    let sites = &state.show.sites;
     let mut lines = Vec::new();
-    for (index, words) in task
-        .start
-        .iter()
-        .flat_map(|start| frames::frame(stacks, *start))
-        .enumerate()
-    {
-        lines.push(fact(if index == 0 { "began in" } else { "" }, words));
-    }
+    lines.extend(routine(sites, task.start).map(|start| fact("began in", start)));
+    let site = sites.of_stack(task.stack);
+    lines.extend(site.map(|site| fact("site", sites.get(site).to_string())));
     if let Some(stack) = task.stack {
-        lines.push(Text::styled("created at", Style::Faint));
-        let stack = frames::stack(stacks, stack, FRAMES);
-        lines.extend(
-            stack
-                .into_iter()
-                .map(|words| Text::styled("  ", Style::Faint).with(words, Style::Plain)),
-        );
+        lines.push(Text::styled("created by", Style::Faint));
+        let stack = stack_lines(state.trace().stacks(), stack, FRAMES).into_iter();
+        lines.extend(stack.map(|words| Text::styled("  ", Style::Faint).with(words, Style::Plain)));
     }
     lines
 }

@@ -14,7 +14,6 @@ mod copy;
 mod details;
 mod draw;
 mod filter;
-mod frames;
 mod grow;
 mod help;
 mod index;

@@ -14,7 +14,7 @@ use tidline::model::{FrameId, ModuleId, Name, StackId, Stacks, Trace};
 
 pub(crate) use rules::{Layer, Rules, module_name};
 use rules::{OfModule, file_name};
-pub(crate) use show::{Frame, Place, frames, module_label, stack_end};
+pub(crate) use show::{Frame, Place, frames, module_label, stack_end, stack_lines};
 
 /// Whether a pattern of `*` and `?` fits all of a text.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {

@@ -10,7 +10,7 @@ use tidline::text;
 use unicode_width::UnicodeWidthStr;
 
 use super::{Site, file_name};
-use crate::words::shorten;
+use crate::words::{counted, shorten};
 
 /// Frames of one stack that are shown at most; a hostile file may have a million in each.
 const MOST_FRAMES: usize = 1_000;
@@ -170,6 +170,22 @@ pub(crate) fn stack_end(stacks: &Stacks, stack: StackId) -> Option<&'static str>
     }
 }
 
+/// The functions of a stack, the innermost first, each as a site is shown; at most so many, and what is
+/// missing behind them.
+pub(crate) fn stack_lines(stacks: &Stacks, stack: StackId, most: usize) -> Vec<String> {
+    let (frames, endless) = frames(stacks, stack);
+    let shown = frames.iter().take(most);
+    let mut lines: Vec<String> = shown.map(|frame| frame.shown(FUNCTION_WIDTH)).collect();
+    let more = frames.len().saturating_sub(most);
+    let end = match (endless, more) {
+        (true, _) => Some("more frames".into()),
+        (false, 1..) => Some(counted(more, "more frame")),
+        (false, 0) => stack_end(stacks, stack).map(str::to_string),
+    };
+    lines.extend(end.map(|end| format!("… {end}")));
+    lines
+}
+
 impl Frame<'_> {
     /// Whether it is where a site is.
     pub(crate) fn is_at(&self, site: &Site) -> bool {
@@ -242,6 +258,23 @@ mod tests {
             ..site
         };
         assert_eq!(bare.shown(60), "server+0x1234");
+    }
+
+    #[test]
+    fn a_stack_is_lines_and_says_what_is_missing() {
+        let mut code = tidline::synth::Code::default();
+        let inner = code.bare("/usr/lib/lib\x1bx.so", 0x10);
+        let pool = code.frame("/bin/app", "inlined src/a.rs:7 | outer src/pool.c:12");
+        let [whole, cut] =
+            [StackEnd::Bottom, StackEnd::NoCode].map(|end| code.stack(&[inner, pool], end));
+        let all = [r"lib\x1bx.so+0x10", "inlined (a.rs:7)", "outer (pool.c:12)"];
+        let lines = |stack, most| stack_lines(code.stacks(), stack, most);
+        assert_eq!(lines(whole, 9), all);
+        assert_eq!(lines(whole, 3), all);
+        assert_eq!(lines(cut, 1), [all[0], "… 2 more frames"]);
+        assert_eq!(lines(cut, 2)[2], "… 1 more frame");
+        assert_eq!(lines(cut, 9)[3], "… the return address is in no known code");
+        assert_eq!(lines(StackId(99), 9), ["… it is missing from the file"]);
     }
 
     #[test]
