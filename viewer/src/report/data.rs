@@ -77,7 +77,7 @@ pub(crate) fn pack(
     let asked = Asked::new(trace, sites, By::Site, selector);
     let groups = sites::groups(&asked);
     let of_site = numbers(&asked, groups.iter().map(|group| &group.key));
-    let leaks = Leaks::new(Asked::new(trace, sites, By::Site, selector));
+    let (leaks, of_interpreters) = leaks(trace, sites, selector);
     let of_class = numbers(&leaks.asked, leaks.keys());
 
     let rows = alike::rows(trace, &chosen, asking.most, &of_site);
@@ -123,7 +123,8 @@ pub(crate) fn pack(
     let classes: Vec<_> = classes.map(|it| leaks.row(it)).collect();
     let known = view::notices_of(trace, selector);
     let more = leaks.notices().into_iter();
-    let more: Vec<String> = more.filter(|words| !known.contains(words)).collect();
+    let mut more: Vec<String> = more.filter(|words| !known.contains(words)).collect();
+    more.extend(of_interpreters);
     let head = json!({
         "version": VERSION,
         "made_by": format!("tidview {}", env!("CARGO_PKG_VERSION")),
@@ -163,6 +164,25 @@ pub(crate) fn pack(
         title,
         bytes,
         asides,
+    }
+}
+
+/// The verdicts: by site, but by name where what grows is made at one place in an interpreter, whatever
+/// the program is; then that is said.
+fn leaks<'a>(
+    trace: &'a Trace,
+    sites: &'a Sites,
+    selector: &'a Selector<'a>,
+) -> (Leaks<'a>, Option<String>) {
+    let by = |by| Leaks::new(Asked::new(trace, sites, by, selector));
+    let leaks = by(By::Site);
+    match leaks.grow_in_interpreters() {
+        false => (leaks, None),
+        true => {
+            let words = "judged by name: the sites are in the interpreter's own code, and the same \
+                         whatever the program does";
+            (by(By::Name), Some(words.into()))
+        }
     }
 }
 

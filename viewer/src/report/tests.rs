@@ -507,6 +507,43 @@ fn of_two_runs_a_page_has_each_class_and_which_tasks_are_of_it() {
 }
 
 #[test]
+fn what_grows_at_an_interpreter_s_one_place_is_judged_by_name() {
+    let grows = |module: &str| {
+        let mut code = Code::default();
+        let frame = code.frame(module, "os::begin src/threads.cpp:7");
+        let stack = code.stack(&[frame], StackEnd::Bottom);
+        let main = Task::new(1, 1);
+        let mut events = vec![existing(main, b"main")];
+        for number in 0..400 {
+            let task = Task::new(1, 1_000 + number);
+            let time = u64::from(number) * SECOND / 100;
+            events.push(birth(time, main, task, Some(stack)));
+            let name = if number % 4 == 0 { "reaper" } else { "tick" };
+            events.push(rename(
+                time + 1,
+                task,
+                format!("{name}-{number}").as_bytes(),
+            ));
+            if number % 4 != 0 {
+                events.push(exit(time + 1_000_000, task, 0));
+            }
+        }
+        let decoded = Decoded::of(&trace(&code, events, 4 * SECOND), MOST_TASKS);
+        let leaks = &decoded.head["leaks"];
+        let first = &leaks["rows"][0];
+        assert_eq!(first["verdict"], "leak");
+        let told = [&leaks["by"], &first["label"]].map(|it| it.as_str().unwrap().to_string());
+        (told, decoded.head["doubts"].to_string())
+    };
+    let (told, doubts) = grows("/usr/lib/jvm/lib/server/libjvm.so");
+    assert_eq!(told, ["name", "reaper-#"]);
+    assert!(doubts.contains("judged by name"), "{doubts}");
+    let (told, doubts) = grows("/bin/server");
+    assert_eq!(told, ["site", "os::begin (threads.cpp:7)"]);
+    assert!(!doubts.contains("judged by name"), "{doubts}");
+}
+
+#[test]
 fn times_of_centuries_are_counted_in_larger_units() {
     let (main, one) = (Task::new(1, 1), Task::new(1, 2));
     let far = u64::MAX - 1;

@@ -11,7 +11,7 @@ use super::{Options, hidden, losses};
 use crate::group::{By, Classifier, Group, Groups, Key, Moments, percentile};
 use crate::growth::{Growth, Verdict, judge, moments};
 use crate::page::{Block, Page, Style, Table, Text};
-use crate::site::Place;
+use crate::site::{Layer, Place};
 use crate::time::{self, elapsed};
 use crate::words::{count, counted, shorten, shown_name};
 
@@ -126,6 +126,16 @@ impl<'a> Leaks<'a> {
             ended,
             shutdown,
         }
+    }
+
+    /// Whether what grows does so at a place in an interpreter, which says nothing of the program.
+    pub(crate) fn grow_in_interpreters(&self) -> bool {
+        let leaks = |it: &&Judged| it.verdict() == Some(Verdict::Leak);
+        let mut sites = self.judged.iter().filter(leaks);
+        sites.any(|it| {
+            let site = self.asked.site(&it.group.key);
+            site.is_some_and(|site| site.layer == Layer::Interpreter)
+        })
     }
 
     /// What the classes are told apart by, in their order; not that of the tasks that were there before.

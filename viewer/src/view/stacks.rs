@@ -87,7 +87,8 @@ pub(crate) fn interpreted<'a>(sites: impl Iterator<Item = &'a Site>) -> Option<S
     (!names.is_empty()).then(|| {
         format!(
             "a site in {} is the interpreter's own native code: which line of what it runs \
-             created the task is not in a native stack",
+             created the task is not in a native stack; `tidview leaks --by name` tells tasks apart by \
+             their names",
             names.join(", ")
         )
     })

@@ -85,6 +85,7 @@ function group(app) {
     el("h3", { class: "whole", text: it.label }),
     it.evidence ? el("p", {}, el("b", { class: it.verdict === "leak" ? "bad" : "", text: it.verdict }), ": " + it.evidence) : null,
     el("dl", { class: "facts" },
+      el("dt", { text: "first" }), el("dd", { text: app.clock.long(it.first_ns / app.model.data.unit) }),
       el("dt", { text: "created" }), el("dd", { text: count(it.created) }),
       el("dt", { text: "alive" }), el("dd", { text: count(it.alive) + " at the end, " + count(it.peak) + " at most at a time" }),
       list("names", it.names), list("start with", it.start_routines)),
