@@ -75,6 +75,11 @@ impl Steps {
         self.after_changes(self.until(time))
     }
 
+    /// The last change that is not later than a time.
+    pub(crate) fn last_change(&self, time: u64) -> Option<u64> {
+        Some(self.times[self.until(time).checked_sub(1)?])
+    }
+
     /// Births and ends in a stretch without its end.
     pub(crate) fn changes(&self, from: u64, to: u64) -> (u32, u32) {
         self.between(self.before(from), self.before(to))

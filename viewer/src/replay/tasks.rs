@@ -10,6 +10,7 @@ use super::paint::{self, Palette};
 use super::state::{Pane, State, View};
 use super::strip::{blocks, cursor};
 use crate::page::{Style, Text};
+use crate::time::elapsed;
 use crate::view::bars::Life;
 use crate::view::{self, is_carried, was_there_before};
 use crate::words::{self, count};
@@ -61,9 +62,21 @@ pub(crate) fn draw(state: &State, palette: Palette, areas: &Areas, buffer: &mut 
         cursor(buffer, column.intersection(area));
     }
     if places.is_empty() {
-        let nobody = Text::styled("  no task lives at this moment", Style::Faint);
+        let nobody = format!("  no task lives at this moment{}", ended(state));
+        let nobody = Text::styled(nobody, Style::Faint);
         paint::line(buffer, palette, area, 0, &nobody);
     }
+}
+
+/// Of a program that has ended, when that was: at the end of its trace there is nothing else to see.
+fn ended(state: &State) -> String {
+    let last = state.index().steps.last_change(state.cursor);
+    last.map_or(String::new(), |last| {
+        format!(
+            "; the last ended at {}: PgUp goes back",
+            elapsed(Time(last))
+        )
+    })
 }
 
 fn heading(state: &State) -> Text {
