@@ -297,6 +297,14 @@ function tests() {
       await clean();
     },
 
+    "two runs of a hundred thousand tasks are there as soon": async () => {
+      const ready = await open("large-two.html");
+      console.log(`   ready after ${ready} ms`);
+      assert.ok(ready < 6000, `${ready} ms`);
+      await shot("large-two.png");
+      await clean();
+    },
+
     "a hundred thousand tasks are there in two seconds, and zoom smoothly": async () => {
       const ready = await open("large.html");
       const frames = await call("POST", session + "/execute/async", { args: [], script: `

@@ -228,16 +228,17 @@ fn a_page_has_what_is_selected_and_says_how_much_it_hides() {
 
 #[test]
 fn a_hundred_thousand_tasks_are_one_page_of_few_megabytes() {
-    let events = synth::events(Plan {
-        events: 225_000,
-        width: 12_000,
-        seed: 11,
+    let [old, new] = [12, 11].map(|seed| {
+        let events = synth::events(Plan {
+            events: 225_000,
+            width: 12_000,
+            seed,
+        });
+        File::trace(&synth::header(), &events, 10_000_000_000)
     });
-    let page = made(
-        "large.html",
-        &File::trace(&synth::header(), &events, 10_000_000_000),
-        &[],
-    );
+    let page = made("large.html", &new, &[]);
+    assert!(page.len() < 5_000_000, "{}", page.len());
+    let page = made("large-two.html", &new, &["--diff", &old.path()]);
     assert!(page.len() < 5_000_000, "{}", page.len());
 }
 
