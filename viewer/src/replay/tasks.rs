@@ -62,21 +62,21 @@ pub(crate) fn draw(state: &State, palette: Palette, areas: &Areas, buffer: &mut 
         cursor(buffer, column.intersection(area));
     }
     if places.is_empty() {
-        let nobody = format!("  no task lives at this moment{}", ended(state));
-        let nobody = Text::styled(nobody, Style::Faint);
+        let nobody = Text::styled(none_lives(state), Style::Faint);
         paint::line(buffer, palette, area, 0, &nobody);
     }
 }
 
-/// Of a program that has ended, when that was: at the end of its trace there is nothing else to see.
-fn ended(state: &State) -> String {
-    let last = state.index().steps.last_change(state.cursor);
-    last.map_or(String::new(), |last| {
-        format!(
-            "; the last ended at {}: PgUp goes back",
+/// That none lives; of a program that has ended, when that was: at the end of its trace there is nothing
+/// else to see.
+fn none_lives(state: &State) -> String {
+    match state.index().steps.last_change(state.cursor) {
+        None => "  no task lives at this moment".into(),
+        Some(last) => format!(
+            "  none lives; the last ended at {}: PgUp goes back",
             elapsed(Time(last))
-        )
-    })
+        ),
+    }
 }
 
 fn heading(state: &State) -> Text {

@@ -13,13 +13,13 @@ use super::*;
 fn where_a_program_has_ended_it_is_said_when() {
     let main = Task::new(100, 100);
     let events = [existing(0, main, b"main"), exit(40, main, 0)];
-    let mut state = opened(traced(&made::header(), &events, 100 * MS), (80, 24));
-    assert!(!screen(&state, PLAIN).contains("no task lives"));
+    let mut state = opened(traced(&made::header(), &events, 100 * MS), (60, 15));
+    assert!(!screen(&state, PLAIN).contains("none lives"));
     press(&mut state, &["End"]);
-    let words = "no task lives at this moment; the last ended at +0.040000s: PgUp goes back";
+    let words = "none lives; the last ended at +0.040000s: PgUp goes back";
     assert!(screen(&state, PLAIN).contains(words));
     press(&mut state, &["PgUp"]);
-    assert!(!screen(&state, PLAIN).contains("no task lives"));
+    assert!(!screen(&state, PLAIN).contains("none lives"));
 }
 
 /// A little of everything with losses, workers enough to fold, and names of all kinds.
