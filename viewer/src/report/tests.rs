@@ -89,7 +89,11 @@ fn header() -> Header {
 }
 
 fn trace(code: &Code, events: Vec<Event>, end: u64) -> Trace {
-    let mut builder = TraceBuilder::new(header());
+    trace_of(header(), code, events, end)
+}
+
+fn trace_of(header: Header, code: &Code, events: Vec<Event>, end: u64) -> Trace {
+    let mut builder = TraceBuilder::new(header);
     for definition in code.definitions() {
         builder.define(definition);
     }
@@ -513,7 +517,7 @@ fn what_grows_at_an_interpreter_s_one_place_is_judged_by_name() {
         let frame = code.frame(module, "os::begin src/threads.cpp:7");
         let stack = code.stack(&[frame], StackEnd::Bottom);
         let main = Task::new(1, 1);
-        let mut events = vec![existing(main, b"main")];
+        let mut events = vec![existing(main, b"reaper-7")];
         for number in 0..400 {
             let task = Task::new(1, 1_000 + number);
             let time = u64::from(number) * SECOND / 100;
@@ -528,10 +532,21 @@ fn what_grows_at_an_interpreter_s_one_place_is_judged_by_name() {
                 events.push(exit(time + 1_000_000, task, 0));
             }
         }
-        let decoded = Decoded::of(&trace(&code, events, 4 * SECOND), MOST_TASKS);
+        let header = Header {
+            launched: true,
+            ..header()
+        };
+        let trace = trace_of(header, &code, events, 4 * SECOND);
+        let decoded = Decoded::of(&trace, MOST_TASKS);
         let leaks = &decoded.head["leaks"];
         let first = &leaks["rows"][0];
         assert_eq!(first["verdict"], "leak");
+        // What a class highlights is what it counts.
+        let of_class = decoded
+            .column("class")
+            .into_iter()
+            .filter(|class| *class == 1);
+        assert_eq!(of_class.count() as u64, first["created"]);
         let told = [&leaks["by"], &first["label"]].map(|it| it.as_str().unwrap().to_string());
         (told, decoded.head["doubts"].to_string())
     };

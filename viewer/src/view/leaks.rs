@@ -238,7 +238,7 @@ impl<'a> Leaks<'a> {
 }
 
 /// The first task of a launched command is nobody's leak.
-fn is_first_of_launch(trace: &Trace, task: &TaskRecord) -> bool {
+pub(crate) fn is_first_of_launch(trace: &Trace, task: &TaskRecord) -> bool {
     trace.header().launched && task.id.0 == 0
 }
 
