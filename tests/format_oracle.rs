@@ -7,7 +7,7 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tidline::format::{Error, Header, Segment, Sink, Writer, read_trace, scan};
+use tidline::format::{Error, HOST_RANGE, Header, Host, Segment, Sink, Writer, read_trace, scan};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, DetachReason, End, Ended, Ending, Event, EventBody,
     FrameId, GapReason, Name, Origin, StackEnd, StackId, SymbolSource, Task, Tid, Time, Trace,
@@ -92,6 +92,30 @@ fn both_read_every_shape_of_record() {
         file_of(&Header::default(), &synthetic, 1000),
         file_of(&Header::default(), &[], 1),
     ]);
+}
+
+#[test]
+fn both_know_the_hosts_of_a_merged_file() {
+    let files = (0..5).map(|number| {
+        let mut header = header();
+        let hosts = (0..number).map(|number: u64| Host {
+            name: format!("web-{number}"),
+            boot_id: "b".repeat(number as usize),
+            clock_apart_ns: number * 1_000,
+        });
+        header.set_hosts(&hosts.collect::<Vec<_>>());
+        // What is no list of hosts: a hole, and no number.
+        if number == 4 {
+            header.options.retain(|(name, _)| name != "host-2");
+            for (name, value) in &mut header.options {
+                if name.starts_with("clock-apart") {
+                    *value = "-1".into();
+                }
+            }
+        }
+        file_of(&header, &every_shape(), 100)
+    });
+    compare(&files.collect::<Vec<_>>());
 }
 
 /// A file that begins with a checkpoint, in several parts if there are many tasks.
@@ -300,6 +324,15 @@ fn write_the_trace_with_stacks() {
 
 fn json(file: &[u8], trace: &Trace) -> String {
     let mut out = format!("{{\"header\":{}}}\n", header_json(trace.header()));
+    let hosts = trace.header().hosts().into_iter().zip(0..);
+    let hosts = hosts.map(|(host, number)| {
+        let (name, boot, apart) = (host.name, host.boot_id, host.clock_apart_ns);
+        format!("[{name:?},{boot:?},{apart},{}]", number * HOST_RANGE)
+    });
+    let hosts: Vec<String> = hosts.collect();
+    if !hosts.is_empty() {
+        let _ = writeln!(out, "{{\"hosts\":[{}]}}", hosts.join(","));
+    }
     for event in trace.events() {
         let _ = writeln!(
             out,

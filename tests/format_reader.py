@@ -165,6 +165,23 @@ def read_header(data):
     return header, 20 + length
 
 
+HOST_RANGE, MOST_HOSTS = 10_000_000, 200
+
+
+def hosts(header):
+    """The hosts that a file was merged from, and what is added to their TIDs and pids; none if it is of one."""
+    options = {}
+    for name, value in header["options"]:
+        options.setdefault(name, value)  # the first of a name
+    found = []
+    while len(found) < MOST_HOSTS and (name := options.get(f"host-{len(found)}")) is not None:
+        number = len(found)
+        apart = options.get(f"clock-apart-{number}", "0")
+        apart = int(apart) if apart.isascii() and apart.isdecimal() and int(apart) <= MAX_TIME else 0
+        found.append([name, options.get(f"boot-{number}", ""), apart, number * HOST_RANGE])
+    return found if len(found) > 1 else []
+
+
 # Chunks
 
 
@@ -566,6 +583,8 @@ class Reader:
 
     def lines(self):
         yield {"header": self.header}
+        if several := hosts(self.header):
+            yield {"hosts": several}
         yield from self.events
         yield from self.definitions
         yield from self.checkpoints

@@ -170,7 +170,7 @@ Commands:
   export       The trace in another program's format
   split        A stretch of a trace as a file of its own
   scrub        A trace without names, paths and arguments, to be given away
-  merge        Several recordings of one host as one trace
+  merge        Several recordings, of one host or of several, as one trace
   completions  What a shell needs to complete tidview's commands and options
   man          The manual page of tidview, or of one of its commands
   help         Print this message or the help of the given subcommand(s)

@@ -1,11 +1,11 @@
-//! `merge`: several recordings of one host as one trace, and what is refused.
+//! `merge`: several recordings, of one host or of several, as one trace, and what is refused.
 
 use std::fs;
 
 use tidline::format::{GIVEN_UP_EARLY, Header, Writer, read_trace};
 use tidline::model::{
-    Birth, Definition, DetachReason, Ended, Event, EventBody, Frame, FrameId, StackEnd, StackId,
-    StackNode, Task, Time, Trace, Trust, Via, What,
+    Anchor, Birth, Definition, DetachReason, Ended, Event, EventBody, Frame, FrameId, StackEnd,
+    StackId, StackNode, Task, Tid, Time, Trace, Trust, Via, What,
 };
 
 use crate::made::{at, everything, existing, exit, header, process, rename, thread};
@@ -242,38 +242,273 @@ fn each_recording_s_stacks_stay_its_own() {
     assert_eq!(addresses(102), [0x21, 0x20, 0x20]);
 }
 
-#[test]
-fn what_has_no_clock_in_common_is_refused() {
-    let events = [existing(0, Task::new(100, 100), b"main")];
-    let file = |change: fn(&mut Header)| {
-        let mut header = recorder(1, 1_000);
-        change(&mut header);
-        File::new("t.tid", &finished(&header, &events, MS, &[]))
+/// A recording of a host whose monotonic clock is `ms` when its wall clock is `wall` ms after the
+/// header's, with events, and readings of the wall clock: when, and how far ahead of the start's it is.
+fn of_host(host: &str, (ms, wall): (u64, i64), events: &[Event], anchors: &[(u64, i64)]) -> File {
+    let start = header().start_wall_ns + wall * MS as i64;
+    let header = Header {
+        host: host.into(),
+        boot_id: format!("boot of {host}"),
+        trace_id: host.bytes().map(u128::from).sum(),
+        start_wall_ns: start,
+        ..recorder(1, ms)
     };
-    let one = file(|_| {});
+    let mut writer = Writer::start(Vec::new(), &header).unwrap();
+    let mut anchors = anchors.iter().peekable();
+    for event in events {
+        while let Some((ms, ahead)) = anchors.next_if(|(ms, _)| ms * MS <= event.time.0) {
+            let anchor = Anchor {
+                time: Time(ms * MS),
+                wall_ns: start + (*ms as i64 + ahead) * MS as i64,
+                utc_offset_s: 7_200,
+            };
+            writer.anchor(anchor).unwrap();
+        }
+        writer.push(event).unwrap();
+    }
+    let end = events.last().map_or(Time(0), |event| event.time);
+    File::new("t.tid", &writer.finish(end, "done", &[]).unwrap())
+}
+
+#[test]
+fn recordings_of_several_hosts_are_one_by_their_wall_clocks() {
+    let main = Task::new(100, 100);
+    let lives = |name: &[u8]| {
+        let exec = EventBody::Exec {
+            task: Task::new(102, 102),
+            former_tid: Tid(103),
+            exe: b"/bin/x".into(),
+            name: b"x".into(),
+        };
+        [
+            existing(0, main, name),
+            thread(10, main, Task::new(100, 101)),
+            process(15, main, Task::new(102, 102)),
+            at(16, exec),
+            exit(20, Task::new(100, 101), 0),
+        ]
+    };
+    // The same TIDs at the same time. One has been up for a second when the other has for an hour;
+    // the other begins 5 ms later.
+    let one = of_host("web-3", (1_000, 0), &lives(b"front"), &[]);
+    let other = of_host("web-\u{1b}4", (3_600_000, 5), &lives(b"back"), &[]);
     let folder = Folder::new();
     let out = folder.path("out.tid");
-    let refused = |other: &File| {
-        let run = tidview(&["merge", &one.path(), &other.path(), "-o", &out]);
+    let said = prints(&["merge", &one.path(), &other.path(), "-o", &out]);
+    assert_eq!(
+        said,
+        format!(
+            "{out}: 12 events of 2 recordings, from +0.000000s to +0.025000s\n\
+             web-3: pids and TIDs as they were there\n\
+             web-\\x1b4: pids and TIDs are 10,000,000 more than there\n"
+        )
+    );
+    let merged = read(&out);
+    let told: Vec<String> = tasks(&merged);
+    assert_eq!(
+        told,
+        [
+            "100 front None 0..Some(20) Detached(RecordingEnded)",
+            "10000100 back None 5..None Alive",
+            "10000101 back Some(10000100) 15..Some(25) Exit(Code(0))",
+            "10000102 x Some(10000100) 20..None Alive",
+            "101 front Some(100) 10..Some(20) Exit(Code(0))",
+            "102 x Some(100) 15..Some(20) Detached(RecordingEnded)",
+        ]
+    );
+    let header = merged.header();
+    let named: Vec<(String, String)> = header
+        .hosts()
+        .into_iter()
+        .map(|host| (host.name, host.boot_id))
+        .collect();
+    let expected = ["web-3", "web-\u{1b}4"].map(|it| (it.to_string(), format!("boot of {it}")));
+    assert_eq!(named, expected);
+    assert_eq!(header.host, "web-3, web-\u{1b}4");
+    assert_eq!(
+        (header.boot_id.as_str(), header.start_monotonic_ns),
+        ("", 0)
+    );
+    let pids: Vec<u32> = header.targets.iter().map(|target| target.pid).collect();
+    assert_eq!(pids, [100, 10_000_100]);
+    // The wall times are those of the recordings.
+    let wall = |file: &str, tid: &str| {
+        let ends = ["--format", "ndjson", "--kind", "exit", "--tid", tid];
+        let lines = tidview(&[&["timeline", file], &ends[..]].concat()).out;
+        let event: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        event["wall"].clone()
+    };
+    assert_eq!(wall(&out, "10000101"), wall(&other.path(), "101"));
+    assert_eq!(wall(&out, "101"), wall(&one.path(), "101"));
+    // Every view says what the numbers are, and how sure the order is.
+    for view in ["info", "timeline", "tree", "threads", "stats"] {
+        let shown = prints(&[view, &out]);
+        assert!(
+            shown.starts_with(
+                "! merged from 2 hosts, each with its own numbers: web-3 from 0 on, web-\\x1b4 from \
+                 10,000,000 on; what came first of two hosts is as sure as their wall clocks"
+            ),
+            "{shown}"
+        );
+    }
+    assert_eq!(tidview(&["check", &out]).code, Some(0));
+    // Merged once more, with another file of a host that is in it, a host stays itself.
+    let third = of_host(
+        "web-\u{1b}4",
+        (3_600_100, 105),
+        &[existing(0, Task::new(7, 7), b"late")],
+        &[],
+    );
+    let again = folder.path("again.tid");
+    prints(&["merge", &out, &third.path(), "-o", &again]);
+    let again = read(&again);
+    assert_eq!(again.header().hosts(), header.hosts());
+    assert!(tasks(&again).contains(&"10000007 late None 105..None Alive".to_string()));
+    assert!(tasks(&again).contains(&told[0]));
+}
+
+#[test]
+fn a_clock_that_was_set_is_honoured_and_told() {
+    let main = Task::new(100, 100);
+    let events = [
+        existing(0, main, b"main"),
+        thread(10, main, Task::new(100, 101)),
+        thread(50, main, Task::new(100, 102)),
+    ];
+    // Set back by 2 s between 10 and 40 ms; forward by 3 s in another run.
+    let steady = of_host("a", (1_000, -5_000), &[existing(0, main, b"x")], &[]);
+    let back = of_host("b", (1_000, 0), &events, &[(40, -2_000)]);
+    let forward = of_host("c", (1_000, 0), &events, &[(40, 3_000)]);
+    let folder = Folder::new();
+    let out = folder.path("out.tid");
+    let files = [&steady, &back, &forward].map(File::path);
+    let said = prints(&["merge", &files[0], &files[1], &files[2], "-o", &out]);
+    assert!(
+        said.ends_with(
+            "b: pids and TIDs are 10,000,000 more than there; its clock was set, or it slept: what \
+             it said differs by 2.00 s\n\
+             c: pids and TIDs are 20,000,000 more than there; its clock was set, or it slept: what \
+             it said differs by 3.00 s\n"
+        ),
+        "{said}"
+    );
+    let merged = read(&out);
+    let born = |tid: u32| {
+        let task = merged.tasks().iter().find(|it| it.task.tid.0 == tid);
+        task.unwrap().born.0 / MS
+    };
+    // What was before the clock was set back was as much earlier; what was before it was set forward,
+    // or slept, is where it was.
+    assert_eq!([10_000_101, 10_000_102].map(born), [3_010, 3_050]);
+    assert_eq!([20_000_101, 20_000_102].map(born), [5_010, 8_050]);
+}
+
+#[test]
+fn containers_of_one_boot_share_its_clock_and_not_their_pids() {
+    let events = [existing(5, Task::new(1, 1), b"init")];
+    let file = |host: &str, wall: i64| {
+        let header = Header {
+            host: host.into(),
+            trace_id: wall as u128,
+            ..recorder(1, 1_000)
+        };
+        // Whatever the wall clocks say.
+        let start_wall_ns = header.start_wall_ns + wall * MS as i64;
+        let header = Header {
+            start_wall_ns,
+            ..header
+        };
+        File::new("t.tid", &finished(&header, &events, 10 * MS, &[]))
+    };
+    let folder = Folder::new();
+    let out = folder.path("out.tid");
+    prints(&[
+        "merge",
+        &file("c1", 0).path(),
+        &file("c2", 700).path(),
+        "-o",
+        &out,
+    ]);
+    let merged = read(&out);
+    assert_eq!(
+        tasks(&merged),
+        [
+            "1 init None 5..Some(10) Detached(RecordingEnded)",
+            "10000001 init None 5..None Alive"
+        ]
+    );
+    assert_eq!(merged.header().boot_id, "b007");
+    let shown = prints(&["info", &out]);
+    assert!(!shown.contains("wall clocks"), "{shown}");
+}
+
+#[test]
+fn hosts_are_scrubbed_too() {
+    let events = [existing(0, Task::new(100, 100), b"main")];
+    let [one, other] = [("secret-a", 0), ("secret-b", 5)]
+        .map(|(host, wall)| of_host(host, (1_000, wall), &events, &[]));
+    let folder = Folder::new();
+    let [out, scrubbed] = ["out.tid", "scrubbed.tid"].map(|it| folder.path(it));
+    prints(&["merge", &one.path(), &other.path(), "-o", &out]);
+    prints(&["scrub", &out, "-o", &scrubbed, "--key", "k"]);
+    let bytes = fs::read(&scrubbed).unwrap();
+    assert!(!bytes.windows(6).any(|window| window == b"secret"));
+    let hosts = read(&scrubbed).header().hosts();
+    assert_eq!(hosts.len(), 2);
+    // The same words as those of each alone.
+    let alone = folder.path("alone.tid");
+    prints(&["scrub", &other.path(), "-o", &alone, "--key", "k"]);
+    let alone = read(&alone);
+    assert_eq!(
+        (hosts[1].name.as_str(), hosts[1].boot_id.as_str()),
+        (
+            alone.header().host.as_str(),
+            alone.header().boot_id.as_str()
+        )
+    );
+}
+
+#[test]
+fn what_cannot_be_kept_apart_is_refused() {
+    let events = [existing(0, Task::new(100, 100), b"main")];
+    let one = of_host("a", (1_000, 0), &events, &[]);
+    let large = of_host(
+        "b",
+        (1_000, 0),
+        &[existing(0, Task::new(100, 10_000_000), b"x")],
+        &[],
+    );
+    let folder = Folder::new();
+    let out = folder.path("out.tid");
+    let refused = |other: &str| {
+        let run = tidview(&["merge", &one.path(), other, "-o", &out]);
         assert_eq!((run.out.as_str(), run.code), ("", Some(2)));
         assert!(!std::path::Path::new(&out).exists());
         run.err
     };
+    let name = large.path();
     assert_eq!(
-        refused(&file(|header| header.host = "web-\u{1b}4".into())),
-        "tidview: these are recordings of 2 hosts (web-\\x1b4, web-3): their clocks and pids do not \
-         compare; export each with --to parquet and ask them together\n"
+        refused(&name),
+        format!(
+            "tidview: {name} has a TID that Linux gives nobody (10000000): its tasks cannot be kept \
+             apart from another host's\n"
+        )
     );
+    let nameless = |id: u128| {
+        let header = Header {
+            boot_id: String::new(),
+            host: "web-\u{1b}4".into(),
+            ..recorder(id, 1_000)
+        };
+        File::new("t.tid", &finished(&header, &events, MS, &[]))
+    };
     assert_eq!(
-        refused(&file(|header| header.boot_id = "other".into())),
-        "tidview: these are recordings of 2 boots of one host: their clocks do not compare, and \
-         their pids are others'; export each with --to parquet and ask them together\n"
+        refused(&nameless(2).path()),
+        "tidview: a recording of web-\\x1b4 does not say which boot of the host it is of: it cannot be \
+         merged with others\n"
     );
-    let nameless = file(|header| {
-        header.boot_id.clear();
-        header.trace_id = 2;
-    });
-    let run = tidview(&["merge", &nameless.path(), &nameless.path(), "-o", &out]);
+    let [nameless, same] = [nameless(2), nameless(2)];
+    let run = tidview(&["merge", &nameless.path(), &same.path(), "-o", &out]);
     assert_eq!(
         run.code,
         Some(0),

@@ -218,19 +218,24 @@ kernel's release, the architecture, exit codes, and who created whom.";
 const MERGE_EXAMPLES: &str = "\
 Examples:
   tidview merge front.tid back.tid -o whole.tid      what `split` took apart
-  tidview merge server.tid worker.tid -o both.tid    two recorders on one host
+  tidview merge server.tid worker.tid -o both.tid    two recorders on one host, or on two
   tidview merge server.tid worker.tid -o both.tid --force
 
-Each FILE is a recording: a file, or a folder of files. They must be of one host and one boot, whose
-monotonic clock and pids they share. Time 0 is the earliest one's. What two files tell of the same
-task is taken once: files of one recording where it is the same to the nanosecond, others where it is
-the same within 10 ms. A task that a recording leaves alive when it ends is let go there, unless
-another file goes on with it.
+Each FILE is a recording: a file, or a folder of files. Time 0 is the earliest one's. What two files
+tell of the same task is taken once: files of one recording where it is the same to the nanosecond,
+others where it is the same within 10 ms. A task that a recording leaves alive when it ends is let go
+there, unless another file goes on with it.
 
-Recordings of several hosts or boots are refused: a trace has one clock and one set of pids, and
-neither wall clocks nor pids of two hosts say what came first or who is who. Ask them together
-as tables instead (`tidview export --to parquet`, docs/fleet.md). Nobody can tell from a file that a
-recorder ran in a pid namespace of its own under its host's name: do not merge such files.
+Recordings of one boot of one host share its monotonic clock and its pids. Those of several hosts, or
+boots, are put in order by their wall clocks, as each recorder read its own: of two hosts what came
+first is as sure as these clocks, and no file says how sure that is. A clock that was set back is
+taken to have been wrong before; where one was set forward, or the host slept, nothing before is
+changed, and it is said. Each host, in the order of the files, has its own pids and TIDs: those of the
+second are 10,000,000 more than there, those of the third 20,000,000, up to 200 hosts. Every view
+says so, and takes such numbers: --where 'pid >= 10000000 && pid < 20000000' is the second host. Wall
+times are shown in UTC unless all hosts are in one zone. As tables, hosts compare without merging
+(`tidview export --to parquet`, docs/fleet.md). Nobody can tell from a file that a recorder ran in a pid
+namespace of its own under its host's name: do not merge such files.
 
 Of what the recorders counted about themselves only files given up for a full disk are told. Exit code 1: something is missing
 from one of the files, and it is said what.";
@@ -309,7 +314,7 @@ pub(crate) enum Command {
     /// A trace without names, paths and arguments, to be given away
     #[command(after_help = SCRUB_EXAMPLES)]
     Scrub(Scrub),
-    /// Several recordings of one host as one trace
+    /// Several recordings, of one host or of several, as one trace
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(Merge),
     /// What a shell needs to complete tidview's commands and options

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use blake2::digest::{KeyInit, Mac};
 use blake2::{Blake2s256, Blake2sMac256, Digest};
 use clap::ValueEnum;
-use tidline::format::{GIVEN_UP_EARLY, Header, Rewrite};
+use tidline::format::{GIVEN_UP_EARLY, Header, Rewrite, is_of_a_host};
 use tidline::model::{Carried, Definition, Event, EventBody, Name};
 
 use crate::part;
@@ -122,7 +122,16 @@ impl Scrubber {
     /// Changes what the recorder wrote at the start.
     pub(crate) fn header(&mut self, header: &mut Header) {
         if !self.keep.contains(&Keep::Host) {
-            header.host = format!("host-{}", self.word(Kind::Host, header.host.as_bytes()));
+            let mut hosts = header.hosts();
+            for host in &mut hosts {
+                host.name = self.host(&host.name);
+                host.boot_id = self.word(Kind::Host, host.boot_id.as_bytes());
+            }
+            header.host = match hosts.is_empty() {
+                true => self.host(&header.host),
+                false => crate::view::hosts::names(&hosts),
+            };
+            header.set_hosts(&hosts);
             if !header.boot_id.is_empty() {
                 header.boot_id = self.word(Kind::Host, header.boot_id.as_bytes());
             }
@@ -137,7 +146,7 @@ impl Scrubber {
         if !self.keep.contains(&Keep::Details) {
             for (name, value) in &mut header.options {
                 match name.as_str() {
-                    plain if PLAIN_OPTIONS.contains(&plain) => {}
+                    plain if PLAIN_OPTIONS.contains(&plain) || is_of_a_host(plain) => {}
                     "snapshot" => "yes".clone_into(value),
                     "name" | "include" | "exclude" | "cgroup" => {
                         *value = self.word(Kind::Detail, value.as_bytes());
@@ -150,6 +159,11 @@ impl Scrubber {
             }
         }
         part::mark(header, "scrubbed", "yes");
+    }
+
+    /// A host's name.
+    fn host(&self, name: &str) -> String {
+        format!("host-{}", self.word(Kind::Host, name.as_bytes()))
     }
 
     fn hash(&self, kind: Kind, text: &[u8]) -> [u8; 32] {

@@ -1,27 +1,29 @@
-//! `merge`: several recordings of one host and boot as one trace.
+//! `merge`: several recordings, of one host or of several, as one trace.
 //!
-//! Their times are of one monotonic clock, and their pids of one kernel: that is what makes it
-//! honest, and where it does not hold it is refused. The files are read side by side, in order of
-//! time, so that memory is bounded by what lives at a time.
+//! Those of one boot have a monotonic clock and pids in common. Those of others have only wall clocks
+//! in common, and each host its own range of pids; the file and the views say so. The files are read
+//! side by side, in order of time, so that memory is bounded by what lives at a time.
 
+mod clocks;
 mod numbers;
+mod places;
 mod source;
 mod twice;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tidline::format::{Defined, Error, GIVEN_UP_EARLY, Header, Writer};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, DetachReason, Ending, Event, EventBody, GapReason,
     Integrity, Live, Name, Stacks, Task, Time,
 };
-use tidline::text;
 
 use self::numbers::Numbers;
+use self::places::Places;
 use self::source::{Item, Source};
 use self::twice::Twice;
 use crate::cli;
@@ -47,6 +49,9 @@ pub(crate) fn run(args: &cli::Merge, out: &mut dyn Write, report: &mut Report) -
         time::elapsed(Time(0)),
         time::elapsed(merged.end)
     )?;
+    for line in crate::view::hosts::each(&merged.header, false) {
+        writeln!(out, "{line}")?;
+    }
     report.damaged = !merged.missing.is_empty();
     report.asides = merged.missing;
     Ok(())
@@ -58,9 +63,13 @@ fn write(args: &cli::Merge, place: &str) -> Result<Merged> {
     for path in &args.files {
         recordings.push((path.clone(), Recording::open(std::slice::from_ref(path))?));
     }
-    one_boot(&recordings)?;
-    recordings.sort_by_key(|(_, recording)| recording.header().start_monotonic_ns);
-    let header = header(recordings.iter().map(|(_, recording)| recording.header()));
+    // The earliest first: by the clock that they share.
+    let places = Places::of(&recordings)?;
+    let starts = places.each.iter().map(|(shift, _)| shift.time(Time(0)));
+    let mut order: Vec<(Time, usize)> = starts.zip(0..).collect();
+    order.sort_unstable();
+    let in_order = order.iter().map(|(_, index)| recordings[*index].1.header());
+    let header = header(in_order, &order, &places);
     let inputs: Vec<PathBuf> = recordings
         .iter()
         .flat_map(|(_, recording)| recording.paths().map(Path::to_path_buf))
@@ -68,49 +77,17 @@ fn write(args: &cli::Merge, place: &str) -> Result<Merged> {
     let inputs = inputs.iter().map(PathBuf::as_path);
     let (output, file) = Output::create(&args.output, args.force, inputs, &args.files)?;
     let (file, merged) =
-        merge(recordings, &header, file).with_context(|| format!("cannot make {place}"))?;
+        merge(recordings, places, &header, file).with_context(|| format!("cannot make {place}"))?;
     output.finish(file)?;
     Ok(merged)
 }
 
-/// Refuses what has no clock in common.
-fn one_boot(recordings: &[(PathBuf, Recording)]) -> Result<()> {
-    let told = |header: &Header| (header.host.clone(), header.boot_id.clone());
-    let boots: BTreeSet<(String, String)> = recordings
-        .iter()
-        .map(|(_, recording)| told(recording.header()))
-        .collect();
-    let hosts: BTreeSet<&String> = boots.iter().map(|(host, _)| host).collect();
-    if hosts.len() > 1 {
-        let hosts: Vec<_> = hosts.iter().map(|it| text::escape(it.as_bytes())).collect();
-        bail!(
-            "these are recordings of {} hosts ({}): their clocks and pids do not compare; export \
-             each with --to parquet and ask them together",
-            hosts.len(),
-            hosts.join(", ")
-        );
-    }
-    if boots.len() > 1 {
-        bail!(
-            "these are recordings of {} boots of one host: their clocks do not compare, and their \
-             pids are others'; export each with --to parquet and ask them together",
-            boots.len()
-        );
-    }
-    let ids: BTreeSet<u128> = recordings
-        .iter()
-        .map(|(_, recording)| recording.header().trace_id)
-        .collect();
-    if boots.iter().any(|(_, boot)| boot.is_empty()) && ids.len() > 1 {
-        bail!(
-            "these recordings do not say which boot of the host they are of: they cannot be merged"
-        );
-    }
-    Ok(())
-}
-
 /// The header of recordings that are in order of time.
-fn header<'a>(headers: impl Iterator<Item = &'a Header>) -> Header {
+fn header<'a>(
+    headers: impl Iterator<Item = &'a Header>,
+    order: &[(Time, usize)],
+    places: &Places,
+) -> Header {
     let headers: Vec<&Header> = headers.collect();
     let mut merged = headers[0].clone();
     merged.segment = 0;
@@ -121,20 +98,46 @@ fn header<'a>(headers: impl Iterator<Item = &'a Header>) -> Header {
     merged
         .options
         .push(("merged".into(), headers.len().to_string()));
-    for header in &headers[1..] {
+    merged.targets.clear();
+    for (header, (_, index)) in headers.iter().zip(order) {
         if header.trace_id != headers[0].trace_id {
             merged.trace_id = merged.trace_id.rotate_left(1) ^ header.trace_id;
         }
         for target in &header.targets {
-            if !merged.targets.contains(target) {
-                merged.targets.push(target.clone());
+            let mut target = target.clone();
+            target.pid = places.each[*index].1.number(target.pid);
+            if !merged.targets.contains(&target) {
+                merged.targets.push(target);
             }
         }
+    }
+    if places.hosts.len() > 1 {
+        merged.host = crate::view::hosts::names(&places.hosts);
+        merged.kernel = together(&headers, |header| &header.kernel);
+        merged.arch = together(&headers, |header| &header.arch);
+        merged.set_hosts(&places.hosts);
+    }
+    if !places.one_clock {
+        // No monotonic clock has such times.
+        merged.boot_id.clear();
+        merged.start_monotonic_ns = 0;
+        let zero = places.each.first().map_or(0, |(shift, _)| shift.zero);
+        merged.start_wall_ns = zero.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        merged.utc_offset_s = places.zone.unwrap_or(0);
     }
     merged
 }
 
+/// What headers have, each once.
+fn together(headers: &[&Header], of: impl Fn(&Header) -> &String) -> String {
+    let mut each: Vec<&str> = headers.iter().map(|header| of(header).as_str()).collect();
+    each.sort_unstable();
+    each.dedup();
+    each.join(" and ")
+}
+
 struct Merged {
+    header: Header,
     events: u64,
     twice: u64,
     end: Time,
@@ -143,15 +146,16 @@ struct Merged {
 
 fn merge(
     recordings: Vec<(PathBuf, Recording)>,
+    places: Places,
     header: &Header,
     out: File,
 ) -> Result<(File, Merged)> {
-    let zero = header.start_monotonic_ns;
+    let wall = (!places.one_clock).then_some(header);
     let mut names = Vec::new();
     let mut sources = Vec::new();
-    for (path, recording) in recordings {
+    for ((path, recording), place) in recordings.into_iter().zip(places.each) {
         names.push(load::shown(&path));
-        sources.push(Source::start(recording, zero));
+        sources.push(Source::start(recording, place, wall));
     }
     for source in &mut sources {
         source.prime();
@@ -190,8 +194,9 @@ fn merge(
     }
     let (mut missing, mut reason) = (Vec::new(), String::new());
     for ((integrity, name), source) in endings.into_iter().zip(names).zip(sources) {
+        let now = source.now();
         let integrity = integrity.context("a file was not read to its end")??;
-        let integrity = source.left_out.added_to(integrity, Time(0), source.reached);
+        let integrity = source.left_out.added_to(integrity, Time(0), now);
         missing.extend(told(&integrity, &name));
         if let Ending::Finished(words) = integrity.ending {
             reason = words;
@@ -205,6 +210,7 @@ fn merge(
     let counter = (given_up > 0).then_some((GIVEN_UP_EARLY, given_up));
     let out = merger.writer.finish(end, &reason, counter.as_slice())?;
     let merged = Merged {
+        header: header.clone(),
         twice: merger.told_twice,
         events: merger.events,
         end,
@@ -263,7 +269,7 @@ impl Merger {
                 Ok(())
             }
             Item::Anchor(anchor) => self.anchor(anchor),
-            Item::Damaged(damage) => self.damaged(&damage, source),
+            Item::Damaged(damage) => self.damaged(&damage),
             Item::Reached(time) => {
                 self.now = self.now.max(time);
                 Ok(())
@@ -364,10 +370,10 @@ impl Merger {
         Ok(self.writer.checkpoint(&all, source.clock_at(time))?)
     }
 
-    fn damaged(&mut self, damage: &Damage, source: &Source) -> Result<()> {
+    fn damaged(&mut self, damage: &Damage) -> Result<()> {
         self.gap(
             GapReason::Damaged,
-            source.shifted(damage.after),
+            damage.after,
             Name::from(damage.problem.as_str()),
         )
     }

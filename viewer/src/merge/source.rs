@@ -5,15 +5,19 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use tidline::format::{Error, GIVEN_UP_EARLY, Sink, scan};
-use tidline::model::{Anchor, Carried, Damage, Definition, Event, Integrity, Live, Task, Time};
+use tidline::format::{Error, GIVEN_UP_EARLY, Header, Sink, renumber, scan};
+use tidline::model::{
+    Anchor, Carried, Damage, Definition, Event, Integrity, Live, Pid, Task, Time,
+};
 
+use super::clocks::Shift;
+use super::places::Ranges;
 use crate::load::{LeftOut, Recording};
 
 /// Items that a reader may be ahead.
 const AHEAD: usize = 1_024;
 
-/// What a recording holds. Times are the merged file's.
+/// What a recording holds. Times, TIDs and pids are the merged file's.
 pub(super) enum Item {
     Event(Event),
     Checkpoint(Vec<Carried>, Time),
@@ -31,12 +35,8 @@ pub(super) struct Source {
     /// The recording's id.
     pub(super) id: u128,
     pub(super) left_out: LeftOut,
-    /// The last moment that it knows of, in its own time.
-    pub(super) reached: Time,
     /// What its wall clock said last.
     anchor: Anchor,
-    /// Its time 0 in the merged file.
-    offset: u64,
     items: Receiver<Item>,
     /// What was read ahead.
     heads: VecDeque<Item>,
@@ -58,33 +58,49 @@ pub(super) struct Left {
 }
 
 impl Source {
-    pub(super) fn start(recording: Recording, zero: u64) -> Source {
+    /// Begins to read. Where the merged file's times are no monotonic clock's, `wall` is its header:
+    /// what the clock says follows from that.
+    pub(super) fn start(
+        recording: Recording,
+        (shift, ranges): (Shift, Ranges),
+        wall: Option<&Header>,
+    ) -> Source {
         let header = recording.header();
-        let offset = header.start_monotonic_ns.saturating_sub(zero);
+        let now = shift.time(Time(0));
         let id = header.trace_id;
+        let (time, header) = match wall {
+            Some(merged) => (Time(0), merged),
+            None => (now, header),
+        };
         let anchor = Anchor {
-            time: Time(offset),
+            time,
             wall_ns: header.start_wall_ns,
             utc_offset_s: header.utc_offset_s,
         };
+        let anchors = wall.is_none();
         let (segments, left_out) = recording.into_segments();
         let (sender, items) = sync_channel(AHEAD);
         thread::spawn(move || {
-            let mut sink = Ahead { sender, offset };
+            let mut sink = Ahead {
+                sender,
+                shift,
+                ranges,
+                anchors,
+            };
             // Where nobody listens any more, the merge has failed, and says why.
-            let _ = sink.sender.send(Item::Anchor(anchor));
+            if anchors {
+                let _ = sink.sender.send(Item::Anchor(anchor));
+            }
             let integrity = scan(segments, &mut sink);
             let _ = sink.sender.send(Item::End(Box::new(integrity)));
         });
         Source {
             id,
             left_out,
-            reached: Time(0),
             anchor,
-            offset,
             items,
             heads: VecDeque::new(),
-            now: Time(offset),
+            now,
             begun: false,
             ended: false,
             live: Live::default(),
@@ -152,7 +168,6 @@ impl Source {
             Item::Anchor(anchor) => self.anchor = *anchor,
             Item::Define(_) | Item::Damaged(_) | Item::GivenUp(_) => {}
         }
-        self.reached = Time(self.now.0.saturating_sub(self.offset));
         Some(item)
     }
 
@@ -171,10 +186,6 @@ impl Source {
         self.carries.get(&task) == Some(&born) || self.live.task(task.tid) == Some(task)
     }
 
-    pub(super) fn shifted(&self, time: Time) -> Time {
-        Time(time.0.saturating_add(self.offset))
-    }
-
     /// What its wall clock said last, carried on to a time.
     pub(super) fn clock_at(&self, time: Time) -> Anchor {
         let since = time.0.saturating_sub(self.anchor.time.0);
@@ -186,15 +197,18 @@ impl Source {
     }
 }
 
-/// Sends what is read, its times shifted.
+/// Sends what is read, its times and numbers changed.
 struct Ahead {
     sender: SyncSender<Item>,
-    offset: u64,
+    shift: Shift,
+    ranges: Ranges,
+    /// Whether readings of the wall clock are told.
+    anchors: bool,
 }
 
 impl Ahead {
-    fn shift(&self, time: &mut Time) {
-        time.0 = time.0.saturating_add(self.offset);
+    fn move_on(&self, time: &mut Time) {
+        *time = self.shift.time(*time);
     }
 
     fn send(&self, item: Item) {
@@ -205,32 +219,40 @@ impl Ahead {
 impl Sink for Ahead {
     fn event(&mut self, mut event: Event) {
         use tidline::model::EventBody::{Gap, Lost};
-        self.shift(&mut event.time);
+        self.move_on(&mut event.time);
         if let Gap { since, .. } | Lost { since, .. } = &mut event.body {
-            self.shift(since);
+            self.move_on(since);
         }
+        renumber(&mut event, |number| self.ranges.number(number));
         self.send(Item::Event(event));
     }
 
     fn checkpoint(&mut self, carried: &[Carried], mut time: Time) {
-        self.shift(&mut time);
+        self.move_on(&mut time);
         let mut carried = carried.to_vec();
         for task in &mut carried {
-            self.shift(&mut task.born);
+            task.task = self.ranges.task(task.task);
+            self.move_on(&mut task.born);
             if let Some((ended, _)) = &mut task.ended {
-                self.shift(ended);
+                self.move_on(ended);
             }
         }
         self.send(Item::Checkpoint(carried, time));
     }
 
-    fn define(&mut self, definition: Definition) {
+    fn define(&mut self, mut definition: Definition) {
+        if let Definition::Module(_, module) = &mut definition {
+            let pid = &mut module.seen.0;
+            *pid = Pid(self.ranges.number(pid.0));
+        }
         self.send(Item::Define(definition));
     }
 
     fn anchor(&mut self, mut anchor: Anchor) {
-        self.shift(&mut anchor.time);
-        self.send(Item::Anchor(anchor));
+        if self.anchors {
+            self.move_on(&mut anchor.time);
+            self.send(Item::Anchor(anchor));
+        }
     }
 
     fn counter(&mut self, name: String, value: u64) {
@@ -240,11 +262,13 @@ impl Sink for Ahead {
     }
 
     fn reached(&mut self, mut time: Time) {
-        self.shift(&mut time);
+        self.move_on(&mut time);
         self.send(Item::Reached(time));
     }
 
     fn damaged(&mut self, damage: &Damage) {
-        self.send(Item::Damaged(damage.clone()));
+        let mut damage = damage.clone();
+        self.move_on(&mut damage.after);
+        self.send(Item::Damaged(damage));
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use tidline::format::GIVEN_UP_EARLY;
-use tidline::format::{Header, VERSION};
+use tidline::format::{Header, VERSION, is_of_a_host};
 use tidline::model::{Ended, Ending, EventBody, Origin, Time, Trace, What, errno_name};
 
 use super::code::{self, Code, ModuleRow};
-use super::{Losses, Options, losses, notices};
+use super::{Losses, Options, hosts, losses, notices};
 use crate::page::{Block, Fact, Page, Style, Text};
 use crate::time;
 use crate::words::{command_line, count, counted, counted_what, numbers, shorten, size};
@@ -327,6 +327,9 @@ pub(crate) fn page(trace: &Trace, modules: bool, options: &Options) -> Page<'sta
         });
     };
     add("host", host(header), Style::Plain);
+    for line in hosts::each(header, true) {
+        add("", line, Style::Plain);
+    }
     let start = options.clock.date_time(Time(0));
     let length = time::duration(info.duration_ns);
     let here = match info.duration_ns - trace.begin().0.min(info.duration_ns) {
@@ -426,7 +429,8 @@ fn how(header: &Header) -> String {
             "attached"
         }
     );
-    for (name, value) in &header.options {
+    let options = header.options.iter();
+    for (name, value) in options.filter(|(name, _)| !is_of_a_host(name)) {
         how += &format!(", {name} {value}");
     }
     tidline::text::escape(how.as_bytes()).into_owned()

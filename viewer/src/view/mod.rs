@@ -9,6 +9,7 @@ pub(crate) mod code;
 pub(crate) mod diff;
 pub(crate) mod folded;
 pub(crate) mod forest;
+pub(crate) mod hosts;
 pub(crate) mod info;
 pub(crate) mod lanes;
 pub(crate) mod leaks;
@@ -78,7 +79,8 @@ pub(crate) fn losses(trace: &Trace) -> Losses {
 pub(crate) fn notices(trace: &Trace) -> Vec<String> {
     let integrity = trace.integrity();
     let Losses { gaps, lost } = losses(trace);
-    let mut notices: Vec<String> = begins_later(trace).into_iter().collect();
+    let mut notices: Vec<String> = hosts::notice(trace.header()).into_iter().collect();
+    notices.extend(begins_later(trace));
     notices.extend(given_up_early(trace));
     if integrity.ending == Ending::CutShort {
         notices.push(cut_short(trace));
