@@ -719,3 +719,26 @@ fn a_time_is_when_it_was_and_not_when_it_is_shown() {
     assert_eq!(run.out, "");
     assert_eq!(run.err, "tidview: 0 of 1 event; 1 hidden by --since 6ns\n");
 }
+
+#[test]
+fn what_is_asked_of_births_is_known_of_tasks() {
+    let file = file();
+    let counted = |args: &[&str]| {
+        let stats = tidview(&[&["stats", &file.path(), "--format", "json"], args].concat()).out;
+        let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+        ["tasks", "creations", "execs", "failures"].map(|field| stats[field].as_u64().unwrap())
+    };
+    let all = counted(&[]);
+    assert!(all[0] > all[1] && all[1] > 0 && all[2] > 0, "{all:?}");
+    let [clone, fork, vfork] = ["clone", "fork", "vfork"].map(|kind| {
+        let by_option = counted(&["--kind", kind]);
+        let by_where = counted(&["--where", &format!("kind == {kind}")]);
+        assert_eq!(by_option[..2], by_where[..2], "{kind}");
+        by_option
+    });
+    assert_eq!(clone[1] + fork[1] + vfork[1], all[1]);
+    assert_eq!(counted(&["--kind", "exec"])[2], all[2]);
+    let [with, without] = ["flags > 0", "!(flags > 0)"].map(|text| counted(&["--where", text]));
+    assert_eq!(with[0] + without[0], all[0]);
+    assert!(with[0] > 0, "{with:?}");
+}

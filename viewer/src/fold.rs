@@ -24,6 +24,9 @@ pub(crate) fn class(name: &Name) -> Name {
     Name::from(&out[..])
 }
 
+/// Of an item without a key.
+const NO_KEY: u32 = u32::MAX;
+
 /// One item as it is, or many that are alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Folded<T> {
@@ -38,20 +41,35 @@ pub(crate) fn fold<T, K: Eq + Hash>(
     most: usize,
     key: impl Fn(&T) -> Option<K>,
 ) -> Vec<Folded<T>> {
-    let keys: Vec<Option<K>> = items.iter().map(&key).collect();
-    let mut sizes: HashMap<&K, usize> = HashMap::new();
-    for key in keys.iter().flatten() {
-        *sizes.entry(key).or_default() += 1;
-    }
-    let mut places: HashMap<&K, usize> = HashMap::new();
+    // Millions of items have few keys: of each a number is kept.
+    let mut known: HashMap<K, usize> = HashMap::new();
+    let mut sizes: Vec<usize> = Vec::new();
+    let mut number = |key: K| {
+        let next = sizes.len();
+        let number = *known.entry(key).or_insert(next);
+        if number == next {
+            sizes.push(0);
+        }
+        sizes[number] += 1;
+        number as u32
+    };
+    let keys: Vec<u32> = items
+        .iter()
+        .map(|item| key(item).map_or(NO_KEY, &mut number))
+        .collect();
+    let mut places = vec![usize::MAX; sizes.len()];
     let mut out: Vec<Folded<T>> = Vec::new();
-    for (item, key) in items.into_iter().zip(&keys) {
-        let Some(key) = key.as_ref().filter(|key| sizes[key] > most) else {
+    for (item, key) in items.into_iter().zip(keys) {
+        let key = key as usize;
+        if sizes.get(key).is_none_or(|size| *size <= most) {
             out.push(Folded::One(item));
             continue;
-        };
-        let place = *places.entry(key).or_insert(out.len());
-        match out.get_mut(place) {
+        }
+        let place = &mut places[key];
+        if *place == usize::MAX {
+            *place = out.len();
+        }
+        match out.get_mut(*place) {
             Some(Folded::Many(many)) => many.push(item),
             _ => out.push(Folded::Many(vec![item])),
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use tidline::format::{Error, Header, Segment, Sink, looks_like_trace, scan};
 use tidline::model::{
-    Anchor, Carried, Damage, Definition, Event, Integrity, Time, Trace, TraceBuilder,
+    Anchor, Carried, Damage, Definition, Event, EventBody, Integrity, Time, Trace, TraceBuilder,
 };
 use tidline::text;
 
@@ -39,8 +39,8 @@ pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
     while_files_vanish(|| Recording::open(named)?.load())
 }
 
-/// Reads the recording whose files are named for its tasks. Of its events only those are kept that
-/// are about none: marks, gaps and losses.
+/// Reads the recording whose files are named for its tasks. Of its events only those are kept of which
+/// a task's record does not tell, and which are few: marks, gaps, losses, execs and refused creations.
 pub(crate) fn load_tasks(named: &[PathBuf]) -> Result<Trace> {
     while_files_vanish(|| {
         let recording = Recording::open(named)?;
@@ -67,9 +67,14 @@ struct Tasks {
 impl Sink for Tasks {
     fn event(&mut self, event: Event) {
         // The first one tells where a trace begins.
-        match std::mem::replace(&mut self.begun, true) && event.body.task().is_some() {
-            true => self.builder.follow(event),
-            false => self.builder.push(event),
+        let first = !std::mem::replace(&mut self.begun, true);
+        let is_kept = match event.body {
+            EventBody::Exec { .. } | EventBody::CreateFailed { .. } => true,
+            _ => event.body.task().is_none(),
+        };
+        match first || is_kept {
+            true => self.builder.push(event),
+            false => self.builder.follow(event),
         }
     }
     fn checkpoint(&mut self, carried: &[Carried], time: Time) {

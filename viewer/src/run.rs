@@ -5,6 +5,7 @@ mod sites;
 mod stats;
 
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -92,6 +93,27 @@ fn open_with_sites(
     let mut opened = open(common, width)?;
     opened.sites = Sites::of(&opened.trace, &rules);
     Ok(opened)
+}
+
+/// The same for a command that needs the events of births only where a selector asks for them. To take
+/// millions of tasks apart at its end takes a while: that is left to the end of the process.
+fn open_tasks(
+    common: &Common,
+    frames: &RuntimeFrames,
+    select: &Selectors,
+    width: Option<usize>,
+) -> Result<ManuallyDrop<Opened>> {
+    let rules = load::rules(frames.runtime_frames.as_deref())?;
+    let trace = match select.ask_for_births() {
+        true => load::load(&common.files)?,
+        false => load::load_tasks(&common.files)?,
+    };
+    Ok(ManuallyDrop::new(Opened {
+        options: options(common, trace.anchors(), width),
+        look: look(common),
+        sites: Sites::of(&trace, &rules),
+        trace,
+    }))
 }
 
 fn options(common: &Common, anchors: &[Anchor], width: Option<usize>) -> Options {
@@ -277,7 +299,7 @@ fn timeline_records(
 }
 
 fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let opened = open_with_sites(&args.common, &args.frames, None)?;
+    let opened = open_tasks(&args.common, &args.frames, &args.select, None)?;
     let at = opened.at(args.at.as_deref())?;
     let selector = opened.selector(&args.select)?;
     let Opened {
@@ -285,7 +307,7 @@ fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()
         sites,
         options,
         look,
-    } = &opened;
+    } = &*opened;
     let shown = |task: &TaskRecord| at.is_none_or(|at| task.alive_at(at));
     let forest = Forest::new(trace, |id| {
         let task = trace.task(id);

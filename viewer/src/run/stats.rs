@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use super::{Report, open_with_sites};
+use super::{Report, open_tasks};
 use crate::cli::{self, RowFormat};
 use crate::render::csv::rows;
 use crate::render::{json, text};
@@ -14,7 +14,7 @@ use crate::view::{self, stats};
 /// `tidview stats`.
 pub(super) fn stats(args: &cli::Stats, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let bucket = select::span("--bucket", args.bucket.as_deref())?;
-    let opened = open_with_sites(&args.common, &args.frames, args.width)?;
+    let opened = open_tasks(&args.common, &args.frames, &args.select, args.width)?;
     let selector = opened.selector(&args.select)?;
     let (trace, options) = (&opened.trace, &opened.options);
     let figures = stats::figures(trace, &opened.sites, &selector, bucket)?;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::KINDS;
+use super::expr::Expr;
 
 /// What is asked for; the default is everything. What each means is in docs/select.md.
 #[derive(Args, Clone, Debug, Default)]
@@ -58,6 +59,15 @@ pub(crate) struct Selectors {
 }
 
 impl Selectors {
+    /// Whether tasks are asked for the events of their births.
+    pub(crate) fn ask_for_births(&self) -> bool {
+        let of_births = |text: &String| {
+            // What is wrong with it is told later.
+            Expr::parse(text).is_ok_and(|it| it.mentions("kind") || it.mentions("flags"))
+        };
+        !self.kind.is_empty() || self.wheres.iter().any(of_births)
+    }
+
     /// What was typed, safe to print: `--pid 200 --kind fork,exec`.
     pub(crate) fn words(&self) -> String {
         let text = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();

@@ -11,7 +11,10 @@ use tidline::model::{Pid, TaskId, Trace};
 #[derive(Debug)]
 pub(crate) struct Forest {
     pub(crate) roots: Vec<TaskId>,
-    children: Vec<Vec<TaskId>>,
+    /// Those under each task, one task's behind the other's.
+    children: Vec<TaskId>,
+    /// For each task where its own begin in `children`, and where the last one's end.
+    begins: Vec<u32>,
 }
 
 impl Forest {
@@ -28,22 +31,40 @@ impl Forest {
                 next = parents[id.0 as usize];
             }
         }
+        let kept = || trace.tasks().iter().filter(|task| kept[task.id.0 as usize]);
+        let parent = |id: TaskId| parents[id.0 as usize];
+        // How many are under each, two places further; then where they begin, one further: where the
+        // next is put, so that in the end it is where those of the next task begin.
+        let mut begins = vec![0; parents.len() + 2];
+        for parent in kept().filter_map(|task| parent(task.id)) {
+            begins[parent.0 as usize + 2] += 1;
+        }
+        let mut sum = 0;
+        for begin in &mut begins {
+            sum += *begin;
+            *begin = sum;
+        }
         let mut forest = Forest {
             roots: Vec::new(),
-            children: vec![Vec::new(); parents.len()],
+            children: vec![TaskId(0); sum as usize],
+            begins,
         };
-        for task in trace.tasks().iter().filter(|task| kept[task.id.0 as usize]) {
-            match parents[task.id.0 as usize] {
-                Some(parent) => forest.children[parent.0 as usize].push(task.id),
-                None => forest.roots.push(task.id),
-            }
+        for task in kept() {
+            let Some(parent) = parent(task.id) else {
+                forest.roots.push(task.id);
+                continue;
+            };
+            let next = &mut forest.begins[parent.0 as usize + 1];
+            forest.children[*next as usize] = task.id;
+            *next += 1;
         }
         forest
     }
 
     /// The tasks under a task, oldest first.
     pub(crate) fn children(&self, id: TaskId) -> &[TaskId] {
-        self.children.get(id.0 as usize).map_or(&[], Vec::as_slice)
+        let place = id.0 as usize;
+        &self.children[self.begins[place] as usize..self.begins[place + 1] as usize]
     }
 
     /// Tasks under those given, however deep.
