@@ -211,6 +211,8 @@ Options:
       --utc                    Show wall times in UTC, not in the recording host's zone
       --color <WHEN>           Use colours; auto: on a terminal, unless NO_COLOR is set [default:
                                auto] [possible values: auto, always, never]
+      --no-pager               Do not show what is longer than the screen through $TIDVIEW_PAGER,
+                               $PAGER or less
       --limit <N>              Show at most N lines or objects; 0 shows all
       --runtime-frames <FILE>  More frames that are not where a task was created, but how: see
                                docs/sites.md

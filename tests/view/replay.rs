@@ -13,12 +13,12 @@ use crate::support::{File, Folder, chunks, prints, tidview};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A terminal with a shell in it. It ends with the test.
-struct Terminal {
+pub(crate) struct Terminal {
     socket: String,
 }
 
 /// Says loudly that tmux is missing; in CI that is a failure.
-fn terminal(test: &str, columns: u32, rows: u32) -> Option<Terminal> {
+pub(crate) fn terminal(test: &str, columns: u32, rows: u32) -> Option<Terminal> {
     if Command::new("tmux").arg("-V").output().is_err() {
         let missing = format!("{test} cannot run: there is no tmux");
         assert!(
@@ -60,7 +60,7 @@ impl Terminal {
 
     /// What is on the screen as soon as it is what is waited for.
     #[track_caller]
-    fn wait_for(&self, is_it: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_for(&self, is_it: impl Fn(&str) -> bool) -> String {
         let since = Instant::now();
         loop {
             let screen = self.screen();
@@ -82,7 +82,7 @@ impl Terminal {
     }
 
     /// Has the shell run a line.
-    fn run(&self, line: &str) {
+    pub(crate) fn run(&self, line: &str) {
         self.tmux(&["send-keys", "-l", line]);
         self.press(&["Enter"]);
     }

@@ -15,6 +15,7 @@ mod large;
 mod made;
 mod merge;
 mod output;
+mod pager;
 mod repair;
 mod replay;
 mod report;

@@ -325,6 +325,25 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+impl Command {
+    /// Whether its output is for a person, and may be long.
+    pub(crate) fn is_paged(&self) -> bool {
+        let (common, is_table) = match self {
+            Command::Info(args) => (&args.common, args.format == Format::Table),
+            Command::Timeline(args) => (&args.common, args.format == EventFormat::Table),
+            Command::Tree(args) => (&args.common, args.format == Format::Table),
+            Command::Threads(args) => (&args.common, args.format == Format::Table),
+            Command::Sites(args) => (&args.common, args.format == RowFormat::Table),
+            Command::Leaks(args) => (&args.common, args.format == RowFormat::Table),
+            Command::Stats(args) => (&args.common, args.format == RowFormat::Table),
+            Command::Check(args) => (&args.common, args.format == Format::Table),
+            Command::Diff(args) => return !args.no_pager && args.format == diff::DiffFormat::Table,
+            _ => return false,
+        };
+        is_table && !common.no_pager
+    }
+}
+
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
@@ -337,6 +356,9 @@ pub(crate) struct Common {
     /// Use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Do not show what is longer than the screen through $TIDVIEW_PAGER, $PAGER or less
+    #[arg(long)]
+    pub(crate) no_pager: bool,
     /// Show at most N lines or objects; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) limit: usize,

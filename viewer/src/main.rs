@@ -16,6 +16,7 @@ mod merge;
 mod moment;
 mod output;
 mod page;
+mod pager;
 mod part;
 mod render;
 mod replay;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::Cli;
+use pager::Paged;
 use run::Report;
 
 /// `check` found damage or loss, `repair` something missing, or a condition of `diff` holds.
@@ -47,11 +49,12 @@ fn main() -> ExitCode {
         return symbolize::worker::work();
     }
     let cli = Cli::parse();
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut report = Report::default();
-    let result = run::run(&cli.command, &mut out, &mut report)
-        .and_then(|()| Ok(out.flush()?))
-        .map_err(explain);
+    let result = match cli.command.is_paged() {
+        true => paged(&cli, &mut report),
+        false => print(&cli, io::stdout().lock(), &mut report),
+    };
+    let result = result.map_err(explain);
     for aside in &report.asides {
         tell(aside);
     }
@@ -63,6 +66,28 @@ fn main() -> ExitCode {
         _ if report.damaged => ExitCode::from(DAMAGED),
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Runs the command, its output through a pager where there is one.
+fn paged(cli: &Cli, report: &mut Report) -> anyhow::Result<()> {
+    let mut pager = pager::start();
+    let Some(input) = pager.as_mut().and_then(pager::Pager::takes) else {
+        return print(cli, io::stdout().lock(), report);
+    };
+    let result = print(cli, input, report);
+    match pager.map(pager::Pager::wait) {
+        Some(Paged::NotRun) => {
+            *report = Report::default();
+            print(cli, io::stdout().lock(), report)
+        }
+        _ => result,
+    }
+}
+
+fn print(cli: &Cli, out: impl Write, report: &mut Report) -> anyhow::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    run::run(&cli.command, &mut out, report)?;
+    Ok(out.flush()?)
 }
 
 /// Says something on stderr. Where that is closed there is nobody to tell.

@@ -65,6 +65,9 @@ pub(crate) struct Diff {
     /// Use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Do not show what is longer than the screen through $TIDVIEW_PAGER, $PAGER or less
+    #[arg(long)]
+    pub(crate) no_pager: bool,
     /// Show at most N classes; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) limit: usize,
