@@ -305,7 +305,7 @@ fn a_trace_without_stacks_says_so_and_what_to_do() {
     let path = file.path();
     assert_eq!(
         prints(&["sites", &path]),
-        r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records it. Grouped by the creator's instruction pointer instead
+        r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records them. Grouped by the creator's instruction pointer instead
 
 CREATED  ALIVE  PEAK  PER S      P50      P99  PC                 START  NAMES
       7      2     5   70.0  20.0 ms  35.0 ms  pc 0x7f000010a3b1         worker-# x 4, pool, server, 1 more
@@ -317,7 +317,7 @@ not among them: 2 tasks whose creation is not in this file, as of those that wer
     );
     assert_eq!(
         prints(&["leaks", &path]),
-        r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records it. Grouped by name instead
+        r#"! no stacks are in this recording: where tasks were created is not known; `tidrec --stacks on` records them. Grouped by name instead
 
 VERDICT   ALIVE  CREATED   KEPT       FIRST  PER MIN  OVER TIME   NAME                    EVIDENCE
 one-shot      1        1  100 %  +0.005000s        0  ·█████████  pool                    made once: +0.005000s
@@ -335,6 +335,35 @@ not shown: 3 names of which nothing is alive; `tidview sites` has them
         r#"tidview: no stacks are in this recording, so there is nothing to export: `tidrec --stacks on` records them
 "#
     );
+}
+
+#[test]
+fn stacks_that_were_wanted_and_are_not_there_are_not_said_to_be_off() {
+    let mut header = header();
+    header.options.push(("stacks".into(), "64".into()));
+    let all = everything();
+    let (there, created) = (
+        File::trace(&header, &all[..1], 0),
+        File::trace(&header, &all, 0),
+    );
+    for (file, why) in [
+        (&there, "no creation is in it"),
+        (&created, "of no creation could one be taken"),
+    ] {
+        let path = file.path();
+        let info = prints(&["info", &path]);
+        let said = format!("stacks    on, and none is in this file: {why}\n");
+        assert!(info.contains(&said), "{info}");
+        let sites = prints(&["sites", &path]);
+        let said = format!("where tasks were created is not known; {why}. Grouped by ");
+        assert!(sites.contains(&said), "{sites}");
+        let selected = prints(&["timeline", &path, "--site", "main"]);
+        let said = format!("nothing is known to be created anywhere; {why}\n");
+        assert!(selected.contains(&said), "{selected}");
+        let exported = tidview(&["export", &path, "--to", "folded"]);
+        let said = format!("there is nothing to export: {why}\n");
+        assert!(exported.err.ends_with(&said), "{exported:?}");
+    }
 }
 
 #[test]

@@ -136,8 +136,8 @@ fn selected(args: &cli::Export, trace: &Trace, selector: &Selector<'_>) -> Optio
 fn check(args: &cli::Export, trace: &Trace) -> Result<()> {
     if args.to == To::Folded && trace.stacks().is_empty() {
         bail!(
-            "no stacks are in this recording, so there is nothing to export: `tidrec --stacks on` \
-             records them"
+            "no stacks are in this recording, so there is nothing to export: {}",
+            view::stacks::why_none(trace)
         );
     }
     Ok(())

@@ -20,6 +20,7 @@ use super::when;
 use crate::site::{SiteId, Sites};
 use crate::time::Clock;
 use crate::view::forest;
+use crate::view::stacks::why_none;
 use crate::words::{count, counted};
 
 const NO_EVENT: u32 = u32::MAX;
@@ -182,7 +183,8 @@ impl<'a> Selector<'a> {
         {
             notices.push(format!(
                 "{option}: no stacks are in this recording, so nothing is known to be created \
-                 anywhere; `tidrec --stacks on` records them"
+                 anywhere; {}",
+                why_none(trace)
             ));
         }
         if mentions("start") && !any(&|task| task.start.is_some()) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use tidline::model::{EventBody, Frame, FrameId, Module, ModuleId, StackId, Trace};
 
-use super::stacks::{births, dropped};
+use super::stacks::{births, dropped, why_none};
 use crate::page::{Style, Table, Text};
 use crate::words::{count, counted, shorten};
 
@@ -65,8 +65,10 @@ fn is_named(trace: &Trace, frame: FrameId) -> bool {
 pub(crate) fn words(trace: &Trace, code: Option<&Code>) -> (String, Style) {
     let Some(code) = code else {
         let words = match trace.header().option("stacks") {
-            Some("on") => "on, and none is in this file".into(),
-            _ => "off: where tasks were created is not in this file (--stacks)".into(),
+            None | Some("off") => {
+                "off: where tasks were created is not in this file (--stacks)".into()
+            }
+            Some(_) => format!("on, and none is in this file: {}", why_none(trace)),
         };
         return (words, Style::Plain);
     };

@@ -41,8 +41,8 @@ pub(crate) fn notices(trace: &Trace, sites: &Sites, instead: Option<By>) -> Vec<
             None => "",
         };
         notices.push(format!(
-            "no stacks are in this recording: where tasks were created is not known; `tidrec \
-             --stacks on` records it{instead}"
+            "no stacks are in this recording: where tasks were created is not known; {}{instead}",
+            why_none(trace)
         ));
     } else if births.with_stack < births.all {
         notices.push(format!(
@@ -53,6 +53,15 @@ pub(crate) fn notices(trace: &Trace, sites: &Sites, instead: Option<By>) -> Vec<
         ));
     }
     notices
+}
+
+/// Why a trace has no stacks, or what to do for the next to have some.
+pub(crate) fn why_none(trace: &Trace) -> String {
+    match trace.header().option("stacks") {
+        None | Some("off") => "`tidrec --stacks on` records them".into(),
+        Some(_) if births(trace).all == 0 => "no creation is in it".into(),
+        Some(_) => format!("of no creation could one be taken{}", dropped(trace)),
+    }
 }
 
 /// What the recorder counted that it had to leave out of stacks: ` (stacks dropped 3)`.
