@@ -66,12 +66,18 @@ fn loop_ratios(dir: &Path, rounds: usize, idle: &str) {
             "tidrec",
             words(&format!("{TIDREC} --quiet --force -o {trace} --")),
         ),
+        (
+            "… without stacks",
+            words(&format!(
+                "{TIDREC} --stacks off --quiet --force -o {trace}.bare --"
+            )),
+        ),
     ];
     if may_use_perf() {
         let perf = format!("{TIDREC} --backend perf --quiet --force -o {trace}.perf --");
         ways.push(("tidrec by perf", words(&perf)));
         let bare =
-            format!("{TIDREC} --backend perf --stacks off --quiet --force -o {trace}.bare --");
+            format!("{TIDREC} --backend perf --stacks off --quiet --force -o {trace}.perf-bare --");
         ways.push(("… without stacks", words(&bare)));
     }
     // With many idle threads strace takes minutes.
