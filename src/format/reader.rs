@@ -551,8 +551,10 @@ impl<'a, S: Sink> Scan<'a, S> {
             self.damaged(good, trailing, problem.into());
         }
         // The next file is not here, or not yet: what is here ends before the recording did.
+        whole.goes_on =
+            matches!(&self.integrity.ending, Ending::Finished(reason) if reason == GOES_ON);
         whole.ending = match self.integrity.ending {
-            Ending::Finished(reason) if last && reason == GOES_ON => Ending::CutShort,
+            Ending::Finished(_) if last && whole.goes_on => Ending::CutShort,
             ending => ending,
         };
         whole.damage.append(&mut self.integrity.damage);

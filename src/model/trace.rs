@@ -98,6 +98,9 @@ pub enum Ending {
 pub struct Integrity {
     /// How it ended.
     pub ending: Ending,
+    /// Whether the recording went on behind what was read, in a file that is not here, or not yet:
+    /// the last file has its end mark, and that says so. It is [`Ending::CutShort`] then.
+    pub goes_on: bool,
     /// Parts that could not be read.
     pub damage: Vec<Damage>,
     /// Records and chunks of kinds that this version does not know; they were skipped.
@@ -122,6 +125,7 @@ impl Integrity {
     pub fn new(ending: Ending) -> Self {
         Integrity {
             ending,
+            goes_on: false,
             damage: Vec::new(),
             unknown_records: 0,
             longer_records: 0,

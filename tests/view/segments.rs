@@ -96,11 +96,11 @@ fn what_was_given_up_is_said_first_by_every_view() {
     assert!(
         printed.out.starts_with(
             "! begins at +0.011000s: file 0 of the recording is not here; of what was before, only \
-             what still lived then is known\n\ncomplete: 5 events, nothing lost\n"
+             what still lived then is known\n\nnot complete: 5 events readable, 1 problem\n"
         ),
         "{printed:?}"
     );
-    assert_eq!(printed.code, Some(0));
+    assert_eq!(printed.code, Some(1));
 }
 
 #[test]
@@ -242,6 +242,24 @@ missing     0  +0.000000s 16:13:20  +0.040000s 16:13:20  this file of the record
         prints(&["timeline", &mended])
             .contains("this file of the recording and 1 more are missing")
     );
+}
+
+#[test]
+fn of_files_without_the_last_the_end_is_not_said_to_be_lost() {
+    let folder = Folder::of(&files(), &[0, 1, 2]);
+    let run = tidview(&["check", &folder.path("")]);
+    assert_eq!(run.code, Some(1));
+    let detail = "the recording went on in a file that is not here\n";
+    assert!(run.out.ends_with(detail), "{}", run.out);
+    let info = prints(&["info", &folder.path("")]);
+    let said = "! cut short: after +0.050000s the recording went on in a file that is not here\n";
+    assert!(info.starts_with(said), "{info}");
+    // One that was cut in its middle is another matter.
+    let mut files = files();
+    let half = files[2].len() / 2;
+    files[2].truncate(half);
+    let run = tidview(&["check", &Folder::of(&files, &[0, 1, 2]).path("")]);
+    assert!(run.out.contains("no end mark"), "{}", run.out);
 }
 
 #[test]

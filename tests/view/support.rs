@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
-use tidline::format::{Header, Writer};
+use tidline::format::{GOES_ON, Header, Writer};
 use tidline::model::{Anchor, Event, Live, Time};
 use tidline::synth::Code;
 
@@ -151,7 +151,7 @@ pub(crate) fn several(header: &Header, events: &[Event], each: usize, step: i64)
         let now = part[part.len() - 1].time;
         let reason = match segment as usize + 1 == count {
             true => "the target ended",
-            false => "the next file begins",
+            false => GOES_ON,
         };
         writer.finish(now, reason, &[]).expect("a vector takes it")
     });

@@ -223,7 +223,10 @@ fn merge(
 fn told(integrity: &Integrity, name: &str) -> Vec<String> {
     let mut told = Vec::new();
     if integrity.ending == Ending::CutShort {
-        told.push(format!("{name} was cut short, or is still being recorded"));
+        told.push(match integrity.goes_on {
+            true => format!("{name} went on in a file that is not here"),
+            false => format!("{name} was cut short, or is still being recorded"),
+        });
     }
     if !integrity.damage.is_empty() {
         let parts = counted(integrity.damage.len(), "part");

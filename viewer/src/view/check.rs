@@ -141,11 +141,14 @@ pub(crate) fn damage(integrity: &Integrity, end: Time) -> Vec<Problem> {
         .last_file_bytes
         .saturating_sub(integrity.trailing_bytes);
     if integrity.ending == Ending::CutShort {
-        let detail = "no end mark: it was cut short, or is still being recorded".into();
+        let detail = match integrity.goes_on {
+            true => "the recording went on in a file that is not here",
+            false => "no end mark: it was cut short, or is still being recorded",
+        };
         problems.push(Problem {
             file: last,
             offset: Some(integrity.last_file_bytes),
-            ..Problem::new("cut short", end, None, detail)
+            ..Problem::new("cut short", end, None, detail.into())
         });
     }
     if integrity.trailing_bytes > 0 {

@@ -234,12 +234,15 @@ fn files_missing(trace: &Trace) -> String {
     words::numbers(&missing, "file")
 }
 
-/// Says that the end mark is missing.
+/// Says that this is not how the recording ended.
 pub(crate) fn cut_short(trace: &Trace) -> String {
+    let end = time::elapsed(trace.end());
+    if trace.integrity().goes_on {
+        return format!("cut short: after {end} the recording went on in a file that is not here");
+    }
     format!(
-        "cut short: the last record is at {}, nothing is known after that (or it is still being \
-         recorded)",
-        time::elapsed(trace.end())
+        "cut short: the last record is at {end}, nothing is known after that (or it is still being \
+         recorded)"
     )
 }
 
