@@ -565,7 +565,12 @@ fn an_output_in_a_missing_folder() {
         let shown = file.display().to_string();
         assert_says(
             &said,
-            &["cannot write ", &shown, "No such file or directory"],
+            &[
+                "cannot write ",
+                &shown,
+                "No such file or directory",
+                "another place with -o",
+            ],
         );
     }
     assert!(!dir.join("missing").exists());
@@ -613,7 +618,13 @@ fn an_output_where_one_may_not_write() {
             .args(["--", "true"]);
         let said = refused(&mut command);
         let shown = file.display().to_string();
-        assert_says(&said, &["cannot write ", &shown, "Permission denied"]);
+        let parts = [
+            "cannot write ",
+            &shown,
+            "Permission denied",
+            "another place with -o",
+        ];
+        assert_says(&said, &parts);
     }
     assert_eq!(std::fs::read(&existing).expect("the file"), b"precious");
     assert!(!private.join("new").exists());

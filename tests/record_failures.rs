@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::{Child, TempDir, made, need, program, program_with, send, tracers};
-use tidline::model::{EventBody, Trace, errno_name};
+use tidline::model::{Event, EventBody, Trace, errno_name};
 use trace::{
     Recording, SOON, attach, births, check, check_prefix, differences, launch, may_trace, open,
     ready, tidrec, wait_until,
@@ -224,6 +224,11 @@ fn a_thread_without_memory_for_its_stack_calls_no_clone() {
         );
         assert_eq!((refused, recorded(&recording.trace)), (0, vec![]));
     }
+    // What it asked for, and did not get, is there for those who look.
+    let recording = launch(&["--syscalls", "mmap"], &program("refused"), &["space"]);
+    let no_memory = |event: &&Event| matches!(&event.body, EventBody::SyscallExit { name, result: -12, .. } if name.as_bytes() == b"mmap");
+    let events = recording.trace.events().iter();
+    assert_eq!(events.filter(no_memory).count(), 1);
 }
 
 #[test]

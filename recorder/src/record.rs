@@ -26,7 +26,9 @@ use crate::pipeline::folder::ReadyFolder;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::queue::{Desk, queue};
 use crate::pipeline::trigger::Trigger;
-use crate::pipeline::{Globs, Opened, Output, Ready, Setup, Summary, WriterThread, shown};
+use crate::pipeline::{
+    Globs, Opened, Output, Ready, Setup, Summary, WriterThread, shown, unwritable,
+};
 use crate::proc;
 use crate::say::say;
 use crate::signals::Signals;
@@ -468,10 +470,8 @@ impl Prepared {
 
 fn write_header(ready: Ready, header: &Header) -> Result<Writer<Output>> {
     let output = ready.begin()?;
-    let path = shown(output.path());
-    Writer::start(output, header)
-        .map_err(anyhow::Error::from)
-        .with_context(|| format!("cannot write {path}"))
+    let path = output.path().to_owned();
+    Writer::start(output, header).map_err(|error| unwritable(&path, error))
 }
 
 /// Removes what was made: files, and then the folder that they were in.

@@ -14,7 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 use tidline::format::{Error, GIVEN_UP_EARLY, GOES_ON, Header, Writer, looks_like_trace};
 use tidline::model::{Anchor, Carried, Definition, Time};
 
-use super::output::{Output, shown};
+use super::output::{Output, shown, unwritable};
 use super::place;
 use crate::keep::{Compress, Limits};
 use crate::say::say;
@@ -203,7 +203,7 @@ impl ReadyFolder {
             Err(_) => {
                 let mut builder = fs::DirBuilder::new();
                 let made = builder.mode(0o700).create(path);
-                made.with_context(|| format!("cannot make the folder {shown}"))?;
+                made.map_err(|error| unwritable(path, error))?;
                 true
             }
         };
@@ -294,7 +294,7 @@ impl ReadyFolder {
         let path = folder.path.join(file_name(0));
         let writer = folder
             .start(&path, 0)
-            .with_context(|| format!("cannot write {}", shown(&path)))?;
+            .map_err(|error| unwritable(&path, error))?;
         Ok((folder, writer))
     }
 }

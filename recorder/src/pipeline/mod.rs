@@ -14,5 +14,5 @@ pub(crate) mod trigger;
 mod writer;
 
 pub(crate) use choose::Globs;
-pub(crate) use output::{Output, Ready, shown};
+pub(crate) use output::{Output, Ready, shown, unwritable};
 pub(crate) use writer::{Opened, Setup, Summary, WriterThread};

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
 
@@ -30,6 +30,12 @@ enum Kind {
     File { good: u64, cut: bool },
     /// A pipe or a device: it cannot be cut.
     Stream,
+}
+
+/// Says that nothing can be recorded there, why, and what to do.
+pub(crate) fn unwritable(path: &Path, error: impl Into<Error>) -> Error {
+    let (shown, error) = (shown(path), error.into());
+    anyhow!("cannot write {shown}: {error:#}: choose another place with -o")
 }
 
 /// An output that can be written, and has not been touched yet.
@@ -66,7 +72,7 @@ impl Ready {
             }
             if !kind.is_file() {
                 // A pipe or a device is there to be written to.
-                let file = open_stream(path).with_context(|| format!("cannot write {shown}"))?;
+                let file = open_stream(path).map_err(|error| unwritable(path, error))?;
                 let path = path.into();
                 return Ok(Ready {
                     file,
@@ -95,7 +101,7 @@ impl Ready {
             .mode(0o600);
         let file = options
             .open(path)
-            .with_context(|| format!("cannot write {shown}"))?;
+            .map_err(|error| unwritable(path, error))?;
         let copy = file
             .try_clone()
             .with_context(|| format!("cannot write {shown}"))?;
