@@ -949,6 +949,8 @@ fn a_full_disk_ends_the_recording_if_that_is_wanted() {
     recorder.expect_exit(3, SOON);
     let said = recorder.stderr();
     assert!(said.contains("cannot be written"), "{said}");
+    assert!(said.contains("the recording ends here"), "{said}");
+    assert!(!said.contains("goes on"), "{said}");
     assert!(target.try_exit().is_none(), "the target runs on");
     for (tid, _, tracer) in support::tracers(pid) {
         assert_eq!(tracer, 0, "{tid}");

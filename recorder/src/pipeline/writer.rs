@@ -537,8 +537,8 @@ impl Work {
         }
     }
 
-    /// Says once what is wrong with the output. The recording goes on: when writing works again,
-    /// the file tells how much is missing.
+    /// Says once what is wrong with the output. The recording goes on, unless that is not wanted: when
+    /// writing works again, the file tells how much is missing.
     fn note(&mut self, result: Result<(), Error>) {
         let Err(error) = result else { return };
         if let Some(stacks) = &mut self.stacks {
@@ -560,6 +560,7 @@ impl Work {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
                 "its reader is gone, and nothing more is kept"
             }
+            _ if self.on_full == OnFull::Stop => "the recording ends here (--on-full stop)",
             _ => "the recording goes on, what is lost is counted in the file",
         };
         say(format_args!(
