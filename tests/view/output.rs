@@ -568,6 +568,21 @@ fn the_first_task_of_a_launched_command_was_not_there_before() {
 server[100]  process  +0.000000s  100 ms  alive
 "#
     );
+    // The command's own may have been left out by its name; another was there when it got one.
+    let of_another = tidline::format::Header {
+        targets: vec![tidline::format::Target {
+            pid: 99,
+            command: vec![b"sh".to_vec()],
+        }],
+        ..header
+    };
+    let file = File::trace(&of_another, events, END);
+    assert_eq!(
+        prints(&["timeline", &file.path()]),
+        r#"      TIME  +02:00           KIND      TASK         WHAT
++0.000000s  16:13:20.000000  existing  server[100]  was there before pc 0x401000
+"#
+    );
 }
 
 #[test]

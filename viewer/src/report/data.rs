@@ -26,7 +26,7 @@ use crate::page::{Block, Style};
 use crate::select::Selector;
 use crate::site::Sites;
 use crate::time::Clock;
-use crate::view::leaks::{Leaks, is_first_of_launch};
+use crate::view::leaks::Leaks;
 use crate::view::sites::{self, Asked};
 use crate::view::{self, Options};
 use crate::words::{how, style_of};
@@ -218,7 +218,7 @@ fn numbers<'k>(asked: &Asked<'_>, keys: impl Iterator<Item = &'k Key>) -> Vec<u6
     let classifier = Classifier::new(asked.trace, asked.sites, asked.by);
     let number = |task| {
         let is_other = view::was_there_before(asked.trace, task)
-            || is_first_of_launch(asked.trace, task)
+            || view::is_launched(asked.trace, task)
             || !asked.selector.admits_task(task);
         if is_other {
             return 0;

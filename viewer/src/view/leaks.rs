@@ -2,7 +2,7 @@
 //! and more.
 
 use serde::Serialize;
-use tidline::model::{Ending, TaskRecord, Time, Trace};
+use tidline::model::{Ending, TaskRecord, Time};
 
 use super::bars::BLOCKS;
 use super::sites::{Asked, Counted, counted_list, kinds, lossy, noun, rate};
@@ -98,9 +98,10 @@ impl<'a> Leaks<'a> {
         let (moments, shutdown) = moments(asked.trace);
         let trace = asked.trace;
         let classifier = Classifier::new(trace, asked.sites, asked.by);
+        // The first task of a launched command is nobody's leak.
         let seen = |task: &TaskRecord| {
             !super::ended_before(trace, task)
-                && !is_first_of_launch(trace, task)
+                && !super::is_launched(trace, task)
                 && asked.selector.admits_task(task)
         };
         let is_new = |task: &TaskRecord| seen(task) && !super::was_there_before(trace, task);
@@ -204,7 +205,7 @@ impl<'a> Leaks<'a> {
     pub(crate) fn selected(&self) -> Option<String> {
         let trace = self.asked.trace;
         self.asked.selector.tasks_shown(|task| {
-            !super::ended_before(trace, task) && !is_first_of_launch(trace, task)
+            !super::ended_before(trace, task) && !super::is_launched(trace, task)
         })
     }
 
@@ -235,11 +236,6 @@ impl<'a> Leaks<'a> {
         words.extend(interpreted(keys.filter_map(|key| self.asked.site(key))));
         words
     }
-}
-
-/// The first task of a launched command is nobody's leak.
-pub(crate) fn is_first_of_launch(trace: &Trace, task: &TaskRecord) -> bool {
-    trace.header().launched && task.id.0 == 0
 }
 
 /// The tasks that were there before the recording and live, as one class.

@@ -246,11 +246,19 @@ pub(crate) fn cut_short(trace: &Trace) -> String {
     )
 }
 
+/// Whether a task is the first of a launched command. Where tasks are left out by their names, another
+/// may be the first that is in the trace.
+pub(crate) fn is_launched(trace: &Trace, task: &TaskRecord) -> bool {
+    let header = trace.header();
+    let mut targets = header.targets.iter();
+    header.launched && task.id.0 == 0 && targets.any(|target| target.pid == task.task.pid.0)
+}
+
 /// Whether a task was there before the recording saw it. The first task of a launched command
 /// is `Existing` too, and was not.
 pub(crate) fn was_there_before(trace: &Trace, task: &TaskRecord) -> bool {
     match task.origin {
-        Origin::Existing => !(trace.header().launched && task.id.0 == 0),
+        Origin::Existing => !is_launched(trace, task),
         Origin::Birth => false,
         Origin::Inferred => true,
     }
