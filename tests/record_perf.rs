@@ -16,29 +16,16 @@ use std::time::Duration;
 use support::{
     Child, Made, TempDir, cases, made, need, num_threads, program, scale, send, tracer_of,
 };
-use tidline::model::{End, Ended, EventBody, Task, Trace};
+use tidline::model::{Birth, End, Ended, EventBody, FrameId, StackEnd, Task, Trace};
 use trace::{
     Recording, SOON, birth_events, births, check, differences, execs, existing, exits, launch,
-    open, patience, ready, tidrec, try_open, wait_until,
+    may_watch, open, patience, ready, tidrec, try_open, wait_until,
 };
 
 const PERF: [&str; 2] = ["--backend", "perf"];
 
-/// Whether perf events can be had here; see [`need`].
-fn may_watch() -> bool {
-    let dir = TempDir::new();
-    let mut command = tidrec();
-    command.args(PERF).arg("-o").arg(dir.join("t"));
-    let mut child = Child::spawn(command.args(["--", "true"]));
-    need(match child.wait_exit(SOON).code() {
-        Some(0) => Ok(()),
-        _ => {
-            child.wait_output(SOON);
-            Err(child.stderr())
-        }
-    })
-    .is_some()
-}
+/// Where stacks are compared: other tests' rushes of creations are in the same rings.
+const ROOMY: [&str; 4] = ["--backend", "perf", "--ring-kb", "32768"];
 
 fn by_perf(options: &[&str], name: &str, args: &[&str]) -> Recording {
     launch(&[&PERF[..], options].concat(), program(name), args)
@@ -184,36 +171,180 @@ fn creations_that_no_tracer_hears_of_are_seen() {
     assert_eq!(different, (vec![], vec![]));
 }
 
+/// Records again where stacks were dropped: other tests' rushes of creations are in the same rings.
+fn with_all_stacks<T>(mut record: impl FnMut() -> (T, u64)) -> T {
+    let mut tries = (0..30).map(|_| record());
+    let found = tries.find(|(_, dropped)| *dropped == 0);
+    found.expect("stacks were dropped each time").0
+}
+
+/// The same of a program that is launched.
+fn launch_with_all_stacks(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Recording {
+    with_all_stacks(|| {
+        let recording = launch(&ROOMY, &program, args);
+        let dropped = counter(&recording.trace, "stacks_dropped");
+        (recording, dropped)
+    })
+}
+
+/// A place in a file: code is elsewhere in each run of a program.
+type Place = (String, u64);
+
+fn place(trace: &Trace, frame: FrameId) -> Place {
+    let stacks = trace.stacks();
+    let frame = stacks.frame(frame).expect("a frame that is defined");
+    let module = frame.module.and_then(|module| stacks.module(module));
+    let module = module.map(|module| module.path.to_string());
+    (module.unwrap_or_default(), frame.address)
+}
+
+/// The whole call stack of a creation, innermost first.
+fn site(trace: &Trace, birth: &Birth) -> Vec<Place> {
+    let stack = birth.stack.unwrap_or_else(|| panic!("no stack: {birth:?}"));
+    let stacks = trace.stacks();
+    assert_eq!(stacks.end(stack), Some(StackEnd::Bottom), "{birth:?}");
+    let nodes = stacks.walk(stack);
+    nodes.map(|(_, node)| place(trace, node.frame)).collect()
+}
+
+/// From where things were made, and how many of each kind.
+fn sites(trace: &Trace) -> Vec<(Vec<Place>, &'static str)> {
+    let mut all: Vec<_> = birth_events(trace)
+        .map(|birth| (site(trace, birth), birth.what.as_str()))
+        .collect();
+    all.sort();
+    all
+}
+
+/// One birth by all that both ways to record know of it.
+type Known = (u32, u32, &'static str, Option<u64>, Vec<Place>);
+
+/// The births below a task, its own included.
+fn known_below(trace: &Trace, pid: u32) -> Vec<Known> {
+    let mut below = std::collections::HashSet::from([pid]);
+    let mut all = Vec::new();
+    for birth in birth_events(trace) {
+        let parent = birth.parent.expect("the creator is known").tid.0;
+        if below.contains(&parent) {
+            let child = birth.child.tid.0;
+            below.insert(child);
+            let (what, site) = (birth.what.as_str(), site(trace, birth));
+            all.push((parent, child, what, birth.flags, site));
+        }
+    }
+    all.sort();
+    all
+}
+
 #[test]
-fn beside_ptrace_both_record_the_same_tasks() {
+fn beside_ptrace_both_record_the_same() {
+    if !may_watch() {
+        return;
+    }
+    let programs: [(&str, &[&str]); 3] = [
+        ("forker", &["3", "2", "3"]),
+        ("joiner", &["200", "20"]),
+        ("vforker", &["5"]),
+    ];
+    let both = |name: &str, args: &[&str]| {
+        let dir = TempDir::new();
+        let (inner, outer) = (dir.join("ptrace"), dir.join("perf"));
+        let mut command = tidrec();
+        command.args(ROOMY).arg("-o").arg(&outer).arg("--");
+        command
+            .arg(env!("CARGO_BIN_EXE_tidrec"))
+            .args(["--backend", "ptrace", "-o"])
+            .arg(&inner);
+        command.arg("--").arg(program(name)).args(args);
+        Child::spawn(&mut command).expect_exit(0, patience());
+        let (inner, outer) = (open(&inner), open(&outer));
+        let dropped = [&inner, &outer].map(|trace| counter(trace, "stacks_dropped"));
+        ((inner, outer), dropped.iter().sum())
+    };
+    for (name, args) in programs {
+        let (inner, outer) = with_all_stacks(|| both(name, args));
+        let pid = inner.header().targets[0].pid;
+        let by_ptrace = known_below(&inner, pid);
+        assert_eq!(by_ptrace.len(), birth_events(&inner).count(), "{name}");
+        let different = differences(&by_ptrace, &known_below(&outer, pid));
+        assert_eq!(different, (vec![], vec![]), "{name}");
+    }
+}
+
+#[test]
+fn programs_that_end_before_anybody_has_looked_have_their_stacks() {
+    if !may_watch() {
+        return;
+    }
+    let programs: [(&str, &[&str]); 4] = [
+        ("interval", &["1", "3"]),
+        ("forker", &["2", "2", "2"]),
+        ("vforker", &["3"]),
+        ("execstorm", &["4", "2"]),
+    ];
+    for (name, args) in programs {
+        let perf = launch_with_all_stacks(program(name), args);
+        let ptrace = launch(&["--backend", "ptrace"], program(name), args);
+        let (perf, ptrace) = (sites(&perf.trace), sites(&ptrace.trace));
+        assert!(perf.len() >= 3, "{name}");
+        assert_eq!(differences(&ptrace, &perf), (vec![], vec![]), "{name}");
+    }
+}
+
+#[test]
+fn threads_that_live_for_a_while_have_their_start_routines() {
+    if !may_watch() {
+        return;
+    }
+    // Each lives for so long that it is looked at; where the next ones take its memory it does not matter.
+    let args = ["5", "20", "400"];
+    let starts = |recording: Recording| {
+        let starts = birth_events(&recording.trace).map(|birth| birth.start);
+        let starts = starts.map(|start| start.map(|start| place(&recording.trace, start)));
+        starts.collect::<Vec<_>>()
+    };
+    let by_ptrace = starts(launch(&["--backend", "ptrace"], program("interval"), args));
+    assert_eq!(by_ptrace.len(), 20);
+    assert!(by_ptrace.iter().all(Option::is_some), "{by_ptrace:?}");
+    let by_perf = launch_with_all_stacks(program("interval"), &args);
+    assert_eq!(starts(by_perf), by_ptrace);
+    // One that has ended by then has none, or its own: its memory is the next one's.
+    let short = ["0", "300", "0"];
+    let recording = launch(&PERF, program("interval"), short);
+    let known = birth_events(&recording.trace).filter_map(|birth| birth.start);
+    for start in known {
+        assert_eq!(Some(place(&recording.trace, start)), by_ptrace[0]);
+    }
+}
+
+#[test]
+fn an_exec_names_the_file_that_the_process_runs() {
     if !may_watch() {
         return;
     }
     let dir = TempDir::new();
-    let (inner, outer) = (dir.join("ptrace"), dir.join("perf"));
-    let mut command = tidrec();
-    command.args(PERF).arg("-o").arg(&outer).arg("--");
-    command
-        .arg(env!("CARGO_BIN_EXE_tidrec"))
-        .args(["--stacks", "off"]) // Threads that come later, and a process, look for symbols.
-        .arg("-o")
-        .arg(&inner);
-    command
-        .arg("--")
-        .arg(program("forker"))
-        .args(["3", "2", "3"]);
-    Child::spawn(&mut command).expect_exit(0, patience());
-    let (inner, outer) = (open(&inner), open(&outer));
-    let (by_ptrace, by_perf) = (births(&inner), births(&outer));
-    let pid = inner.header().targets[0].pid;
-    // Of tidrec itself there are its own threads, and the program.
-    let tidrec = outer.header().targets[0].pid;
-    let of_program: Vec<Made> = by_perf
-        .into_iter()
-        .filter(|made| made.parent != tidrec && made.child != pid)
-        .filter(|made| made.kind == "process" || made.parent >= pid)
-        .collect();
-    assert_eq!(differences(&by_ptrace, &of_program), (vec![], vec![]));
+    // A script, called by a relative name and through a link, that does the same with a program.
+    let script = dir.join("script");
+    fs::write(&script, "#!/bin/sh\nsleep 0.3\nexec ./program 100 3\n").expect("a script");
+    let is_set = Command::new("chmod").arg("755").arg(&script).status();
+    assert!(is_set.expect("chmod").success());
+    std::os::unix::fs::symlink(&script, dir.join("link")).expect("a link");
+    let interval = program("interval");
+    std::os::unix::fs::symlink(&interval, dir.join("program")).expect("a link");
+    let folder = dir.path().to_str().expect("a path");
+    let args = ["-c", "sleep 0.3; cd \"$1\"; exec ./link", "sh", folder];
+    let files = |recording: Recording| {
+        assert_eq!(recording.status.code(), Some(0), "{}", recording.stderr);
+        let files = execs(&recording.trace).into_iter();
+        let files: Vec<String> = files.map(|(_, _, file)| file.to_string()).collect();
+        assert_eq!(sites(&recording.trace).len(), 5);
+        files
+    };
+    let by_ptrace = files(launch(&["--backend", "ptrace"], "sh", args));
+    assert_eq!(by_ptrace.len(), 5, "{by_ptrace:?}");
+    let real = fs::canonicalize(interval).expect("a file");
+    assert_eq!(by_ptrace[4], real.to_str().expect("a path"));
+    assert_eq!(files(launch_with_all_stacks("sh", &args)), by_ptrace);
 }
 
 #[test]

@@ -303,8 +303,8 @@ Backends (--backend):
   ptrace    stops each thread that creates, for microseconds; any user may, for own processes. The default
   perf      reads the kernel's tracepoints: stops nobody, sees CLONE_UNTRACED tasks and refused
             creations, works beside a debugger. Needs root or CAP_PERFMON, not within a container; no
-            --syscalls, --follow-fork, --follow-exec, --new-threads detach; names an exec as it was called;
-            start functions are unknown
+            --syscalls, --follow-fork, --follow-exec, --new-threads detach; of what has ended within
+            20 ms start functions are unknown, and an exec is named as it was called
   auto      perf where it may be had and no option needs ptrace; says which, and why
 
 Refused creations (--failures): a clone, fork or vfork that fails makes no event of its own.

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)] // Each test uses a part.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -28,10 +29,78 @@ pub(crate) fn patience() -> Duration {
     scale(2, 20) * SOON
 }
 
+thread_local! {
+    /// Whether this thread's test records by perf, and how often it has so far.
+    static BY_PERF: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// A test once more, by perf. (The rings are larger than usual: the rushes of other tests are in them.)
+const BY_PERF_OPTIONS: [&str; 4] = ["--backend", "perf", "--ring-kb", "32768"];
+
+/// Runs a test of the ptrace backend with [`tidrec`] recording by perf.
+pub(crate) fn run_by_perf(test: fn()) {
+    if !may_watch() {
+        return;
+    }
+    BY_PERF.set(Some(0));
+    test();
+    let recorded = BY_PERF.take();
+    assert!(
+        recorded.is_some_and(|count| count > 0),
+        "nothing was recorded by perf: what runs tidrec is in another thread, or the test was skipped"
+    );
+}
+
+/// The tests of a file that do not depend on ptrace, by perf: tests of the same names in `by_perf`.
+#[allow(unused_macros)] // Some files have none.
+macro_rules! also_by_perf {
+    ($($test:ident)+) => {
+        mod by_perf {
+            $(
+                #[test]
+                fn $test() {
+                    crate::trace::run_by_perf(super::$test);
+                }
+            )+
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use also_by_perf;
+
+/// Whether perf events can be had here; see [`need`].
+#[must_use]
+pub(crate) fn may_watch() -> bool {
+    static MAY: OnceLock<Result<(), String>> = OnceLock::new();
+    let may = MAY.get_or_init(|| {
+        let dir = TempDir::new();
+        let mut command = tidrec_alone();
+        command.args(["--backend", "perf", "-o"]).arg(dir.join("t"));
+        let mut child = Child::spawn(command.args(["--", "true"]));
+        match child.wait_exit(SOON).code() {
+            Some(0) => Ok(()),
+            _ => {
+                child.wait_output(SOON);
+                Err(child.stderr())
+            }
+        }
+    });
+    need(may.clone()).is_some()
+}
+
+/// The recorder, without options.
+pub(crate) fn tidrec_alone() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tidrec"))
+}
+
 /// The recorder. Options in `TIDREC_OPTIONS` are its first, so that whole test files can be run
 /// with, for example, `--failures syscalls`.
 pub(crate) fn tidrec() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidrec"));
+    let mut command = tidrec_alone();
+    if let Some(count) = BY_PERF.get() {
+        BY_PERF.set(Some(count + 1));
+        command.args(BY_PERF_OPTIONS);
+    }
     if let Ok(options) = std::env::var("TIDREC_OPTIONS") {
         command.args(options.split_ascii_whitespace());
     }
@@ -41,6 +110,9 @@ pub(crate) fn tidrec() -> Command {
 /// Whether processes may be traced here at all; see [`need`].
 #[must_use]
 pub(crate) fn may_trace() -> bool {
+    if BY_PERF.get().is_some() {
+        return true; // Nothing is traced.
+    }
     static MAY: OnceLock<Result<(), String>> = OnceLock::new();
     let may = MAY.get_or_init(|| {
         let dir = TempDir::new();

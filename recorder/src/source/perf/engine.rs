@@ -14,12 +14,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tidline::model::{End, Event, EventBody, Name, Pid, Tid, Time, What};
 
 use super::cgroup::Cgroup;
+use super::code::AllCode;
 use super::ends::Ends;
 use super::events::{Events, InRing};
 use super::fact::{Fact, Saw, SiteOf};
 use super::look::{Whom, look};
 use super::order::{Order, WINDOW_NS};
 use super::pop_if;
+use super::programs::Programs;
 use super::record::Record;
 use super::registers::Seen;
 use super::sites::{Sites, Taken};
@@ -77,6 +79,10 @@ pub(crate) struct Engine {
     order: Order,
     sites: Sites,
     ends: Ends,
+    programs: Programs,
+    code: AllCode,
+    /// All that happened until then has been read.
+    known_until: Time,
     /// From here on every event is on.
     since: Time,
     /// A look that is to be taken up when all that happened during it is known.
@@ -126,6 +132,9 @@ impl Engine {
             sites: Sites::new(Arc::clone(&room), stack_bytes),
             room,
             ends: Ends::listen(clock.start_monotonic_ns),
+            programs: Programs::default(),
+            code: AllCode::default(),
+            known_until: Time(0),
             since: Time(0),
             scan: None,
             found: VecDeque::new(),
@@ -322,6 +331,8 @@ impl Engine {
             let stale = Time(oldest.0.saturating_sub(STALE_NS));
             self.sites.forget(stale);
             self.ends.forget(stale);
+            self.programs.forget(stale);
+            self.code.forget(stale, |pid| self.tracker.tracks(pid));
             self.last_forgotten = begin;
         }
         if self.cgroup.is_some() && self.next_look.is_none() {
@@ -333,11 +344,15 @@ impl Engine {
     /// Empties the rings.
     fn read(&mut self) {
         let mut losses = Vec::new();
+        let begin = self.clock.now();
         let Engine {
+            clock,
             events,
             tracker,
             order,
             sites,
+            programs,
+            code,
             young,
             read_until,
             since,
@@ -358,14 +373,21 @@ impl Engine {
                 {
                     young.insert(Pid(child.0));
                 }
+                // Who made it may be in a ring that is still to be read.
+                if let Saw::Executes { .. } = fact.what {
+                    let pid = fact.task.pid;
+                    let file = proc::exe(Tid(pid.0));
+                    programs.add(pid, fact.time, clock.now(), file);
+                }
                 order.add(fact);
             }
             Record::Site(site, stack) => {
                 // Before the first look is taken up nobody knows who is of interest.
                 if scan.is_some() || tracker.concerns(site.task) || young.contains(&site.task.pid) {
-                    sites.add(&site, stack);
+                    sites.add(&site, stack, begin);
                 }
             }
+            Record::Mapped(pid, time, mapped) => code.add(pid, time, mapped),
             Record::Lost { time, count } => {
                 if let InRing::Facts(place) = ring {
                     let since = read_until.get(&place).copied().unwrap_or(*since);
@@ -373,6 +395,7 @@ impl Engine {
                 }
             }
         });
+        self.known_until = Time(begin.0.saturating_sub(WINDOW_NS));
         self.ends.read();
         for (since, time, count) in losses {
             let known = count.min(self.told_ahead);
@@ -388,6 +411,8 @@ impl Engine {
 
     fn lose(&mut self, since: Time, time: Time, count: u64) {
         self.lost += count;
+        self.programs.distrust();
+        self.code.distrust();
         let body = EventBody::Lost {
             count,
             since,
@@ -447,24 +472,32 @@ impl Engine {
         }
     }
 
-    /// A bound before which it is known of each end how it was, or nobody will say it.
-    fn without_unknown_ends(&mut self, bound: Time) -> Time {
-        if !self.ends.are_told() {
-            return bound;
-        }
+    /// A bound before which it is known of each exec which program it was, and of each end how it was; or
+    /// nobody will say it.
+    fn without_open(&mut self, bound: Time) -> Time {
         let old = self.clock.now().0.saturating_sub(HOW_LIMIT_NS);
         let Engine {
             order,
             ends,
+            programs,
+            known_until,
             tracker,
             young,
             ..
         } = self;
         let facts = order.waiting().iter();
-        let is_open = |fact: &&Fact| {
-            matches!(fact.what, Saw::Ends { .. })
-                && (tracker.concerns(fact.task) || young.contains(&fact.task.pid))
-                && !ends.knows(fact.task.tid, fact.time)
+        let are_told = ends.are_told();
+        let is_open = |fact: &&Fact| match fact.what {
+            Saw::Ends { .. } => {
+                are_told
+                    && (tracker.concerns(fact.task) || young.contains(&fact.task.pid))
+                    && !ends.knows(fact.task.tid, fact.time)
+            }
+            Saw::Executes { .. } => {
+                let read = programs.read_at(fact.task.pid, fact.time);
+                read.is_some_and(|read| read > *known_until)
+            }
+            _ => false,
         };
         let mut facts = facts.skip_while(|fact| fact.time.0 <= old);
         let open = facts
@@ -495,7 +528,7 @@ impl Engine {
                 self.found.make_contiguous().sort_by_key(|event| event.time);
             }
         }
-        let bound = self.without_unknown_ends(bound);
+        let bound = self.without_open(bound);
         let (facts, bound) = self.order.take(bound, self.most());
         for fact in facts {
             self.tell_found(fact.time);
@@ -522,7 +555,7 @@ impl Engine {
             }
             Saw::Made {
                 child,
-                flags,
+                flags: flags_of_kernel,
                 registers,
             } => {
                 let entered = self.entered.remove(&tid);
@@ -539,8 +572,13 @@ impl Engine {
                     are_watched: self.events.options.failures,
                     arguments: site.as_ref().and_then(|site| site.arguments),
                 };
-                let flags = registers.and_then(|registers| registers.flags(*flags, seen));
-                self.tracker.step(fact, Details { flags }, &mut self.out);
+                let flags = registers.and_then(|registers| registers.flags(*flags_of_kernel, seen));
+                self.tracker
+                    .step(fact, Details::of_flags(flags), &mut self.out);
+                let site = self.with_map(fact, site);
+                if flags_of_kernel & CLONE_THREAD == 0 {
+                    self.code.made(fact.task.pid, Pid(child.0), fact.time);
+                }
                 self.born(registers.map(|registers| registers.stack.ip), site);
             }
             Saw::Refused {
@@ -557,7 +595,9 @@ impl Engine {
                 let arguments = site.as_ref().and_then(|site| site.arguments);
                 let flags =
                     registers.and_then(|registers| registers.flags_of_refused(*call, arguments));
-                self.tracker.step(fact, Details { flags }, &mut self.out);
+                self.tracker
+                    .step(fact, Details::of_flags(flags), &mut self.out);
+                let site = self.with_map(fact, site);
                 let capture = site.and_then(|site| site.capture);
                 self.pass_on(capture);
             }
@@ -565,11 +605,42 @@ impl Engine {
                 self.entered.remove(&tid);
                 self.tracker.step(fact, Details::default(), &mut self.out);
                 self.ended(fact, from);
+                if !self.tracker.tracks(fact.task.pid) {
+                    self.code.ended(fact.task.pid);
+                }
             }
-            Saw::Executes { .. } | Saw::Renames { .. } => {
+            Saw::Executes { .. } => {
+                let program = self.programs.take(fact.task.pid, fact.time);
+                let details = Details {
+                    program,
+                    ..Details::default()
+                };
+                self.tracker.step(fact, details, &mut self.out);
+                if self.tracker.tracks(fact.task.pid) {
+                    self.code.executed(fact.task.pid, fact.time);
+                }
+            }
+            Saw::Renames { .. } => {
+                if self.tracker.tracks(fact.task.pid) {
+                    self.code.renamed(fact.task.pid, fact.time);
+                }
                 self.tracker.step(fact, Details::default(), &mut self.out);
             }
         }
+    }
+
+    /// Adds where its process has code to what was taken of a task, if that is news.
+    fn with_map(&mut self, fact: &Fact, site: Option<Taken>) -> Option<Taken> {
+        let mut site = site?;
+        if let Some(capture) = &mut site.capture
+            && let Some(map) = self.code.map(fact.task.pid, fact.time)
+        {
+            match self.room.add(map.len()) {
+                true => capture.maps = map,
+                false => self.code.was_not_told(fact.task.pid),
+            }
+        }
+        Some(site)
     }
 
     /// Completes a birth, which is the last event.

@@ -46,8 +46,10 @@ const RINGS_KIB: usize = 256 << 10;
 
 const PERF_TYPE_TRACEPOINT: u32 = 2;
 const DISABLED: u64 = 1;
+const MMAP: u64 = 1 << 8;
 const WATERMARK: u64 = 1 << 14;
 const SAMPLE_ID_ALL: u64 = 1 << 18;
+const MMAP2: u64 = 1 << 23;
 const USE_CLOCKID: u64 = 1 << 25;
 
 /// One processor's events and rings.
@@ -148,6 +150,10 @@ impl Events {
             sample_type |= SAMPLE_STACK_USER;
             let wanted = self.options.stack_bytes.unwrap_or(LEAST_STACK);
             attr.user_stack = (wanted.min(MOST_STACK) & !7) as u32;
+        }
+        // What call stacks are found by.
+        if kind.wanted == Wanted::NewTask && self.options.stack_bytes.is_some() {
+            attr.flags |= MMAP | MMAP2;
         }
         attr.sample_type = sample_type;
         attr

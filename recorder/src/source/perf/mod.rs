@@ -7,6 +7,7 @@
 //! ```
 
 mod cgroup;
+mod code;
 mod ends;
 pub(crate) mod engine;
 pub(crate) mod events;
@@ -15,6 +16,7 @@ mod format;
 mod look;
 mod may;
 mod order;
+mod programs;
 mod record;
 mod registers;
 mod sites;

@@ -3,14 +3,16 @@
 //! ```text
 //!   sample:  header │ id │ pid tid │ time │ raw size, raw │ abi, registers │ size, stack, size read
 //!   lost:    header │ id │ how many │ pid tid │ time │ id
+//!   mapped:  header │ pid tid │ start, length, offset │ device, inode, … │ path │ pid tid │ time │ id
 //! ```
 //!
 //! What an event's raw part holds, its tracepoint's format says.
 
 use std::collections::HashMap;
 
-use tidline::model::{Name, Task, Tid, Time};
+use tidline::model::{Name, Pid, Task, Tid, Time};
 
+use super::code::Mapped;
 use super::fact::{Fact, Saw, Site, SiteOf};
 use super::format::{Field, Format};
 use super::registers::{self, Registers};
@@ -144,6 +146,8 @@ pub(crate) enum Record<'a> {
     Fact(Fact),
     /// A site, and the stack from its stack pointer on.
     Site(Site, Stack<'a>),
+    /// A process has mapped code.
+    Mapped(Pid, Time, Mapped),
     /// So many records of a ring were not written, for want of room.
     Lost {
         time: Time,
@@ -169,6 +173,7 @@ pub(crate) struct Decoder {
 
 const PERF_RECORD_LOST: u32 = 2;
 const PERF_RECORD_SAMPLE: u32 = 9;
+const PERF_RECORD_MMAP2: u32 = 10;
 
 /// Takes values off the front of a record.
 struct Reader<'a>(&'a [u8]);
@@ -222,12 +227,38 @@ impl Decoder {
                 let time = self.time(reader.u64()?);
                 Some(Record::Lost { time, count })
             }
+            PERF_RECORD_MMAP2 => self.mapped(&mut reader),
             _ => None,
         }
     }
 
     fn time(&self, ns: u64) -> Time {
         Time(ns.saturating_sub(self.start_ns))
+    }
+
+    fn mapped<'a>(&self, reader: &mut Reader<'_>) -> Option<Record<'a>> {
+        let pid = Pid(reader.u32()?);
+        reader.u32()?;
+        let (start, len, offset) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        let device = (reader.u32()?, reader.u32()?);
+        let inode = reader.u64()?;
+        // Its generation, protection and flags; all of it is executable.
+        reader.take(16)?;
+        // `sample_id_all`: pid and tid, time, id.
+        let path = reader.take(reader.0.len().checked_sub(24)?)?;
+        let path = path.split(|byte| *byte == 0).next()?.to_vec();
+        reader.u64()?;
+        let time = self.time(reader.u64()?);
+        let end = start.checked_add(len)?;
+        let mapped = Mapped {
+            start,
+            end,
+            offset,
+            device,
+            inode,
+            path,
+        };
+        Some(Record::Mapped(pid, time, mapped))
     }
 
     fn sample<'a>(&self, reader: &mut Reader<'a>) -> Option<Record<'a>> {
@@ -376,7 +407,7 @@ mod tests {
         let mut raw = vec![0; 24];
         raw[8..12].copy_from_slice(&9u32.to_ne_bytes());
         raw[16..24].copy_from_slice(&0x3d_0f00u64.to_ne_bytes());
-        let words = [2, 1, 2, 3, 4, 5, 6, 7];
+        let words = [2, 1, 2, 3, 4, 5, 6, 7, 8, 9];
         let made = |registers| {
             fact(Saw::Made {
                 child: Tid(9),
@@ -384,7 +415,7 @@ mod tests {
                 registers,
             })
         };
-        let expected = registers::decode(2, [1, 2, 3, 4, 5, 6, 7]);
+        let expected = registers::decode(2, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let record = sample(42, &raw, &words);
         assert_eq!(decoder.decode(&record), made(Some(expected)));
         // A task of the kernel's has none.
@@ -472,6 +503,36 @@ mod tests {
         assert_eq!(decoder.decode(&record(&[0, 0])), with(0, false));
         assert_eq!(decoder.decode(&record(&[0, 16, 1, 2, 24])), None);
         assert_eq!(decoder.decode(&record(&[0, u64::MAX, 1, 2, 24])), None);
+    }
+
+    #[test]
+    fn code_that_is_mapped_has_a_place_and_a_file() {
+        let mut record = vec![10, 0, 0, 0, 2, 0, 112, 0];
+        for word in [7u32, 8] {
+            record.extend(word.to_ne_bytes());
+        }
+        for word in [0x1000u64, 0x2000, 0x3000] {
+            record.extend(word.to_ne_bytes());
+        }
+        for word in [0xfeu32, 1, 77, 0, 5, 0, 5, 2] {
+            record.extend(word.to_ne_bytes());
+        }
+        record.extend(b"/lib/c.so\0\0\0\0\0\0\0");
+        for word in [0, 1_009u64, 42] {
+            record.extend(word.to_ne_bytes());
+        }
+        let mapped = Mapped {
+            start: 0x1000,
+            end: 0x3000,
+            offset: 0x3000,
+            device: (0xfe, 1),
+            inode: 77,
+            path: b"/lib/c.so".to_vec(),
+        };
+        let decoder = Decoder::new(1_000);
+        let expected = Record::Mapped(Pid(7), Time(9), mapped);
+        assert_eq!(decoder.decode(&record), Some(expected));
+        assert_eq!(decoder.decode(&record[..80]), None);
     }
 
     #[test]

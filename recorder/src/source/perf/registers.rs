@@ -21,6 +21,10 @@ pub(crate) struct Registers {
     /// The system call's first two arguments.
     pub(crate) first: u64,
     pub(crate) second: u64,
+    /// What clone is told, of where the new task's TID is to be written.
+    parent_tid: u64,
+    /// What clone is told, of where the new thread's descriptor is.
+    tls: u64,
     /// The first argument as a 32-bit program passes it.
     first_32: u64,
     /// The system call's number, where a register holds it.
@@ -33,16 +37,18 @@ const ABI_64: u64 = 2;
 
 #[cfg(not(target_arch = "aarch64"))]
 mod here {
-    /// BX, SI, DI, BP, SP, IP, R12 of `enum perf_event_x86_regs`.
-    pub(super) const ORDER: [u32; 7] = [1, 4, 5, 6, 7, 8, 20];
+    /// BX, DX, SI, DI, BP, SP, IP, R8, R12 of `enum perf_event_x86_regs`.
+    pub(super) const ORDER: [u32; 9] = [1, 3, 4, 5, 6, 7, 8, 16, 20];
 
-    pub(super) fn decode(words: [u64; 7], is_64: bool) -> super::Registers {
-        let [bx, si, di, bp, sp, ip, r12] = words;
+    pub(super) fn decode(words: [u64; 9], is_64: bool) -> super::Registers {
+        let [bx, dx, si, di, bp, sp, ip, r8, r12] = words;
         let stack = super::stack(is_64, ip, sp, bp, 0, r12);
         super::Registers {
             stack: super::StackRegisters { vfork: di, ..stack },
             first: di,
             second: si,
+            parent_tid: dx,
+            tls: r8,
             first_32: bx,
             number: None,
             is_64,
@@ -52,15 +58,17 @@ mod here {
 
 #[cfg(target_arch = "aarch64")]
 mod here {
-    /// x0, x1, x8, x29, x30, sp, pc of `enum perf_event_arm_regs`. (Unverified on a machine.)
-    pub(super) const ORDER: [u32; 7] = [0, 1, 8, 29, 30, 31, 32];
+    /// x0 to x3, x8, x29, x30, sp, pc of `enum perf_event_arm_regs`. (Unverified on a machine.)
+    pub(super) const ORDER: [u32; 9] = [0, 1, 2, 3, 8, 29, 30, 31, 32];
 
-    pub(super) fn decode(words: [u64; 7], is_64: bool) -> super::Registers {
-        let [x0, x1, x8, fp, lr, sp, pc] = words;
+    pub(super) fn decode(words: [u64; 9], is_64: bool) -> super::Registers {
+        let [x0, x1, x2, x3, x8, fp, lr, sp, pc] = words;
         super::Registers {
             stack: super::stack(is_64, pc, sp, fp, lr, 0),
             first: x0,
             second: x1,
+            parent_tid: x2,
+            tls: x3,
             first_32: x0,
             number: is_64.then_some(x8),
             is_64,
@@ -106,6 +114,8 @@ pub(crate) fn decode(abi: u64, words: [u64; COUNT]) -> Registers {
 
 const CLONE_THREAD: u64 = 0x1_0000;
 const CLONE_PARENT: u64 = 0x8000;
+const CLONE_SETTLS: u64 = 0x8_0000;
+const CLONE_PARENT_SETTID: u64 = 0x10_0000;
 const SIGNAL: u64 = 0xff;
 const SIGCHLD: u64 = 17;
 /// `CLONE_VM | CLONE_VFORK`.
@@ -127,12 +137,23 @@ pub(crate) struct Seen {
 pub(crate) struct Arguments {
     pub(crate) flags: u64,
     pub(crate) exit_signal: u64,
+    parent_tid: u64,
+    tls: u64,
+}
+
+/// What a creation says of the new thread's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewThread {
+    /// Here the kernel writes its TID.
+    pub(crate) tid_at: u64,
+    /// Its thread pointer.
+    pub(crate) tls: u64,
 }
 
 impl Registers {
     /// The struct that clone3 was given, if it lies in a part of the stack, captured from the stack
-    /// pointer on. (clone3(2): eight-byte fields, flags the first, exit_signal the fifth; never fewer
-    /// than eight.)
+    /// pointer on. (clone3(2): eight-byte fields, flags the first, parent_tid the fourth, exit_signal the
+    /// fifth, tls the eighth; never fewer.)
     pub(crate) fn arguments(&self, stack: &[u8]) -> Option<Arguments> {
         const LEAST: usize = 64;
         let at = usize::try_from(self.first.checked_sub(self.stack.sp)?).ok()?;
@@ -144,7 +165,22 @@ impl Registers {
         (self.is_64 && self.second >= LEAST as u64).then_some(Arguments {
             flags: word(0)?,
             exit_signal: word(4)?,
+            parent_tid: word(3)?,
+            tls: word(7)?,
         })
+    }
+
+    /// Where the new thread keeps its TID and its descriptor, if its creator says both. `arguments` is
+    /// the struct, if it may be a clone3.
+    pub(crate) fn new_thread(&self, arguments: Option<Arguments>) -> Option<NewThread> {
+        const NEEDED: u64 = CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID;
+        let by_clone = self
+            .is_64
+            .then_some((self.first, self.parent_tid, self.tls));
+        let by_clone3 = arguments.map(|it| (it.flags, it.parent_tid, it.tls));
+        let mut told = [by_clone3, by_clone].into_iter().flatten();
+        let (_, tid_at, tls) = told.find(|(flags, ..)| flags & NEEDED == NEEDED)?;
+        Some(NewThread { tid_at, tls })
     }
 
     /// The flags of a creation with the exit signal in the lowest byte, from those without that the
@@ -248,14 +284,19 @@ mod tests {
     fn clone3_has_it_in_a_struct_on_the_stack() {
         let mut stack = vec![0; 256];
         stack[16..24].copy_from_slice(&0x1_0000_4100u64.to_ne_bytes());
+        stack[40..48].copy_from_slice(&0x9000u64.to_ne_bytes());
         stack[48] = 17;
+        stack[72..80].copy_from_slice(&0x9990u64.to_ne_bytes());
         let call = registers(0x7010);
         let arguments = call.arguments(&stack);
         let expected = Arguments {
             flags: 0x1_0000_4100,
             exit_signal: 17,
+            parent_tid: 0x9000,
+            tls: 0x9990,
         };
         assert_eq!(arguments, Some(expected));
+        assert_eq!(call.new_thread(arguments), None, "no thread");
         let seen = Seen {
             arguments,
             ..WATCHED
@@ -270,6 +311,32 @@ mod tests {
         assert_eq!(short.arguments(&stack), None);
         // A thread has no exit signal there.
         assert_eq!(call.flags(0x3d_0f00, WATCHED), Some(0x3d_0f00));
+    }
+
+    #[test]
+    fn a_thread_is_told_where_its_tid_and_its_descriptor_are() {
+        let flags = 0x3d_0f00;
+        let by_clone = Registers {
+            parent_tid: 0x9000,
+            tls: 0x9990,
+            ..registers(flags)
+        };
+        let new = NewThread {
+            tid_at: 0x9000,
+            tls: 0x9990,
+        };
+        assert_eq!(by_clone.new_thread(None), Some(new));
+        let arguments = Arguments {
+            flags,
+            exit_signal: 0,
+            parent_tid: 0x9000,
+            tls: 0x9990,
+        };
+        assert_eq!(registers(0x7010).new_thread(Some(arguments)), Some(new));
+        // Without `CLONE_SETTLS`, or in a program whose registers are others.
+        assert_eq!(registers(0x35_0f00).new_thread(None), None);
+        let is_64 = false;
+        assert_eq!(Registers { is_64, ..by_clone }.new_thread(None), None);
     }
 
     #[test]

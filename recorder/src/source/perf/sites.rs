@@ -3,19 +3,24 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use tidline::model::Time;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use tidline::model::{Tid, Time};
 
 use super::fact::{Site, SiteOf};
 use super::pop_if;
 use super::record::Stack;
-use super::registers::Arguments;
-use crate::capture::{Capture, Room};
+use super::registers::{Arguments, NewThread};
+use crate::capture::{Capture, DESCRIPTOR_FROM, DESCRIPTOR_LEN, Room};
+use crate::proc;
 use crate::tracker::TidHasher;
 
 /// Buffers differ by so much in length, bytes: one that is given back serves the next of its length.
 const STEP: usize = 4096;
+/// In so short a time no TID comes again, ns: there are 32,768 of them at least.
+const SAME_TID_NS: u64 = 250_000_000;
 
 /// What was taken of one.
 #[derive(Debug)]
@@ -42,15 +47,24 @@ impl Sites {
         }
     }
 
-    /// Takes a site of a task that is recorded.
-    pub(crate) fn add(&mut self, site: &Site, stack: Stack<'_>) {
+    /// Takes a site of a task that is recorded. It is `now` since a moment.
+    pub(crate) fn add(&mut self, site: &Site, stack: Stack<'_>, now: Time) {
         let Some(registers) = site.registers else {
             return;
         };
+        let arguments = registers.arguments(stack.bytes);
+        let mut capture = self.capture(site, stack);
+        if let Some(capture) = &mut capture
+            && let SiteOf::Birth(child) = site.of
+            && now.0 < site.time.0 + SAME_TID_NS
+            && let Some(new) = registers.new_thread(arguments)
+        {
+            capture.descriptor = descriptor(child, new).unwrap_or_default();
+        }
         let taken = Taken {
             time: site.time,
-            arguments: registers.arguments(stack.bytes),
-            capture: self.capture(site, stack),
+            arguments,
+            capture,
         };
         self.taken.entry(site.of).or_default().push_back(taken);
     }
@@ -68,7 +82,6 @@ impl Sites {
             is_cut: stack.is_cut || stack_len < stack.bytes.len(),
             stack_len,
             buffer,
-            // What is there by the time that this is read may be another thread's.
             descriptor: Vec::new(),
             maps: Vec::new(),
             tid: site.task.tid,
@@ -109,6 +122,34 @@ impl Sites {
     }
 }
 
+/// A thread's descriptor, if it still has it. The kernel has written the thread's TID into it before it ran
+/// (`CLONE_PARENT_SETTID`), and libc has the kernel clear that when it ends (`CLONE_CHILD_CLEARTID`), before
+/// another thread gets the memory. So what is read while the TID stands there is of this thread.
+fn descriptor(tid: Tid, new: NewThread) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; DESCRIPTOR_LEN];
+    let (mut before, mut after) = ([0; 4], [0; 4]);
+    let place = |base: u64, len| RemoteIoVec {
+        base: base as usize,
+        len,
+    };
+    let remote = [
+        place(new.tid_at, before.len()),
+        place(new.tls.wrapping_add(DESCRIPTOR_FROM), bytes.len()),
+        place(new.tid_at, after.len()),
+    ];
+    let local = &mut [&mut before[..], &mut bytes, &mut after].map(IoSliceMut::new);
+    // They are read one after the other.
+    let read = process_vm_readv(nix::unistd::Pid::from_raw(tid.0 as i32), local, &remote).ok()?;
+    let is_whole = read == DESCRIPTOR_LEN + 8 && before == after;
+    let told = Tid(u32::from_ne_bytes(before));
+    // In a pid namespace it is the TID there.
+    let is_own = told == tid || {
+        let status = proc::status(tid);
+        status.is_some_and(|status| status.inner == Some(told))
+    };
+    (is_whole && is_own).then_some(bytes)
+}
+
 fn give_back(room: &Room, taken: Taken) {
     if let Some(capture) = taken.capture {
         room.give_back(*capture);
@@ -119,14 +160,14 @@ fn give_back(room: &Room, taken: Taken) {
 mod tests {
     use super::*;
     use crate::source::perf::registers;
-    use tidline::model::{Task, Tid};
+    use tidline::model::Task;
 
     fn site(time: u64, child: u32) -> Site {
         Site {
             time: Time(time),
             task: Task::new(1, 1),
             of: SiteOf::Birth(Tid(child)),
-            registers: Some(registers::decode(2, [0, 88, 0, 0, 0x7000, 0x1234, 0])),
+            registers: Some(registers::decode(2, [0, 0, 88, 0, 0, 0x7000, 0x1234, 0, 0])),
         }
     }
 
@@ -140,11 +181,11 @@ mod tests {
         let room = Arc::new(Room::default());
         let mut sites = Sites::new(Arc::clone(&room), Some(3 << 20));
         let large = vec![0; 3 << 20];
-        sites.add(&site(10, 5), stack(&large));
+        sites.add(&site(10, 5), stack(&large), Time(0));
         assert!(room.is_half_full());
         // The TID came again, and the birth before was lost.
         sites.forget(Time(20));
-        sites.add(&site(20, 5), stack(&[4, 5]));
+        sites.add(&site(20, 5), stack(&[4, 5]), Time(0));
         assert!(!room.is_half_full());
         assert!(sites.take(SiteOf::Refusal(Tid(5)), Time(15)).is_none());
         let taken = sites.take(SiteOf::Birth(Tid(5)), Time(15)).unwrap();
@@ -154,7 +195,7 @@ mod tests {
         assert_eq!(capture.buffer.len(), STEP);
         room.give_back(*capture);
         assert_eq!(room.dropped(), 1);
-        sites.add(&site(30, 5), stack(&[]));
+        sites.add(&site(30, 5), stack(&[]), Time(0));
         assert!(sites.take(SiteOf::Birth(Tid(5)), Time(31)).is_none());
         assert!(sites.taken.is_empty());
         let all = room.take(tidline::model::Pid(1), 4 << 20);

@@ -54,11 +54,22 @@ struct Known {
     has_ended: bool,
 }
 
-/// What is known of a creation beside what the kernel said of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is known beside what the kernel said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Details {
-    /// With the exit signal, where that is known.
+    /// Of a creation: the flags with the exit signal, where that is known.
     pub(crate) flags: Option<u64>,
+    /// Of an exec: the file that the process runs now.
+    pub(crate) program: Option<Name>,
+}
+
+impl Details {
+    pub(crate) fn of_flags(flags: Option<u64>) -> Self {
+        Details {
+            flags,
+            ..Details::default()
+        }
+    }
 }
 
 impl Tracker {
@@ -115,7 +126,10 @@ impl Tracker {
                 self.made(time, task, (*child, *flags), details, out);
             }
             Saw::Ends { group } => self.ends(time, task, *group, out),
-            Saw::Executes { former, file } => self.executes(time, task, *former, file, out),
+            Saw::Executes { former, file } => {
+                let program = details.program.as_ref().unwrap_or(file);
+                self.executes(time, task, *former, program, out);
+            }
             Saw::Renames { tid, name } => self.renames(time, task, *tid, name, out),
             Saw::Refused {
                 call,

@@ -76,7 +76,7 @@ fn step(tracker: &mut Tracker, facts: impl IntoIterator<Item = Fact>) -> Vec<Str
             Saw::Made { flags, .. } => Some(flags),
             _ => None,
         };
-        tracker.step(&fact, Details { flags }, &mut out);
+        tracker.step(&fact, Details::of_flags(flags), &mut out);
     }
     words(&out)
 }
