@@ -177,3 +177,12 @@ fn thousands_of_threads() {
         compare("joiner", &command, 0, &here(), &["loop_ns"]);
     }
 }
+
+trace::also_by_perf! {
+    python
+    java
+    make
+    shell_pipelines
+    an_exec_from_another_thread
+    thousands_of_threads
+}

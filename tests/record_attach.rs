@@ -726,3 +726,16 @@ fn a_process_that_slips_away_is_told() {
     target.signal("TERM");
     target.wait_exit(SOON);
 }
+
+trace::also_by_perf! {
+    the_lessons_program
+    threads_that_end_soon_are_recorded_too
+    every_way_to_end_a_recording_leaves_the_target_as_it_was
+    a_target_that_works_goes_on_working
+    a_process_whose_leader_has_ended_goes_on_after_the_recording
+    an_exec_by_another_thread_of_an_attached_process
+    execs_in_quick_succession_while_they_are_seized
+    a_recorder_killed_beside_chains
+    a_recorder_killed_beside_forks
+    a_recorder_killed_beside_signals
+}

@@ -404,3 +404,12 @@ fn options_come_from_a_file_and_the_command_line_wins() {
         send("TERM", &[pid]);
     }
 }
+
+trace::also_by_perf! {
+    a_task_that_takes_an_excluded_name_ends_there
+    a_task_that_takes_an_included_name_begins_there
+    a_process_s_name_chooses_for_its_threads
+    a_creator_that_is_left_out_is_named_by_the_birth
+    command_lines_are_kept_without_their_arguments
+    options_come_from_a_file_and_the_command_line_wins
+}

@@ -225,7 +225,7 @@ fn a_thread_without_memory_for_its_stack_calls_no_clone() {
         assert_eq!((refused, recorded(&recording.trace)), (0, vec![]));
     }
     // What it asked for, and did not get, is there for those who look.
-    let recording = launch(&["--syscalls", "mmap"], &program("refused"), &["space"]);
+    let recording = launch(&["--syscalls", "mmap"], program("refused"), ["space"]);
     let no_memory = |event: &&Event| matches!(&event.body, EventBody::SyscallExit { name, result: -12, .. } if name.as_bytes() == b"mmap");
     let events = recording.trace.events().iter();
     assert_eq!(events.filter(no_memory).count(), 1);

@@ -993,3 +993,33 @@ fn a_child_that_is_no_tracee_may_stop_and_go_on() {
     assert!(trace.tasks().iter().all(|task| task.task.tid.0 != kid));
     support::send("KILL", &[kid]);
 }
+
+trace::also_by_perf! {
+    trees_of_processes_and_threads
+    children_by_vfork_and_spawn
+    every_kind_of_creation_with_its_flags
+    pid_namespaces_and_what_is_made_in_them
+    every_creation_exactly_once_with_its_creator
+    the_place_in_the_program_that_created
+    thousands_of_threads_one_after_the_other
+    many_threads_at_once
+    chains_while_tids_are_used_again
+    the_lessons_program
+    an_exec_from_another_thread_than_the_leader
+    execs_again_and_again
+    every_way_to_end
+    a_leader_that_ends_before_its_threads
+    signals_arrive_as_they_do_without_a_recorder
+    names_are_kept_verbatim_whatever_is_in_them
+    a_32_bit_program_has_right_flags_and_pcs
+    a_thread_that_ends_at_once_has_the_name_that_it_had_last
+    a_rename_is_noticed_sooner_or_later_and_the_file_can_be_read_meanwhile
+    the_exit_code_is_the_commands
+    a_command_that_cannot_be_run
+    stdin_stdout_and_stderr_are_the_commands_own
+    a_closed_stdout_ends_the_command_and_not_the_recording
+    an_output_without_a_name_gets_one
+    an_existing_file_is_kept_unless_forced
+    what_outlives_the_command_is_recorded_too
+    the_header_tells_what_was_recorded
+}

@@ -382,3 +382,9 @@ fn attaching_while_tids_come_again_at_once() {
     eprintln!("{all} of {} creations in {rounds} recordings", log.len());
     assert!(all > 10 * rounds, "{all} creations recorded");
 }
+
+trace::also_by_perf! {
+    busy_creators_do_not_starve_others
+    busy_creators_do_not_starve_others_among_many
+    execs_off_the_leader_beside_busy_creators
+}

@@ -15,7 +15,7 @@ use tidline::format::{Segment, read_segments};
 use tidline::model::{EventBody, Time, Trace};
 use trace::{
     SOON, assert_unbroken, attach, birth_events, births, check, check_prefix, differences,
-    existing, may_trace, moments, open, ready, tidrec, wait_until,
+    existing, may_trace, moments, open, ready, tidrec, tidrec_alone, wait_until,
 };
 
 /// The files in a folder, by name.
@@ -392,7 +392,7 @@ fn signals_and_ctl_mark_and_snap_and_stop() {
     let mut target = Child::run(program("pair"), [""; 0]);
     let mut recorder = attach(&file, &[ready(&mut target)], &["--after", "50ms"]);
     let ctl = |words: &[&str]| {
-        let mut command = tidrec();
+        let mut command = tidrec_alone();
         command
             .arg("ctl")
             .arg(recorder.pid().to_string())
@@ -409,7 +409,7 @@ fn signals_and_ctl_mark_and_snap_and_stop() {
     support::send("USR2", &[pid]);
     support::send("USR1", &[pid]);
     recorder.wait_stderr("SIGUSR1", SOON);
-    let mut command = tidrec();
+    let mut command = tidrec_alone();
     command.arg("ctl").arg(pid.to_string()).arg("stop");
     assert!(command.status().expect("tidrec ctl").success());
     recorder.expect_exit(0, SOON);
@@ -432,7 +432,7 @@ fn signals_and_ctl_mark_and_snap_and_stop() {
     assert_eq!(told, expected);
     assert!(target.try_exit().is_none(), "the target runs on");
     // It is no recorder any more.
-    let mut command = tidrec();
+    let mut command = tidrec_alone();
     let late = command
         .arg("ctl")
         .arg(pid.to_string())
@@ -477,7 +477,7 @@ fn a_killed_recorders_socket_goes_with_the_next_and_a_living_ones_stays() {
     let mut other = Child::run(program("pair"), [""; 0]);
     let mut second = attach(&dir.join("second"), &[ready(&mut other)], &[]);
     wait_until("its socket", SOON, || socket(&second).exists());
-    let mut command = tidrec();
+    let mut command = tidrec_alone();
     let ask = command.args(["ctl", &first.pid().to_string(), "mark", "still there"]);
     assert!(ask.status().expect("tidrec ctl").success());
     for recorder in [&mut first, &mut second] {
@@ -503,7 +503,7 @@ fn a_note_that_is_too_long_is_refused_and_not_cut() {
     let mut recorder = attach(&file, &[ready(&mut target)], &[]);
     let longest = "x".repeat((64 << 10) - "mark ".len());
     let mark = |text: &str| {
-        let mut command = tidrec();
+        let mut command = tidrec_alone();
         let ask = command.args(["ctl", &recorder.pid().to_string(), "mark", text]);
         let output = ask.output().expect("tidrec ctl");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -571,7 +571,7 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
     let mut recorder = attach(&output, &[pid], &[&options[..], &more].concat());
     let mut most = 0;
     for count in 1..=6 {
-        let mut command = tidrec();
+        let mut command = tidrec_alone();
         let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
         assert!(ask.status().expect("tidrec ctl").success());
         wait_until("a snapshot", SOON, || {
@@ -625,7 +625,7 @@ fn snapshot_of_many_files(limit: &str) -> (String, Trace, Trace, String) {
     let mut recorder = Child::spawn(&mut command);
     let had = recorder.wait_line("", SOON);
     wait_until("many files", 2 * SOON, || files(&output).len() > 40);
-    let mut command = tidrec();
+    let mut command = tidrec_alone();
     let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
     assert!(ask.status().expect("tidrec ctl").success());
     wait_until("a snapshot", SOON, || snapshots(dir.path()).len() == 1);
@@ -710,7 +710,7 @@ fn there_is_no_snapshot_of_a_file_that_was_moved_away() {
     let mut target = Child::run(program("pair"), [""; 0]);
     let mut recorder = attach(&file, &[ready(&mut target)], &["--after", "1ms"]);
     std::fs::rename(&file, dir.join("elsewhere")).expect("moved");
-    let mut command = tidrec();
+    let mut command = tidrec_alone();
     let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
     assert!(ask.status().expect("tidrec ctl").success());
     recorder.wait_stderr(
@@ -736,7 +736,7 @@ fn beside_many_threads_the_command_of_a_snapshot_is_waited_for() {
     let mut recorder = attach(&dir.join("rec.tid"), &[pid], &options);
     // The tracer hears of each process that ends, and must leave this one alone.
     for count in 1..=10 {
-        let mut command = tidrec();
+        let mut command = tidrec_alone();
         let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
         assert!(ask.status().expect("tidrec ctl").success());
         wait_until("the command's end", SOON, || {
@@ -1005,4 +1005,22 @@ fn a_killed_recorder_leaves_all_but_its_last_batch_in_many_files() {
     assert!(rotated > 0, "no moment was behind a rotation");
     target.signal("KILL");
     target.wait_exit(SOON);
+}
+
+trace::also_by_perf! {
+    the_oldest_files_go_and_each_that_is_left_opens_alone
+    a_small_ring_is_kept_as_full_as_a_large_one
+    a_snapshot_names_all_its_triggers_and_reaches_behind_the_last
+    signals_and_ctl_mark_and_snap_and_stop
+    a_killed_recorders_socket_goes_with_the_next_and_a_living_ones_stays
+    a_note_that_is_too_long_is_refused_and_not_cut
+    snapshots_of_earlier_recordings_count_for_the_limit
+    there_is_no_snapshot_of_a_file_that_was_moved_away
+    beside_many_threads_the_command_of_a_snapshot_is_waited_for
+    a_folder_that_holds_something_is_kept
+    what_somebody_does_to_finished_files_is_told
+    two_recorders_do_not_share_a_folder
+    a_flight_recorder_on_a_full_disk_gives_up_its_oldest
+    a_full_disk_ends_the_recording_if_that_is_wanted
+    a_killed_recorder_leaves_all_but_its_last_batch_in_many_files
 }

@@ -426,3 +426,14 @@ fn no_time_is_before_what_was_vouched_for() {
     let equal = times.windows(2).filter(|pair| pair[0] == pair[1]).count();
     assert_eq!((times.len(), equal), (20_000, 0));
 }
+
+trace::also_by_perf! {
+    a_command_that_cannot_run_leaves_the_old_file_as_it_was
+    two_recorders_do_not_share_a_file
+    what_somebody_does_to_the_file_meanwhile_is_told
+    what_a_full_disk_cost_is_counted_everywhere
+    an_old_file_on_a_full_disk_costs_the_command_nothing
+    a_file_that_was_cut_and_written_further_is_told_too
+    a_pipe_that_nobody_reads_is_refused
+    no_time_is_before_what_was_vouched_for
+}

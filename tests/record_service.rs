@@ -304,3 +304,9 @@ fn in_the_background_it_neither_writes_nor_stops() {
         tracers(pid).iter().all(|(.., tracer)| *tracer == 0)
     });
 }
+
+trace::also_by_perf! {
+    a_service_manager_is_told_how_it_goes
+    a_launched_command_is_not_the_service
+    a_service_manager_that_is_gone_is_no_reason_not_to_record
+}

@@ -620,3 +620,11 @@ fn build_go(dir: &TempDir, source: &str) -> Option<PathBuf> {
         Err(error) => need(Err(format!("go does not start: {error}"))),
     }
 }
+
+trace::also_by_perf! {
+    stacks_can_be_left_out_or_cut
+    a_signal_handler_s_stack_goes_on_behind_the_signal
+    rust_threads_name_who_started_them
+    cpython_s_threads_show_the_interpreter
+    go_s_threads_show_the_runtime
+}

@@ -394,3 +394,13 @@ fn no_member_is_missed_while_the_family_forks() {
         send("KILL", &[pid]);
     }
 }
+
+trace::also_by_perf! {
+    all_processes_of_a_name_and_no_others
+    a_name_is_the_comm_or_the_file_name_of_argv_0_or_of_the_program
+    a_number_and_a_name_may_mean_the_same_process
+    no_process_of_that_name
+    a_wait_that_is_ended_is_no_recording
+    one_that_matches_while_there_is_nothing_to_wait_for
+    a_family_is_recorded_with_its_parents_first
+}
