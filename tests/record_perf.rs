@@ -19,7 +19,7 @@ use support::{
 use tidline::model::{Birth, End, Ended, EventBody, FrameId, StackEnd, Task, Trace};
 use trace::{
     Recording, SOON, birth_events, births, check, differences, execs, existing, exits, launch,
-    may_watch, open, patience, ready, tidrec, try_open, wait_until,
+    may_watch, open, patience, printed_tids, ready, tidrec, try_open, wait_until,
 };
 
 const PERF: [&str; 2] = ["--backend", "perf"];
@@ -723,6 +723,54 @@ fn a_tree_is_recorded_and_how_its_processes_end() {
         core: false,
     };
     assert_eq!((how(sleeper), how(pid)), (Some(killed), Some(End::Code(3))));
+}
+
+/// By hand, and alone: `cargo test -p tidline-recorder --test record_perf -- --ignored processor`.
+#[test]
+#[ignore = "switches a processor of the whole machine off and on"]
+fn a_processor_that_was_off_is_watched_again_and_the_time_between_is_a_gap() {
+    const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
+    let dir = TempDir::new();
+    let file = dir.join("trace");
+    let mut target = Child::run(program("interval"), ["10", "300"]);
+    target.wait_line("process: ", SOON);
+    let mut recorder = watch(&file, &["-p", &target.pid().to_string()]);
+    fs::write(SWITCH, "0").expect("root may switch processors off");
+    std::thread::sleep(Duration::from_millis(100));
+    fs::write(SWITCH, "1").expect("and on");
+    let stdout = target.expect_exit(0, SOON);
+    // It ends when the target does, though an end may have been missed, and says that not all is there.
+    recorder.expect_exit(3, SOON);
+
+    let trace = open(&file);
+    let told: Vec<String> = trace
+        .events()
+        .iter()
+        .filter_map(|event| match &event.body {
+            EventBody::Gap { detail, .. } => Some(detail.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        told,
+        ["processor 1 was switched on: what happened there is not known"]
+    );
+    let printed = printed_tids(stdout.lines());
+    let known: Vec<u32> = trace.tasks().iter().map(|task| task.task.tid.0).collect();
+    assert_eq!(differences(&printed, &known).1, [], "never invented");
+    // Those that came when both processors were watched again.
+    let last: Vec<u32> = printed_in_order(&stdout).split_off(100);
+    assert!(
+        last.iter().all(|tid| known.contains(tid)),
+        "{last:?} {known:?}"
+    );
+}
+
+/// The TIDs of the lesson's lines, in their order.
+fn printed_in_order(stdout: &str) -> Vec<u32> {
+    let lines = stdout.lines();
+    let tids = lines.filter_map(|line| line.rsplit_once("thread: ")?.1.parse().ok());
+    tids.collect()
 }
 
 #[test]

@@ -100,13 +100,15 @@ pub(crate) struct Engine {
     last_look: Time,
     last_forgotten: Time,
     everyone: bool,
-    /// For each ring of facts, when it was last read without a loss.
-    read_until: HashMap<usize, Time>,
+    /// For each processor's ring of facts, when it was last read without a loss.
+    read_until: HashMap<u32, Time>,
     lost: u64,
     /// Losses that were counted before their ring told of them.
     told_ahead: u64,
     /// When the kernel was last asked how many it lost.
     last_count: Time,
+    /// That a processor cannot be watched was told.
+    told_unwatched: bool,
     launched: Option<Pid>,
     launched_end: Option<End>,
     /// How leaders ended whose processes live on.
@@ -150,6 +152,7 @@ impl Engine {
             lost: 0,
             told_ahead: 0,
             last_count: Time(0),
+            told_unwatched: false,
             launched: None,
             launched_end: None,
             leader_ends: HashMap::new(),
@@ -361,8 +364,8 @@ impl Engine {
         } = self;
         events.read(|ring, record| match record {
             Record::Fact(fact) => {
-                if let InRing::Facts(place) = ring {
-                    read_until.insert(place, fact.time);
+                if let InRing::Facts(cpu) = ring {
+                    read_until.insert(cpu, fact.time);
                 }
                 if fact.time < *since {
                     return;
@@ -389,8 +392,8 @@ impl Engine {
             }
             Record::Mapped(pid, time, mapped) => code.add(pid, time, mapped),
             Record::Lost { time, count } => {
-                if let InRing::Facts(place) = ring {
-                    let since = read_until.get(&place).copied().unwrap_or(*since);
+                if let InRing::Facts(cpu) = ring {
+                    let since = read_until.get(&cpu).copied().unwrap_or(*since);
                     losses.push((since, time, count));
                 }
             }
@@ -405,14 +408,51 @@ impl Engine {
             }
         }
         if self.clock.now().0 >= self.last_count.0 + COUNT_EVERY_NS {
+            // Before what it saw last is told.
+            let since = self.last_count;
             self.tell_last_loss();
+            if self.events.are_some_off() {
+                self.renew(since);
+            }
         }
+    }
+
+    /// Watches the processors again that were switched off, or on, since a time. What happened there
+    /// meanwhile is not known.
+    fn renew(&mut self, since: Time) {
+        // What they saw before.
+        self.read();
+        let words = match self.events.renew() {
+            Ok(opened) if opened.is_empty() => return, // They are off, and nothing happens there.
+            Ok(opened) => {
+                let numbers: Vec<String> = opened.iter().map(u32::to_string).collect();
+                let (s, were) = if opened.len() == 1 {
+                    ("", "was")
+                } else {
+                    ("s", "were")
+                };
+                let numbers = numbers.join(", ");
+                format!(
+                    "processor{s} {numbers} {were} switched on: what happened there is not known"
+                )
+            }
+            Err(_) if std::mem::replace(&mut self.told_unwatched, true) => return,
+            Err(error) => format!("a processor was switched on and cannot be watched: {error:#}"),
+        };
+        self.doubt();
+        let body = EventBody::Gap {
+            reason: tidline::model::GapReason::Untraced,
+            count: 0,
+            since,
+            detail: Name::from(words.as_str()),
+        };
+        let time = self.clock.now();
+        self.find(Event { time, body });
     }
 
     fn lose(&mut self, since: Time, time: Time, count: u64) {
         self.lost += count;
-        self.programs.distrust();
-        self.code.distrust();
+        self.doubt();
         let body = EventBody::Lost {
             count,
             since,
@@ -421,8 +461,19 @@ impl Engine {
                      system (a larger --ring-kb holds more)"
                     .into(),
         };
-        self.found.push_back(Event { time, body });
+        self.find(Event { time, body });
+    }
+
+    /// Has something told among what happened.
+    fn find(&mut self, event: Event) {
+        self.found.push_back(event);
         self.found.make_contiguous().sort_by_key(|event| event.time);
+    }
+
+    /// Something was missed: what is known may be of the past, and who is there is to be looked for.
+    fn doubt(&mut self) {
+        self.programs.distrust();
+        self.code.distrust();
         let due = Time((self.last_look.0 + LOOK_EVERY_NS).max(self.clock.now().0));
         self.next_look.get_or_insert(due);
     }

@@ -54,6 +54,10 @@ const USE_CLOCKID: u64 = 1 << 25;
 
 /// One processor's events and rings.
 struct Cpu {
+    number: u32,
+    /// For how long its first event had been on when that was last asked, ns.
+    on_ns: u64,
+    facts_are_off: bool,
     /// Their first is the one whose descriptor tells that there is something to read.
     facts: Vec<OwnedFd>,
     stacks: Vec<OwnedFd>,
@@ -61,10 +65,20 @@ struct Cpu {
     stack_ring: Ring,
 }
 
+impl Cpu {
+    fn enable(&self) -> io::Result<()> {
+        let mut events = self.facts.iter().chain(&self.stacks);
+        events.try_for_each(sys::enable)
+    }
+}
+
 /// All events.
 pub(crate) struct Events {
     cpus: Vec<Cpu>,
+    kinds: Vec<Kind>,
     decoder: Decoder,
+    /// Losses of events that are closed.
+    lost_before: u64,
     pub(crate) options: Options,
 }
 
@@ -88,23 +102,26 @@ impl Events {
         raise_file_limit((cpus.len() * (kinds.len() + 2)) as u64);
         let mut events = Events {
             cpus: Vec::new(),
+            kinds,
             decoder: Decoder::new(0),
+            lost_before: 0,
             options,
         };
         for cpu in cpus {
-            events.open_on(cpu, &kinds)?;
+            let opened = events.open_on(cpu)?;
+            events.cpus.extend(opened);
         }
         Ok(events)
     }
 
-    fn open_on(&mut self, cpu: u32, kinds: &[Kind]) -> Result<()> {
+    /// `None` if there is no such processor, or no longer.
+    fn open_on(&mut self, cpu: u32) -> Result<Option<Cpu>> {
         let (mut facts, mut stacks) = (Vec::new(), Vec::new());
-        for kind in kinds {
+        for kind in &self.kinds {
             let attr = self.attr(kind);
             let event = match open_counting(&attr, cpu) {
                 Ok(event) => event,
-                // The processor was taken away since.
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
                 Err(error) => return Err(may::explain_open(&error, kind.wanted)),
             };
             if let Wanted::Return(_) | Wanted::ReturnSite(_) = kind.wanted {
@@ -121,13 +138,15 @@ impl Events {
         let bytes = self.options.ring_kib << 10;
         let fact_ring = ring(&facts, bytes)?;
         let stack_ring = ring(&stacks, bytes)?;
-        self.cpus.push(Cpu {
+        Ok(Some(Cpu {
+            number: cpu,
+            on_ns: 0,
+            facts_are_off: false,
             facts,
             stacks,
             fact_ring,
             stack_ring,
-        });
-        Ok(())
+        }))
     }
 
     fn attr(&self, kind: &Kind) -> Attr {
@@ -165,12 +184,55 @@ impl Events {
     /// If the kernel refuses.
     pub(crate) fn enable(&mut self, start_ns: u64) -> io::Result<()> {
         self.decoder.begin_at(start_ns);
-        for cpu in &self.cpus {
-            for event in cpu.facts.iter().chain(&cpu.stacks) {
-                sys::enable(event)?;
+        self.cpus.iter().try_for_each(Cpu::enable)
+    }
+
+    /// Whether some processor's events are no longer on: the kernel takes them away when it switches the
+    /// processor off (`perf_event_exit_cpu`, Linux 6.18), and does not bring them back; or whether there
+    /// is a processor without any. To be asked again no sooner than some milliseconds later.
+    pub(crate) fn are_some_off(&mut self) -> bool {
+        let mut off = false;
+        for cpu in &mut self.cpus {
+            let Some(Ok(counts)) = cpu.facts.first().map(sys::counts) else {
+                continue;
+            };
+            if counts.on_ns == cpu.on_ns {
+                off = true;
+                cpu.facts_are_off = true;
+            }
+            cpu.on_ns = counts.on_ns;
+        }
+        off || !self.without_events().is_empty()
+    }
+
+    /// The processors that are on and have no events.
+    fn without_events(&self) -> Vec<u32> {
+        // Without the list nothing is known of new ones.
+        let mut online = online().unwrap_or_default();
+        online.retain(|number| self.cpus.iter().all(|cpu| cpu.number != *number));
+        online
+    }
+
+    /// Closes the events that are off, once their rings are read, and opens events on the processors
+    /// that have none. The numbers of these.
+    ///
+    /// # Errors
+    /// With the reason, where they cannot be opened. What could be is open.
+    pub(crate) fn renew(&mut self) -> Result<Vec<u32>> {
+        for cpu in self.cpus.extract_if(.., |cpu| cpu.facts_are_off) {
+            let counts = cpu.facts.iter().filter_map(|event| sys::counts(event).ok());
+            self.lost_before += counts.filter_map(|counts| counts.lost).sum::<u64>();
+        }
+        let mut opened = Vec::new();
+        for number in self.without_events() {
+            if let Some(cpu) = self.open_on(number)? {
+                cpu.enable()
+                    .context("cannot switch the kernel's events on")?;
+                self.cpus.push(cpu);
+                opened.push(number);
             }
         }
-        Ok(())
+        Ok(opened)
     }
 
     /// Those that tell when a ring has much to read.
@@ -184,7 +246,8 @@ impl Events {
     /// How many records of facts the kernel could not write in all, if it says so (Linux 6.0).
     pub(crate) fn lost(&self) -> Option<u64> {
         let facts = self.cpus.iter().flat_map(|cpu| &cpu.facts);
-        facts.map(|event| sys::lost(event).ok()).sum()
+        let lost: Option<u64> = facts.map(|event| sys::counts(event).ok()?.lost).sum();
+        Some(self.lost_before + lost?)
     }
 
     /// Reads what is in the rings: all facts first, then the stacks, of which every one belongs to a
@@ -192,11 +255,12 @@ impl Events {
     pub(crate) fn read(&mut self, mut each: impl FnMut(InRing, Record<'_>)) {
         let decoder = &self.decoder;
         let stacks: Vec<u64> = self.cpus.iter().map(|cpu| cpu.stack_ring.head()).collect();
-        for (place, cpu) in self.cpus.iter_mut().enumerate() {
+        for cpu in &mut self.cpus {
+            let number = cpu.number;
             let head = cpu.fact_ring.head();
             cpu.fact_ring.read(head, |record| {
                 if let Some(record) = decoder.decode(record) {
-                    each(InRing::Facts(place), record);
+                    each(InRing::Facts(number), record);
                 }
             });
         }
@@ -213,8 +277,8 @@ impl Events {
 /// Which ring a record was in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InRing {
-    /// Of the processor at this place.
-    Facts(usize),
+    /// Of the processor of this number.
+    Facts(u32),
     Stacks,
 }
 
@@ -272,13 +336,15 @@ fn usual_ring(cpus: usize) -> usize {
 
 /// Opens an event, which counts its losses where the kernel can.
 fn open_counting(attr: &Attr, cpu: u32) -> io::Result<OwnedFd> {
-    const FORMAT_LOST: u64 = 1 << 4;
-    let counting = Attr {
-        read_format: FORMAT_LOST,
-        ..*attr
+    let open = |read_format| {
+        let attr = Attr {
+            read_format,
+            ..*attr
+        };
+        sys::open(&attr, cpu)
     };
-    match sys::open(&counting, cpu) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => sys::open(attr, cpu),
+    match open(sys::FORMAT_ON_AND_LOST) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => open(sys::FORMAT_ON),
         opened => opened,
     }
 }

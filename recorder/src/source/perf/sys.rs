@@ -91,13 +91,35 @@ pub(crate) fn filter(event: &OwnedFd, text: &CStr) -> io::Result<()> {
     control(event, PERF_EVENT_IOC_SET_FILTER, text.as_ptr() as usize)
 }
 
-/// How many records of an event were lost; it was opened with `PERF_FORMAT_LOST`.
-pub(crate) fn lost(event: &OwnedFd) -> io::Result<u64> {
-    let mut words = [0u8; 16];
-    match nix::unistd::read(event, &mut words)? {
-        16 => Ok(u64::from_ne_bytes(
-            *words[8..].first_chunk().unwrap_or(&[0; 8]),
-        )),
+/// What [`counts`] needs of `read_format`.
+pub(crate) const FORMAT_ON: u64 = 1;
+/// The same, and how many records were lost (Linux 6.0).
+pub(crate) const FORMAT_ON_AND_LOST: u64 = FORMAT_ON | 1 << 4;
+
+/// What the kernel counts about an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    /// For how long it was on, ns.
+    pub(crate) on_ns: u64,
+    /// How many of its records could not be written, if the kernel says so.
+    pub(crate) lost: Option<u64>,
+}
+
+/// Asks for an event's counts; it was opened with [`FORMAT_ON`] or [`FORMAT_ON_AND_LOST`].
+pub(crate) fn counts(event: &OwnedFd) -> io::Result<Counts> {
+    let mut bytes = [0u8; 24];
+    let read = nix::unistd::read(event, &mut bytes)?;
+    let (words, _) = bytes.as_chunks::<8>();
+    let [_, on, lost] = [0, 1, 2].map(|place| u64::from_ne_bytes(words[place]));
+    match read {
+        24 => Ok(Counts {
+            on_ns: on,
+            lost: Some(lost),
+        }),
+        16 => Ok(Counts {
+            on_ns: on,
+            lost: None,
+        }),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
