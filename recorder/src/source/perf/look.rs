@@ -9,6 +9,11 @@ use crate::clock::Clock;
 use crate::proc;
 use crate::targets::{Family, all_kin};
 
+/// A thread that executes a program takes its leader's TID: a list from just before has a leader that
+/// has ended, and a TID that is gone. So a process of which nobody was found is listed again, and so
+/// often at most.
+const MOST_LISTS: usize = 100;
+
 /// Who is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Whom<'a> {
@@ -78,10 +83,23 @@ fn family(clock: Clock, roots: &[Pid], scan: &mut Scan) {
 /// The living threads of a process.
 fn list(clock: Clock, pid: Pid, scan: &mut Scan) {
     scan.pids.insert(pid);
+    for _ in 0..MOST_LISTS {
+        let before = scan.listed.len();
+        let any_gone = list_once(clock, pid, scan);
+        if scan.listed.len() > before || !any_gone {
+            return;
+        }
+    }
+}
+
+/// Adds those that a list has and that are still there. Whether one of the list is gone.
+fn list_once(clock: Clock, pid: Pid, scan: &mut Scan) -> bool {
+    let mut any_gone = false;
     let is_nested = proc::status(Tid(pid.0)).is_some_and(|status| status.inner.is_some());
     for tid in proc::threads(pid) {
         let seen = clock.now();
         let Some((stat, name)) = proc::thread_stat(pid, tid) else {
+            any_gone = true;
             continue;
         };
         if stat.is_ending() {
@@ -99,4 +117,5 @@ fn list(clock: Clock, pid: Pid, scan: &mut Scan) {
             },
         });
     }
+    any_gone
 }
