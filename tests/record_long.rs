@@ -148,12 +148,12 @@ fn the_oldest_files_go_and_each_that_is_left_opens_alone() {
         "--segment-size",
         "64K",
         "--max-disk",
-        "1M",
+        "256K",
         "--compress",
         "none",
     ];
-    let (trace, files, log) = record_chains(dir.path(), &options, "20000");
-    assert!(bytes(&files) <= 1 << 20, "{files:?}");
+    let (trace, files, log) = record_chains(dir.path(), &options, "8000");
+    assert!(bytes(&files) <= 256 << 10, "{files:?}");
     let first = trace.integrity().segments[0];
     assert!(first > 0, "nothing went: {files:?}");
     assert!(trace.is_complete(), "{:?}", trace.integrity());
