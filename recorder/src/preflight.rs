@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 use tidline::model::{Pid, Tid};
 
-use crate::proc::{self, Stat, Status};
+use crate::proc::{self, Status};
 
 /// Checks that a process is one, and can be recorded at all. Touches nothing.
 ///
@@ -47,8 +46,7 @@ pub(crate) fn check(pid: Pid) -> Result<()> {
 
 /// What holds for every way to record a process.
 fn look_at(pid: Pid) -> Result<Status> {
-    let leader = Tid(pid.0);
-    let (Some(stat), Some(status)) = (settled_stat(leader), proc::status(leader)) else {
+    let (Some(stat), Some(status)) = (proc::stat_of_leader(pid), proc::status(Tid(pid.0))) else {
         bail!("no process {pid}: it has ended, or the number is wrong (look with ps or pgrep)");
     };
     if status.pid != pid {
@@ -64,7 +62,7 @@ fn look_at(pid: Pid) -> Result<Status> {
             name(pid)
         );
     }
-    if has_ended(&stat) {
+    if stat.has_ended() {
         bail!(
             "process {pid} {} has ended already: it is a zombie that its parent {} {} has not \
              collected, and nothing of it can be recorded (the next one can: tidrec -- CMD)",
@@ -76,28 +74,10 @@ fn look_at(pid: Pid) -> Result<Status> {
     Ok(status)
 }
 
-fn has_ended(stat: &Stat) -> bool {
-    matches!(stat.state, b'Z' | b'X') && stat.num_threads <= 1
-}
-
-/// When another thread than the leader execs, it takes the old leader's place. Who looks at that
-/// moment sees the old one, ended and without a parent: then it is looked at again.
-fn settled_stat(leader: Tid) -> Option<Stat> {
-    const LOOKS: usize = 20;
-    for _ in 1..LOOKS {
-        let stat = proc::stat(leader)?;
-        if !has_ended(&stat) || stat.parent.0 != 0 {
-            return Some(stat);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    proc::stat(leader)
-}
-
 /// Whether a process that was not asked for by its number may be attached at all: it runs, is no
 /// kernel thread, and is not tidrec itself. Those that started tidrec would wait for themselves.
 pub(crate) fn is_candidate(pid: Pid) -> bool {
-    proc::stat(Tid(pid.0)).is_some_and(|stat| !stat.is_kernel_thread() && !has_ended(&stat))
+    proc::stat_of_leader(pid).is_some_and(|stat| !stat.is_kernel_thread() && !stat.has_ended())
         && !ancestors().contains(&pid)
 }
 

@@ -113,7 +113,7 @@ pub(crate) struct Kin {
 /// All processes, as they are now.
 pub(crate) fn all_kin() -> Vec<Kin> {
     let kin = |pid: Pid| {
-        let stat = proc::stat(Tid(pid.0))?;
+        let stat = proc::stat_of_leader(pid)?;
         Some(Kin {
             pid,
             parent: stat.parent,

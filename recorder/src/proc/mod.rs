@@ -4,6 +4,7 @@ mod parse;
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use tidline::model::{Name, Pid, Tid};
 
@@ -22,6 +23,20 @@ pub(crate) fn is_traced_by_us(tid: Tid) -> bool {
 /// `/proc/PID/stat`, or `None` if the process is gone.
 pub(crate) fn stat(tid: Tid) -> Option<Stat> {
     parse::stat(&fs::read(format!("/proc/{tid}/stat")).ok()?)
+}
+
+/// The same of a process's leader, which another thread takes the place of when it executes a program.
+/// Who looks at that moment sees the old one, ended and without a parent: then it is looked at again.
+pub(crate) fn stat_of_leader(pid: Pid) -> Option<Stat> {
+    const LOOKS: usize = 20;
+    for _ in 1..LOOKS {
+        let stat = stat(Tid(pid.0))?;
+        if !stat.has_ended() || stat.parent.0 != 0 {
+            return Some(stat);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    stat(Tid(pid.0))
 }
 
 /// The state letter of one thread (proc_pid_stat(5)), or `None` if it is gone. Unlike [`stat`] this

@@ -20,6 +20,17 @@ impl Stat {
         self.flags & 0x20_0000 != 0
     }
 
+    /// Whether it has ended, and so have all other threads of its process: it is a zombie, or on its way
+    /// out of the list.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_dead() && self.num_threads <= 1
+    }
+
+    /// Whether it has ended, whatever its other threads do.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
     /// Whether it has begun to end (`PF_EXITING`): it does nothing any more that others could see.
     pub(crate) fn is_ending(&self) -> bool {
         self.flags & 0x4 != 0
