@@ -5,35 +5,34 @@
 //! reads is told when all processors were looked at well behind it (see [`super::order`]), so that
 //! events reach the queue some 20 ms after they happened.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tidline::model::{End, Event, EventBody, Name, Pid, Tid, Time, What};
+use tidline::model::{End, Event, EventBody, Pid, Tid, Time, What};
 
-use super::cgroup::Cgroup;
 use super::code::AllCode;
-use super::ends::Ends;
 use super::events::{Events, InRing};
 use super::fact::{Fact, Saw, SiteOf};
-use super::look::{Whom, look};
+use super::looks::{Looks, Targets};
+use super::losses::{Losses, gap};
 use super::order::{Order, WINDOW_NS};
+use super::outcomes::Outcomes;
 use super::pop_if;
 use super::programs::Programs;
 use super::record::Record;
 use super::registers::Seen;
 use super::sites::{Sites, Taken};
-use super::tracker::{Details, Scan, Tracker};
+use super::tracker::{Details, Tracker};
 use crate::capture::{Capture, Room};
 use crate::clock::Clock;
 use crate::doorbell::Doorbell;
 use crate::pipeline::queue::{self, Sender};
 use crate::proc;
 use crate::source::Reason;
-use crate::source::ptrace::sys::{self as processes, Take};
-use crate::source::ptrace::wait::Change;
+use crate::source::ptrace::sys as processes;
 use crate::syscall::abi::Creation;
 use crate::tracker::TidMap;
 
@@ -50,23 +49,11 @@ const EVENTS_OF_A_FACT: usize = 4;
 const PATIENCE_NS: u64 = 2_000_000_000;
 /// How often the kernel is asked how many events it lost, ns.
 const COUNT_EVERY_NS: u64 = 250_000_000;
-/// After a loss `/proc` is looked at, at most so often, ns.
-const LOOK_EVERY_NS: u64 = 1_000_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
 const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
 /// The kernel says that a task ends, takes its memory apart, and only then tells how it ended. So long
 /// that is waited for, ns; what happened later waits as well.
 const HOW_LIMIT_NS: u64 = 250_000_000;
-/// The same of what the launched command's parent, tidrec, is told.
-const END_LIMIT: Duration = Duration::from_millis(50);
-
-/// Who is recorded.
-#[derive(Clone, Debug)]
-pub(crate) enum Targets {
-    Everyone,
-    Processes { pids: Vec<Pid>, with_family: bool },
-    Cgroup(Cgroup),
-}
 
 pub(crate) struct Engine {
     clock: Clock,
@@ -78,16 +65,16 @@ pub(crate) struct Engine {
     tracker: Tracker,
     order: Order,
     sites: Sites,
-    ends: Ends,
+    outcomes: Outcomes,
     programs: Programs,
     code: AllCode,
+    looks: Looks,
+    losses: Losses,
     /// All that happened until then has been read.
     known_until: Time,
     /// From here on every event is on.
     since: Time,
-    /// A look that is to be taken up when all that happened during it is known.
-    scan: Option<Scan>,
-    /// What a look found, in order of time, to be told among what happened.
+    /// What was found out beside the facts, in order of time, to be told among what happened.
     found: VecDeque<Event>,
     /// Processes that were made and are not told yet.
     young: HashSet<Pid>,
@@ -95,25 +82,7 @@ pub(crate) struct Engine {
     entered: TidMap<Creation>,
     /// Thread groups that live in a pid namespace below ours.
     nested: HashSet<Pid>,
-    cgroup: Option<Cgroup>,
-    next_look: Option<Time>,
-    last_look: Time,
     last_forgotten: Time,
-    everyone: bool,
-    /// For each processor's ring of facts, when it was last read without a loss.
-    read_until: HashMap<u32, Time>,
-    lost: u64,
-    /// Losses that were counted before their ring told of them.
-    told_ahead: u64,
-    /// When the kernel was last asked how many it lost.
-    last_count: Time,
-    /// That a processor cannot be watched was told.
-    told_unwatched: bool,
-    launched: Option<Pid>,
-    launched_end: Option<End>,
-    /// How leaders ended whose processes live on.
-    leader_ends: HashMap<Pid, End>,
-    unknown_ends: u64,
     /// The output was slow to the end: what is left is told, and lost if there is no room.
     is_over: bool,
     out: Vec<Event>,
@@ -133,30 +102,18 @@ impl Engine {
             order: Order::default(),
             sites: Sites::new(Arc::clone(&room), stack_bytes),
             room,
-            ends: Ends::listen(clock.start_monotonic_ns),
+            outcomes: Outcomes::listen(clock),
             programs: Programs::default(),
             code: AllCode::default(),
+            looks: Looks::default(),
+            losses: Losses::default(),
             known_until: Time(0),
             since: Time(0),
-            scan: None,
             found: VecDeque::new(),
             young: HashSet::new(),
             entered: TidMap::default(),
             nested: HashSet::new(),
-            cgroup: None,
-            next_look: None,
-            last_look: Time(0),
             last_forgotten: Time(0),
-            everyone: false,
-            read_until: HashMap::new(),
-            lost: 0,
-            told_ahead: 0,
-            last_count: Time(0),
-            told_unwatched: false,
-            launched: None,
-            launched_end: None,
-            leader_ends: HashMap::new(),
-            unknown_ends: 0,
             is_over: false,
             out: Vec::new(),
         }
@@ -179,7 +136,7 @@ impl Engine {
     pub(crate) fn launch(&mut self, pid: Pid) -> Result<()> {
         self.enable()?;
         self.tracker.track(pid);
-        self.launched = Some(pid);
+        self.outcomes.launch(pid);
         Ok(())
     }
 
@@ -189,27 +146,11 @@ impl Engine {
     /// If the kernel refuses.
     pub(crate) fn begin(&mut self, targets: Targets) -> Result<()> {
         self.enable()?;
-        let scan = match targets {
-            Targets::Everyone => {
-                self.tracker = Tracker::of_everyone();
-                self.everyone = true;
-                look(self.clock, Whom::Everyone)
-            }
-            Targets::Processes { pids, with_family } => {
-                let whom = match with_family {
-                    true => Whom::Family(&pids),
-                    false => Whom::Processes(&pids),
-                };
-                look(self.clock, whom)
-            }
-            Targets::Cgroup(cgroup) => {
-                let scan = look(self.clock, Whom::Processes(&cgroup.pids()));
-                self.cgroup = Some(cgroup);
-                scan
-            }
-        };
-        self.scan = Some(scan);
-        while self.scan.is_some() {
+        if matches!(targets, Targets::Everyone) {
+            self.tracker = Tracker::of_everyone();
+        }
+        self.looks.begin(self.clock, targets);
+        while self.looks.taken.is_some() {
             self.round(BUSY);
         }
         Ok(())
@@ -227,8 +168,7 @@ impl Engine {
 
     /// How the launched command ended, if it has; waits a moment for one that is about to.
     pub(crate) fn launched_end(&mut self) -> Option<End> {
-        self.await_launched(END_LIMIT);
-        self.launched_end
+        self.outcomes.of_launched()
     }
 
     /// Ends the queue, and with it the trace: why, and what the recording cost.
@@ -236,9 +176,9 @@ impl Engine {
         if let Some(queue) = self.queue.take() {
             let counters = vec![
                 ("queue_high_water", queue.high_water()),
-                ("ends_unknown", self.unknown_ends),
+                ("ends_unknown", self.outcomes.unknown),
                 ("late_facts", self.order.late),
-                ("kernel_lost", self.lost),
+                ("kernel_lost", self.losses.total),
             ];
             queue.end_with(queue::End { reason, counters });
         }
@@ -248,7 +188,7 @@ impl Engine {
     pub(crate) fn run(&mut self, until: Option<Time>) -> Reason {
         let mut until = until.map(|time| (time, Reason::Duration));
         loop {
-            if self.tracker.is_empty() && self.cgroup.is_none() && self.scan.is_none() {
+            if self.tracker.is_empty() && !self.looks.may_find_more() {
                 return Reason::TargetEnded;
             }
             if let Some((time, reason)) = until
@@ -267,7 +207,7 @@ impl Engine {
                 let from_terminal = arrived.by_kernel && arrived.number == libc::SIGINT;
                 let first = until.is_none_or(|(_, reason)| reason == Reason::Duration);
                 let now = self.clock.now();
-                if from_terminal && first && self.launched.is_some() {
+                if from_terminal && first && self.outcomes.has_launched() {
                     // The command got it too. What it does about it belongs in the recording.
                     until = Some((Time(now.0 + INTERRUPT_GRACE_NS), reason));
                 } else {
@@ -281,11 +221,11 @@ impl Engine {
 
     /// Tells what happened up to a moment that is just past.
     fn finish(&mut self, until: Time) {
-        self.next_look = None;
+        self.looks.end();
         while self.clock.now().0 < until.0 + WINDOW_NS {
             self.round(BUSY);
         }
-        self.scan = None;
+        self.looks.taken = None;
         loop {
             self.read();
             self.advance(until);
@@ -297,20 +237,21 @@ impl Engine {
             self.is_over = self.clock.now().0 > until.0 + PATIENCE_NS;
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.tell_last_loss();
+        self.count_losses(self.clock.now());
         self.pass_on(None);
     }
 
-    /// What was lost, and nothing came after it that said so: a ring tells of a loss with the next
-    /// event of its processor, which may never be.
-    fn tell_last_loss(&mut self) {
-        let total = self.events.lost().unwrap_or(self.lost);
-        if total > self.lost {
-            let (now, count) = (self.clock.now(), total - self.lost);
-            self.told_ahead += count;
-            self.lose(self.last_count, now, count);
+    /// Asks the kernel how many events it lost.
+    fn count_losses(&mut self, now: Time) {
+        let lost = self.losses.counted(now, self.events.lost());
+        self.note_losses(lost);
+    }
+
+    fn note_losses(&mut self, lost: impl IntoIterator<Item = Event>) {
+        for event in lost {
+            self.doubt();
+            self.find([event]);
         }
-        self.last_count = self.clock.now();
     }
 
     /// Sleeps until there is something to read, or some time has passed; reads and tells.
@@ -323,9 +264,9 @@ impl Engine {
         drop(fds);
         let begin = self.clock.now();
         self.read();
-        self.reap_launched();
-        if self.next_look.is_some_and(|due| due <= begin) && self.scan.is_none() {
-            self.look_again();
+        self.outcomes.reap();
+        if self.looks.is_due(begin) {
+            self.looks.again(self.clock, self.tracker.pids());
         }
         self.advance(Time(begin.0.saturating_sub(WINDOW_NS)));
         if begin.0 > self.last_forgotten.0 + STALE_NS {
@@ -333,20 +274,17 @@ impl Engine {
             let oldest = self.order.waiting().first().map_or(begin, |fact| fact.time);
             let stale = Time(oldest.0.saturating_sub(STALE_NS));
             self.sites.forget(stale);
-            self.ends.forget(stale);
+            self.outcomes.ends.forget(stale);
             self.programs.forget(stale);
             self.code.forget(stale, |pid| self.tracker.tracks(pid));
             self.last_forgotten = begin;
-        }
-        if self.cgroup.is_some() && self.next_look.is_none() {
-            self.next_look = Some(Time(begin.0 + LOOK_EVERY_NS));
         }
         self.pass_on(None);
     }
 
     /// Empties the rings.
     fn read(&mut self) {
-        let mut losses = Vec::new();
+        let mut lost = Vec::new();
         let begin = self.clock.now();
         let Engine {
             clock,
@@ -357,15 +295,15 @@ impl Engine {
             programs,
             code,
             young,
-            read_until,
+            looks,
+            losses,
             since,
-            scan,
             ..
         } = self;
         events.read(|ring, record| match record {
             Record::Fact(fact) => {
                 if let InRing::Facts(cpu) = ring {
-                    read_until.insert(cpu, fact.time);
+                    losses.read(cpu, fact.time);
                 }
                 if fact.time < *since {
                     return;
@@ -386,31 +324,27 @@ impl Engine {
             }
             Record::Site(site, stack) => {
                 // Before the first look is taken up nobody knows who is of interest.
-                if scan.is_some() || tracker.concerns(site.task) || young.contains(&site.task.pid) {
+                if looks.taken.is_some()
+                    || tracker.concerns(site.task)
+                    || young.contains(&site.task.pid)
+                {
                     sites.add(&site, stack, begin);
                 }
             }
             Record::Mapped(pid, time, mapped) => code.add(pid, time, mapped),
             Record::Lost { time, count } => {
                 if let InRing::Facts(cpu) = ring {
-                    let since = read_until.get(&cpu).copied().unwrap_or(*since);
-                    losses.push((since, time, count));
+                    lost.extend(losses.told(cpu, *since, time, count));
                 }
             }
         });
         self.known_until = Time(begin.0.saturating_sub(WINDOW_NS));
-        self.ends.read();
-        for (since, time, count) in losses {
-            let known = count.min(self.told_ahead);
-            self.told_ahead -= known;
-            if count > known {
-                self.lose(since, time, count - known);
-            }
-        }
-        if self.clock.now().0 >= self.last_count.0 + COUNT_EVERY_NS {
-            // Before what it saw last is told.
-            let since = self.last_count;
-            self.tell_last_loss();
+        self.outcomes.ends.read();
+        self.note_losses(lost);
+        let since = self.losses.last_count();
+        let now = self.clock.now();
+        if now.0 >= since.0 + COUNT_EVERY_NS {
+            self.count_losses(now);
             if self.events.are_some_off() {
                 self.renew(since);
             }
@@ -422,93 +356,41 @@ impl Engine {
     fn renew(&mut self, since: Time) {
         // What they saw before.
         self.read();
-        let words = match self.events.renew() {
-            Ok(opened) if opened.is_empty() => return, // They are off, and nothing happens there.
-            Ok(opened) => {
-                let numbers: Vec<String> = opened.iter().map(u32::to_string).collect();
-                let (s, were) = if opened.len() == 1 {
-                    ("", "was")
-                } else {
-                    ("s", "were")
-                };
-                let numbers = numbers.join(", ");
-                format!(
-                    "processor{s} {numbers} {were} switched on: what happened there is not known"
-                )
-            }
-            Err(_) if std::mem::replace(&mut self.told_unwatched, true) => return,
-            Err(error) => format!("a processor was switched on and cannot be watched: {error:#}"),
-        };
-        self.doubt();
-        let body = EventBody::Gap {
-            reason: tidline::model::GapReason::Untraced,
-            count: 0,
-            since,
-            detail: Name::from(words.as_str()),
-        };
-        let time = self.clock.now();
-        self.find(Event { time, body });
+        let renewed = self.events.renew();
+        if let Some(words) = self.losses.renewed(&renewed) {
+            self.doubt();
+            self.find([gap(since, self.clock.now(), &words)]);
+        }
     }
 
-    fn lose(&mut self, since: Time, time: Time, count: u64) {
-        self.lost += count;
-        self.doubt();
-        let body = EventBody::Lost {
-            count,
-            since,
-            reason:
-                "the kernel's events came faster than they were read: some of all tasks of the \
-                     system (a larger --ring-kb holds more)"
-                    .into(),
-        };
-        self.find(Event { time, body });
-    }
-
-    /// Has something told among what happened.
-    fn find(&mut self, event: Event) {
-        self.found.push_back(event);
-        self.found.make_contiguous().sort_by_key(|event| event.time);
+    /// Has events told among what happened.
+    fn find(&mut self, events: impl IntoIterator<Item = Event>) {
+        let before = self.found.len();
+        self.found.extend(events);
+        if self.found.len() > before {
+            self.found.make_contiguous().sort_by_key(|event| event.time);
+        }
     }
 
     /// Something was missed: what is known may be of the past, and who is there is to be looked for.
     fn doubt(&mut self) {
         self.programs.distrust();
         self.code.distrust();
-        let due = Time((self.last_look.0 + LOOK_EVERY_NS).max(self.clock.now().0));
-        self.next_look.get_or_insert(due);
-    }
-
-    /// Finds out who is there, after a loss, and who has come into the control group.
-    fn look_again(&mut self) {
-        self.next_look = None;
-        self.last_look = self.clock.now();
-        self.scan = Some(match (&self.cgroup, self.everyone) {
-            (_, true) => look(self.clock, Whom::Everyone),
-            (Some(cgroup), _) => {
-                let mut pids = cgroup.pids();
-                pids.extend(self.tracker.pids());
-                look(self.clock, Whom::Family(&pids))
-            }
-            _ => {
-                let pids: Vec<Pid> = self.tracker.pids().collect();
-                look(self.clock, Whom::Family(&pids))
-            }
-        });
+        self.looks.doubt(self.clock.now());
     }
 
     /// Tells what happened up to a moment behind which nothing comes any more.
     fn advance(&mut self, bound: Time) {
-        if let Some(scan) = self.scan.take() {
+        if let Some(scan) = self.looks.taken.take() {
             self.tell(bound.min(scan.begin));
             if bound < scan.end {
-                self.scan = Some(scan);
+                self.looks.taken = Some(scan);
                 return;
             }
             let meanwhile = self.order.waiting();
             let found = self.tracker.take_up(&scan, meanwhile, &mut self.out);
             self.note_nested(&found);
-            self.found.extend(found);
-            self.found.make_contiguous().sort_by_key(|event| event.time);
+            self.find(found);
         }
         self.tell(bound);
     }
@@ -529,7 +411,7 @@ impl Engine {
         let old = self.clock.now().0.saturating_sub(HOW_LIMIT_NS);
         let Engine {
             order,
-            ends,
+            outcomes: Outcomes { ends, .. },
             programs,
             known_until,
             tracker,
@@ -572,13 +454,7 @@ impl Engine {
     }
 
     fn tell(&mut self, bound: Time) {
-        if let Some(queue) = &self.queue {
-            let marks = queue.take_marks();
-            if !marks.is_empty() {
-                self.found.extend(marks);
-                self.found.make_contiguous().sort_by_key(|event| event.time);
-            }
-        }
+        self.take_marks();
         let bound = self.without_open(bound);
         let (facts, bound) = self.order.take(bound, self.most());
         for fact in facts {
@@ -589,6 +465,11 @@ impl Engine {
         if self.order.is_empty() {
             self.young.clear();
         }
+    }
+
+    fn take_marks(&mut self) {
+        let marks = self.queue.as_ref().map(Sender::take_marks);
+        self.find(marks.into_iter().flatten());
     }
 
     fn tell_found(&mut self, until: Time) {
@@ -721,69 +602,18 @@ impl Engine {
         }
     }
 
-    /// Says how tasks ended whose ends have just been told.
+    /// Says how tasks ended whose ends have just been told, from that place on.
     fn ended(&mut self, fact: &Fact, from: usize) {
-        let task = fact.task;
-        let end = self.ends.take(task.tid, fact.time);
-        let told = |event: &Event| matches!(event.body, EventBody::Exit { .. });
-        if !self.out[from..].iter().any(told) {
-            if task.is_leader() && self.tracker.tracks(task.pid) {
-                self.leader_ends.insert(task.pid, end);
-            }
-            return;
-        }
-        let is_launched = Some(task.pid) == self.launched;
-        for index in from..self.out.len() {
-            let EventBody::Exit { task: whose, .. } = self.out[index].body else {
-                continue;
-            };
-            let mut how = match whose {
-                whose if whose == task => end,
-                // Its process has ended now, after all.
-                whose if whose.is_leader() => {
-                    let leader = self.leader_ends.remove(&whose.pid);
-                    of_process(leader.unwrap_or(End::Unknown), end)
-                }
-                _ => End::Unknown,
-            };
-            if whose.is_leader() {
-                self.nested.remove(&whose.pid);
-                self.leader_ends.remove(&whose.pid);
-                if how == End::Unknown && is_launched && whose.pid == task.pid {
-                    self.await_launched(END_LIMIT);
-                    how = self.launched_end.unwrap_or(End::Unknown);
-                }
-            }
-            self.unknown_ends += u64::from(how == End::Unknown);
-            if let EventBody::Exit { end, .. } = &mut self.out[index].body {
-                *end = how;
+        let lives_on = self.tracker.tracks(fact.task.pid);
+        let told = self.out.get_mut(from..).unwrap_or_default();
+        for event in &*told {
+            if let EventBody::Exit { task, .. } = event.body
+                && task.is_leader()
+            {
+                self.nested.remove(&task.pid);
             }
         }
-    }
-
-    fn await_launched(&mut self, limit: Duration) {
-        let until = self.clock.now().0 + limit.as_nanos() as u64;
-        loop {
-            self.reap_launched();
-            let is_there = self
-                .launched
-                .is_some_and(|pid| proc::stat(Tid(pid.0)).is_some_and(|stat| !stat.is_ending()));
-            if self.launched_end.is_some() || is_there || self.clock.now().0 >= until {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Takes the launched command's end. Nobody else can: it is our child.
-    fn reap_launched(&mut self) {
-        let Some(pid) = self.launched else { return };
-        if self.launched_end.is_none()
-            && let Ok(Some(report)) = processes::wait(Some(Tid(pid.0)), Take::Reap)
-            && let Change::Ended(end) = report.what
-        {
-            self.launched_end = Some(end);
-        }
+        self.outcomes.complete(fact.task, fact.time, lives_on, told);
     }
 
     /// Gives the queue what there is to tell; the capture is that of the last event.
@@ -804,27 +634,8 @@ impl Engine {
 
     /// Notes that a process that was found is not recorded.
     pub(crate) fn note_refused(&mut self, why: &str) {
-        let now = self.clock.now();
-        let body = EventBody::Gap {
-            reason: tidline::model::GapReason::Untraced,
-            count: 0,
-            since: Time(0),
-            detail: Name::from(why),
-        };
-        self.out.push(Event { time: now, body });
-        self.pass_on(None);
+        self.find([gap(Time(0), self.clock.now(), why)]);
     }
 }
 
 const CLONE_THREAD: u64 = 0x1_0000;
-
-/// How a process ended, from how its leader did, and later the last of its threads. It is what the
-/// leader said, unless the last one spoke for all (`wait_task_zombie`, Linux 6.18): a signal does, and
-/// so does exit_group(2), which looks like exit(2) of that thread alone.
-fn of_process(leader: End, last: End) -> End {
-    match (leader, last) {
-        (_, End::Signal { .. }) => last,
-        (leader, last) if leader == last => leader,
-        _ => End::Unknown,
-    }
-}

@@ -214,25 +214,32 @@ impl Events {
     }
 
     /// Closes the events that are off, once their rings are read, and opens events on the processors
-    /// that have none. The numbers of these.
-    ///
-    /// # Errors
-    /// With the reason, where they cannot be opened. What could be is open.
-    pub(crate) fn renew(&mut self) -> Result<Vec<u32>> {
+    /// that have none.
+    pub(crate) fn renew(&mut self) -> Renewed {
         for cpu in self.cpus.extract_if(.., |cpu| cpu.facts_are_off) {
             let counts = cpu.facts.iter().filter_map(|event| sys::counts(event).ok());
             self.lost_before += counts.filter_map(|counts| counts.lost).sum::<u64>();
         }
-        let mut opened = Vec::new();
+        let mut renewed = Renewed::default();
         for number in self.without_events() {
-            if let Some(cpu) = self.open_on(number)? {
-                cpu.enable()
-                    .context("cannot switch the kernel's events on")?;
-                self.cpus.push(cpu);
-                opened.push(number);
+            match self.begin_on(number) {
+                Ok(true) => renewed.opened.push(number),
+                Ok(false) => {}
+                Err(error) => renewed.refused.push((number, error)),
             }
         }
-        Ok(opened)
+        renewed
+    }
+
+    /// Whether there is such a processor still.
+    fn begin_on(&mut self, number: u32) -> Result<bool> {
+        let Some(cpu) = self.open_on(number)? else {
+            return Ok(false);
+        };
+        cpu.enable()
+            .context("cannot switch the kernel's events on")?;
+        self.cpus.push(cpu);
+        Ok(true)
     }
 
     /// Those that tell when a ring has much to read.
@@ -272,6 +279,15 @@ impl Events {
             });
         }
     }
+}
+
+/// The processors that were without events: by number.
+#[derive(Debug, Default)]
+pub(crate) struct Renewed {
+    /// Those that have events now.
+    pub(crate) opened: Vec<u32>,
+    /// Those that cannot be watched, and why.
+    pub(crate) refused: Vec<(u32, anyhow::Error)>,
 }
 
 /// Which ring a record was in.

@@ -14,8 +14,11 @@ pub(crate) mod events;
 mod fact;
 mod format;
 mod look;
+mod looks;
+mod losses;
 mod may;
 mod order;
+mod outcomes;
 mod programs;
 mod record;
 mod registers;
@@ -25,6 +28,7 @@ mod tracefs;
 mod tracker;
 
 pub(crate) use cgroup::Cgroup;
+pub(crate) use looks::Targets;
 
 use std::collections::VecDeque;
 
