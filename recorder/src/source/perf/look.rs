@@ -10,8 +10,8 @@ use crate::proc;
 use crate::targets::{Family, all_kin};
 
 /// A thread that executes a program takes its leader's TID: a list from just before has a leader that
-/// has ended, and a TID that is gone. So a process of which nobody was found is listed again, and so
-/// often at most.
+/// has ended, and a TID that is gone, or has nobody. So a process of which nobody was found, and which
+/// is there, is listed again, and so often at most.
 const MOST_LISTS: usize = 100;
 
 /// Who is looked for.
@@ -85,27 +85,28 @@ fn list(clock: Clock, pid: Pid, scan: &mut Scan) {
     scan.pids.insert(pid);
     for _ in 0..MOST_LISTS {
         let before = scan.listed.len();
-        let any_gone = list_once(clock, pid, scan);
-        if scan.listed.len() > before || !any_gone {
+        list_once(clock, pid, scan);
+        let is_over = || proc::stat_of_leader(pid).is_none_or(|stat| stat.has_ended());
+        if scan.listed.len() > before || is_over() {
             return;
         }
     }
 }
 
-/// Adds those that a list has and that are still there. Whether one of the list is gone.
-fn list_once(clock: Clock, pid: Pid, scan: &mut Scan) -> bool {
-    let mut any_gone = false;
+fn list_once(clock: Clock, pid: Pid, scan: &mut Scan) {
     let is_nested = proc::status(Tid(pid.0)).is_some_and(|status| status.inner.is_some());
     for tid in proc::threads(pid) {
-        let seen = clock.now();
+        let (seen, task) = (clock.now(), Task { pid, tid });
         let Some((stat, name)) = proc::thread_stat(pid, tid) else {
-            any_gone = true;
             continue;
         };
         if stat.is_ending() {
-            continue; // Its end is told, or was before anybody listened.
+            // Its end is told, or was before anybody listened.
+            if !stat.is_dead() {
+                scan.ending.insert(task);
+            }
+            continue;
         }
-        let task = Task { pid, tid };
         scan.listed.push(Listed {
             seen,
             task,
@@ -117,5 +118,4 @@ fn list_once(clock: Clock, pid: Pid, scan: &mut Scan) -> bool {
             },
         });
     }
-    any_gone
 }

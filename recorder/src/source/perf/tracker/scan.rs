@@ -39,6 +39,8 @@ pub(crate) struct Scan {
     pub(crate) end: Time,
     /// Tasks of processes that are to be recorded.
     pub(crate) listed: Vec<Listed>,
+    /// Tasks of these that were about to end: that is told, if it was not yet.
+    pub(crate) ending: HashSet<Task>,
     /// The processes whose tasks were all listed.
     pub(crate) pids: HashSet<Pid>,
     /// Tasks that are there and not to be recorded, where everyone is.
@@ -59,13 +61,17 @@ impl Tracker {
     ) -> Vec<Event> {
         let first = first_words(meanwhile);
         let is_new = |tid: &Tid| first.get(tid).is_some_and(|first| first.is_birth);
-        let there: HashSet<Tid> = scan.listed.iter().map(|listed| listed.task.tid).collect();
-        let processes: HashSet<Pid> = scan.listed.iter().map(|listed| listed.task.pid).collect();
-        let is_gone = |tid: &Tid| !there.contains(tid) && !first.contains_key(tid) || is_new(tid);
+        let living = scan.listed.iter().map(|listed| listed.task);
+        let there: HashSet<Task> = living.chain(scan.ending.iter().copied()).collect();
+        let processes: HashSet<Pid> = there.iter().map(|task| task.pid).collect();
+        let tids: HashSet<Tid> = there.iter().map(|task| task.tid).collect();
+        let executing = self.executing(scan, meanwhile);
+        let is_gone = |tid: &Tid| !tids.contains(tid) && !first.contains_key(tid) || is_new(tid);
         let known = self.tasks.iter();
         let mut gone: Vec<Tid> = known
             .filter(|(tid, known)| scan.pids.contains(&known.pid) && is_gone(tid))
             .filter(|(_, known)| !(known.has_ended && processes.contains(&known.pid)))
+            .filter(|(_, known)| !executing.contains(&known.pid))
             .map(|(tid, _)| *tid)
             .collect();
         gone.sort_unstable();
@@ -112,6 +118,25 @@ impl Tracker {
         // A creator stands before what it made, as far as times let it.
         existing.sort_by_key(|event| event.time);
         existing
+    }
+}
+
+impl Tracker {
+    /// Processes whose leader has ended and lives: another thread, whose TID is gone, has taken its place to
+    /// execute a program, and that is about to be told.
+    fn executing(&self, scan: &Scan, meanwhile: &[Fact]) -> HashSet<Pid> {
+        let ended = meanwhile.iter().filter_map(|fact| match fact.what {
+            Saw::Ends { .. } => Some(fact.task.tid),
+            _ => None,
+        });
+        let ended: HashSet<Tid> = ended.collect();
+        let living = scan.listed.iter().map(|listed| listed.task);
+        let leaders = living.filter(|task| task.is_leader());
+        let has_ended = |task: &Task| {
+            let known = self.tasks.get(&task.tid);
+            ended.contains(&task.tid) || known.is_some_and(|known| known.has_ended)
+        };
+        leaders.filter(has_ended).map(|task| task.pid).collect()
     }
 }
 

@@ -104,7 +104,7 @@ fn scan(listed: impl IntoIterator<Item = (u64, u32, u32)>) -> Scan {
         end: Time(50),
         pids: listed.iter().map(|listed| listed.task.pid).collect(),
         listed,
-        strangers: Vec::new(),
+        ..Scan::default()
     }
 }
 
@@ -432,6 +432,29 @@ fn a_look_does_not_end_what_was_not_looked_at_nor_a_leader_of_others() {
     let told = take_up(&mut tracker, &scan([(5, 10, 11)]), &[]);
     assert_eq!(told, [""; 0]);
     assert_eq!(tracker.len(), 3);
+}
+
+#[test]
+fn a_look_amid_an_exec_or_an_end_takes_nobody_for_gone() {
+    let mut tracker = tracking(&[10, 11]);
+    // 11 has the leader's TID by now, and its exec is told after the look.
+    let meanwhile = [fact(5, 10, 10, ends(Some(false)))];
+    assert_eq!(
+        take_up(&mut tracker, &scan([(20, 10, 10)]), &meanwhile),
+        [""; 0]
+    );
+    let told = step(&mut tracker, [fact(60, 10, 10, executes(11))]);
+    assert_eq!(told, ["60 exec 11 to 10 n"]);
+
+    // The last thread, beside a leader that went before, is about to end.
+    let mut tracker = tracking(&[10, 11]);
+    step(&mut tracker, [fact(2, 10, 10, ends(Some(false)))]);
+    let mut look = scan([]);
+    look.pids.insert(Pid(10));
+    look.ending.insert(Task::new(10, 11));
+    assert_eq!(take_up(&mut tracker, &look, &[]), [""; 0]);
+    let told = step(&mut tracker, [fact(60, 10, 11, ends(Some(true)))]);
+    assert_eq!(told, ["60 exit 11", "60 exit 10"]);
 }
 
 #[test]
