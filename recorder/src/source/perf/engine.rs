@@ -189,6 +189,7 @@ impl Engine {
         let mut until = until.map(|time| (time, Reason::Duration));
         loop {
             if self.tracker.is_empty() && !self.looks.may_find_more() {
+                self.tell_rest(self.clock.now());
                 return Reason::TargetEnded;
             }
             if let Some((time, reason)) = until
@@ -237,7 +238,14 @@ impl Engine {
             self.is_over = self.clock.now().0 > until.0 + PATIENCE_NS;
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.count_losses(self.clock.now());
+        self.tell_rest(until);
+    }
+
+    /// Tells what is known beside the facts when no more of these are told.
+    fn tell_rest(&mut self, until: Time) {
+        self.count_losses(until);
+        self.take_marks();
+        self.tell_found(Time(u64::MAX));
         self.pass_on(None);
     }
 
