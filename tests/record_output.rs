@@ -305,14 +305,12 @@ fn a_reader_that_stopped_reading_holds_nobody() {
     let line = format!("exec 3<>{}; echo ready $$; exec sleep 60", fifo.display());
     let mut reader = Child::run("sh", ["-c", &line]);
     ready(&mut reader);
-    let chains = program("chains").display().to_string();
+    // More than the pipe holds.
+    let joiner = program("joiner").display().to_string();
     let mut recorder = tidrec();
-    recorder
-        .arg("-o")
-        .arg(&fifo)
-        .args(["--", &chains, "4", "2"]);
+    recorder.arg("-o").arg(&fifo).args(["--", &joiner, "20000"]);
     let mut recorder = Child::spawn(&mut recorder);
-    recorder.wait_stderr("is slow to take the last events", SOON);
+    recorder.wait_stderr("is slow to take the last events", 4 * SOON);
     recorder.signal("INT");
     // The command's own code: it ended long ago.
     recorder.expect_exit(0, SOON);
@@ -434,6 +432,8 @@ trace::also_by_perf! {
     what_a_full_disk_cost_is_counted_everywhere
     an_old_file_on_a_full_disk_costs_the_command_nothing
     a_file_that_was_cut_and_written_further_is_told_too
+    a_queue_that_overflows_counts_every_event_once
+    a_reader_that_stopped_reading_holds_nobody
     a_pipe_that_nobody_reads_is_refused
     no_time_is_before_what_was_vouched_for
 }

@@ -45,7 +45,7 @@ const STALE_NS: u64 = 1_000_000_000;
 const MOST_WAITING: usize = 200_000;
 /// Few facts make more events than that.
 const EVENTS_OF_A_FACT: usize = 4;
-/// How long the output may take for what is left at the end, ns.
+/// For how long the output may take nothing of what is left at the end, ns.
 const PATIENCE_NS: u64 = 2_000_000_000;
 /// How often the kernel is asked how many events it lost, ns.
 const COUNT_EVERY_NS: u64 = 250_000_000;
@@ -192,6 +192,10 @@ impl Engine {
                 self.tell_rest(self.clock.now());
                 return Reason::TargetEnded;
             }
+            if self.is_held_by_the_output() {
+                self.finish(self.clock.now());
+                return Reason::TargetEnded;
+            }
             if let Some((time, reason)) = until
                 && time <= self.clock.now()
             {
@@ -220,6 +224,42 @@ impl Engine {
         }
     }
 
+    /// Whether nobody lives any more who is recorded, and what they did only waits for a slow output.
+    fn is_held_by_the_output(&mut self) -> bool {
+        let old = self.clock.now().0.saturating_sub(PATIENCE_NS);
+        let waits = |fact: &Fact| fact.time.0 < old;
+        let oldest = self.order.waiting().first();
+        if !oldest.is_some_and(waits) || self.most() > 0 || self.looks.may_find_more() {
+            return false;
+        }
+        let lives = |pid: &Pid| proc::stat_of_leader(*pid).is_some_and(|stat| !stat.has_ended());
+        loop {
+            let pids = self.all_pids();
+            if pids.iter().any(lives) {
+                return false;
+            }
+            // The last of them may have made another before it ended.
+            self.read();
+            if self.all_pids() == pids {
+                return true;
+            }
+        }
+    }
+
+    /// The processes that are recorded, and those that will be when what waits is told.
+    fn all_pids(&mut self) -> HashSet<Pid> {
+        let mut all: HashSet<Pid> = self.tracker.pids().collect();
+        for fact in self.order.waiting() {
+            if let Saw::Made { child, flags, .. } = fact.what
+                && flags & CLONE_THREAD == 0
+                && all.contains(&fact.task.pid)
+            {
+                all.insert(Pid(child.0));
+            }
+        }
+        all
+    }
+
     /// Tells what happened up to a moment that is just past.
     fn finish(&mut self, until: Time) {
         self.looks.end();
@@ -227,15 +267,25 @@ impl Engine {
             self.round(BUSY);
         }
         self.looks.taken = None;
+        let (mut left, mut since) = (usize::MAX, self.clock.now());
         loop {
             self.read();
             self.advance(until);
-            let first = self.order.waiting().first();
-            if first.is_none_or(|fact| fact.time > until) {
+            let now = self.clock.now();
+            let waiting = self.order.waiting();
+            let before = std::mem::replace(
+                &mut left,
+                waiting.partition_point(|fact| fact.time <= until),
+            );
+            if left == 0 {
                 break;
             }
+            if left < before {
+                since = now;
+            }
             self.pass_on(None);
-            self.is_over = self.clock.now().0 > until.0 + PATIENCE_NS;
+            // A slow output is waited for as long as it takes something, and nobody is impatient.
+            self.is_over |= now.0 > since.0 + PATIENCE_NS || self.doorbell.take().is_some();
             std::thread::sleep(Duration::from_millis(1));
         }
         self.tell_rest(until);
