@@ -303,6 +303,21 @@ fn what_is_too_deep_at_first_is_captured_whole_from_then_on() {
     ));
 }
 
+/// By perf: the kernel captures as much of each, and its records have no room for more than 63 KiB.
+fn as_much_of_deep_stacks_as_was_asked_for() {
+    let sites = program_with("sites", &["-O2", "-g"]);
+    let ends = |options: &[&str]| {
+        let dir = TempDir::new();
+        let options = [&["--stacks", "400"], options].concat();
+        let trace = record(&dir, &options, &[sites.as_os_str(), "deep".as_ref()]);
+        let births = thread_births(&trace);
+        let end = |birth: &&Birth| trace.stacks().end(birth.stack.expect("a stack"));
+        births.iter().map(end).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&[]), [Some(StackEnd::Captured); 3]);
+    assert_eq!(ends(&["--stack-bytes", "63K"]), [Some(StackEnd::Bottom); 3]);
+}
+
 #[test]
 fn a_signal_handler_s_stack_goes_on_behind_the_signal() {
     if !may_trace() {
@@ -623,7 +638,9 @@ fn build_go(dir: &TempDir, source: &str) -> Option<PathBuf> {
 
 trace::also_by_perf! {
     stacks_can_be_left_out_or_cut
+    as_much_of_deep_stacks_as_was_asked_for
     a_signal_handler_s_stack_goes_on_behind_the_signal
+    cpp_threads_name_who_started_them
     rust_threads_name_who_started_them
     cpython_s_threads_show_the_interpreter
     go_s_threads_show_the_runtime

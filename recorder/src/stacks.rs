@@ -15,7 +15,7 @@ pub(crate) struct Stacks {
     #[arg(long, value_name = "HOW", default_value = "on", value_parser = parse_frames)]
     pub(crate) stacks: Frames,
 
-    /// Capture so much of a creator's stack; 64K in processes where that was too little
+    /// Capture so much of a creator's stack; by ptrace 64K in processes where that was too little
     #[arg(long, value_name = "SIZE", default_value = "16K", value_parser = parse_stack_bytes)]
     pub(crate) stack_bytes: usize,
 }
