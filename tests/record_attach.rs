@@ -14,10 +14,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::{Child, Made, TempDir, made, program, scale, thread_states, tracer_of, tracers};
-use tidline::model::{DetachReason, End, Ended, Ending, EventBody, GapReason, Task, Trace};
+use tidline::model::{DetachReason, End, Ended, Ending, EventBody, GapReason, Task, Tid, Trace};
 use trace::{
-    SOON, assert_unbroken, attach, births, check, check_prefix, differences, execs, existing,
-    exits, may_trace, moments, open, printed_tids, ready, start_attach, tidrec, try_open,
+    SOON, assert_unbroken, attach, birth_events, births, check, check_prefix, differences, execs,
+    existing, exits, may_trace, moments, open, printed_tids, ready, start_attach, tidrec, try_open,
     wait_until,
 };
 
@@ -727,6 +727,37 @@ fn a_process_that_slips_away_is_told() {
     target.wait_exit(SOON);
 }
 
+/// By perf: nothing slips away. Who executes the program was made with `CLONE_UNTRACED`.
+fn a_process_that_slips_away_from_tracers_is_followed() {
+    let dir = TempDir::new();
+    let file = dir.join("trace");
+    let mut target = Child::run(program("slipaway"), ["60"]);
+    let pid = ready(&mut target);
+    let mut recorder = attach(&file, &[pid], &[]);
+    target.signal("USR1");
+    target.wait_line("slipped ", SOON);
+    target.signal("TERM");
+    target.wait_exit(SOON);
+    recorder.expect_exit(0, SOON);
+    let trace = open(&file);
+    assert_eq!(check(&trace), []);
+    let leader = Task::new(pid, pid);
+    let made: Vec<Task> = birth_events(&trace).map(|birth| birth.child).collect();
+    let [untraced] = made[..] else {
+        panic!("{made:?}")
+    };
+    let execs: Vec<(Task, Tid)> = execs(&trace)
+        .into_iter()
+        .map(|(task, former, _)| (task, former))
+        .collect();
+    assert_eq!((untraced.pid.0, execs), (pid, vec![(leader, untraced.tid)]));
+    let ended = End::Signal {
+        number: 15,
+        core: false,
+    };
+    assert_eq!(exits(&trace), [(leader, ended)]);
+}
+
 trace::also_by_perf! {
     the_lessons_program
     threads_that_end_soon_are_recorded_too
@@ -738,4 +769,5 @@ trace::also_by_perf! {
     a_recorder_killed_beside_chains
     a_recorder_killed_beside_forks
     a_recorder_killed_beside_signals
+    a_process_that_slips_away_from_tracers_is_followed
 }

@@ -7,7 +7,7 @@ mod support;
 #[path = "support/trace.rs"]
 mod trace;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,8 +16,8 @@ use support::{
 };
 use tidline::model::{End, Ended, Ending, Event, EventBody, Origin, Trace};
 use trace::{
-    Recording, SOON, attach, births, births_in_order, check, differences, execs, launch, may_trace,
-    open, patience, ready, tidrec, wait_until,
+    Recording, SOON, attach, birth_events, births, births_in_order, check, differences, execs,
+    launch, may_trace, open, patience, ready, tidrec, wait_until,
 };
 
 fn counter(trace: &Trace, name: &str) -> u64 {
@@ -335,6 +335,43 @@ fn tasks_that_have_the_same_tid_one_after_the_other_are_never_merged() {
     assert!(often >= 10, "{uses:?}");
 }
 
+/// By perf, which runs outside: there each task has a TID of its own, and inside one that was another's.
+fn tids_that_come_again_inside_are_other_tasks_outside() {
+    if !may_have_few_tids() {
+        return;
+    }
+    let count = scale(600, 6000).to_string();
+    let inside = with_few_tids();
+    let turns = program("turns");
+    let args = inside.get_args().chain([turns.as_os_str(), count.as_ref()]);
+    let recording = launch(&[], inside.get_program(), args);
+    assert_eq!(recording.status.code(), Some(0), "{}", recording.stderr);
+    let trace = &recording.trace;
+    assert_eq!(check(trace), []);
+    let log = made_in_order(&recording.log);
+    let tids: HashSet<u32> = log.iter().map(|made| made.child).collect();
+    assert!(log.len() > 2 * tids.len(), "{} TIDs", tids.len());
+    // unshare(1) makes the first inside, which executes the program.
+    let mut births = birth_events(trace);
+    let first = births.next().expect("a birth").child.tid;
+    let mut insides = HashMap::from([(first, 1)]);
+    let mut known = 0;
+    assert_eq!(birth_events(trace).count(), 1 + log.len());
+    for (birth, made) in births.zip(&log) {
+        let parent = birth.parent.expect("a creator").tid;
+        let seen = (birth.what.as_str(), insides.get(&parent).copied());
+        assert_eq!(seen, (&*made.kind, Some(made.parent)), "{birth:?}");
+        let inner = birth.inner.map(|inner| inner.0);
+        known += usize::from(inner.is_some());
+        assert!(inner.is_none_or(|inner| inner == made.child), "{birth:?}");
+        insides.insert(birth.child.tid, made.child);
+    }
+    eprintln!("of {known} of {} the TID inside is known", log.len());
+    for record in trace.tasks() {
+        assert_eq!(record.how, Ended::Exit(End::Code(0)), "{record:?}");
+    }
+}
+
 #[test]
 fn attaching_while_tids_come_again_at_once() {
     if !may_trace() || !may_have_few_tids() {
@@ -387,4 +424,5 @@ trace::also_by_perf! {
     busy_creators_do_not_starve_others
     busy_creators_do_not_starve_others_among_many
     execs_off_the_leader_beside_busy_creators
+    tids_that_come_again_inside_are_other_tasks_outside
 }

@@ -7,9 +7,12 @@ mod support;
 #[path = "support/trace.rs"]
 mod trace;
 
-use support::{Child, Made, TempDir, made, need, program};
+use support::{Child, Made, TempDir, made, need, program, send};
 use tidline::model::{Tid, Trace};
-use trace::{SOON, attach, birth_events, births, check, existing, launch, may_trace, open, tidrec};
+use trace::{
+    SOON, attach, birth_events, births, check, existing, launch, may_trace, open, tidrec, try_open,
+    wait_until,
+};
 
 /// Whether a pid namespace can be made here.
 fn may_unshare() -> bool {
@@ -42,6 +45,13 @@ fn births_inside(trace: &Trace) -> Vec<Made> {
         .collect();
     all.sort();
     all
+}
+
+/// The only child of unshare is the first process inside.
+fn only_child(pid: u32) -> u32 {
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let children = std::fs::read_to_string(children).expect("the children");
+    children.trim().parse().expect("one child")
 }
 
 #[test]
@@ -85,11 +95,7 @@ fn tasks_that_an_attach_finds_in_a_namespace_have_two_tids() {
         .args(["1500", "3"]);
     let mut target = Child::spawn(command.env("LOG", &log));
     target.wait_line("ready ", SOON);
-    // The only child of unshare is the first process inside.
-    let children = format!("/proc/{0}/task/{0}/children", target.pid());
-    let children = std::fs::read_to_string(children).expect("the children");
-    let pid: u32 = children.trim().parse().expect("one child");
-    let mut recorder = attach(&file, &[pid], &[]);
+    let mut recorder = attach(&file, &[only_child(target.pid())], &[]);
     target.expect_exit(0, SOON);
     recorder.expect_exit(0, SOON);
     let trace = open(&file);
@@ -126,4 +132,72 @@ fn inside_a_namespace_its_own_tids_are_the_only_ones() {
     let log = std::fs::read_to_string(log).expect("the log");
     assert_eq!(births(&trace), made(&log));
     assert!(trace.tasks().iter().all(|task| task.inner.is_none()));
+}
+
+/// By perf: each task that lives until it was looked at has two TIDs. (That others have no wrong ones is
+/// shown where TIDs come again inside.)
+fn tasks_that_live_in_a_namespace_have_two_tids() {
+    if !may_unshare() {
+        return;
+    }
+    let dir = TempDir::new();
+    let (file, log) = (dir.join("trace"), dir.join("log"));
+    let mut recorder = tidrec();
+    recorder.arg("-o").arg(&file).arg("--").arg("unshare");
+    recorder.args(UNSHARE).arg(program("sleeper")).arg("5");
+    let mut recorder = Child::spawn(recorder.env("LOG", &log));
+    recorder.wait_line("ready 1", SOON);
+    let logged = || made(&std::fs::read_to_string(&log).expect("the log"));
+    wait_until("all have two TIDs in the file", SOON, || {
+        try_open(&file).is_ok_and(|trace| births_inside(&trace).len() == 5)
+    });
+    let trace = open(&file);
+    assert_eq!(births_inside(&trace), logged());
+    let (first, pid) = {
+        let first = birth_events(&trace).next().expect("a birth");
+        (first.inner, first.child.pid.0)
+    };
+    assert_eq!(first, Some(Tid(1)));
+    // Whoever comes later finds the same.
+    let found = dir.join("found");
+    let mut second = attach(&found, &[pid], &[]);
+    second.signal("INT");
+    second.expect_exit(0, SOON);
+    let trace = open(&found);
+    let mut inside: Vec<u32> = trace
+        .tasks()
+        .iter()
+        .map(|task| task.inner.expect("a TID inside").0)
+        .collect();
+    inside.sort_unstable();
+    let mut expected: Vec<u32> = logged().iter().map(|made| made.child).collect();
+    expected.push(1);
+    expected.sort_unstable();
+    assert_eq!(inside, expected);
+    send("TERM", &[pid]);
+    recorder.wait_exit(SOON);
+    assert_eq!(check(&open(&file)), []);
+}
+
+/// By perf: tracepoints name tasks by the host's TIDs.
+fn inside_a_namespace_there_is_no_perf() {
+    if !may_unshare() {
+        return;
+    }
+    let tidrec = tidrec();
+    let mut command = Command::new("unshare");
+    command.args(UNSHARE).arg(tidrec.get_program());
+    command.args(tidrec.get_args()).args(["--", "true"]);
+    let mut inside = Child::spawn(&mut command);
+    inside.expect_exit(2, SOON);
+    let said = inside.stderr();
+    assert!(
+        said.contains("tidrec is in a pid namespace") && said.contains("--backend ptrace"),
+        "{said}"
+    );
+}
+
+trace::also_by_perf! {
+    tasks_that_live_in_a_namespace_have_two_tids
+    inside_a_namespace_there_is_no_perf
 }

@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::{Child, TempDir, copy_program, program, send, thread_states, tracers, yardstick};
+use support::{
+    Child, Made, TempDir, copy_program, made, program, send, thread_states, tracers, yardstick,
+};
 use tidline::model::{EventBody, GapReason, Task, Trace};
-use trace::{SOON, check, existing, may_trace, open, ready, tidrec, wait_until};
+use trace::{
+    SOON, births, check, differences, existing, may_trace, open, ready, tidrec, wait_until,
+};
 
 /// A copy of a program under a name that nothing else has. (At most 15 bytes: it is the comm.)
 struct Named {
@@ -240,6 +244,67 @@ fn one_that_is_refused_is_a_gap_and_the_others_are_recorded() {
     assert!(tracers(taken).iter().all(|(.., by)| *by == tracer.pid()));
 }
 
+/// By perf: nobody is refused for having a tracer.
+fn one_that_is_traced_is_recorded_with_the_others() {
+    let named = Named::new('k');
+    let mut tracer = Command::new(yardstick());
+    let mut tracer = Child::spawn(tracer.arg("follow").arg(named.path()).arg("2"));
+    let taken = ready(&mut tracer);
+    let mut free = named.start("1");
+    let pid = ready(&mut free);
+    let file = named.dir.join("t");
+    let trace = stop(start(&file, &["--name", &named.regex()]), &file);
+    assert_eq!(existing(&trace), threads_of(&sorted([taken, pid])));
+    assert!(tracers(taken).iter().all(|(.., by)| *by == tracer.pid()));
+}
+
+/// By perf, which may come and go while a family forks: whoever is recorded was there, or was made by one
+/// that was, and ends.
+fn a_family_that_forks_is_recorded_from_its_middle_on() {
+    for round in 0..4 {
+        let named = Named::new('l');
+        let (file, log) = (named.dir.join("t"), named.dir.join("log"));
+        // Two families, one below the other, of which each logs what it makes.
+        let script = "echo ready $$; (while [ ! -e \"$1\" ]; do \"$0\" 2 2 2; done) & \
+                      while [ ! -e \"$1\" ]; do \"$0\" 1 3 2; done; wait";
+        let (forker, stop) = (program("forker"), named.dir.join("stop"));
+        let mut root = Command::new("sh");
+        root.args(["-c", script])
+            .arg(forker)
+            .arg(&stop)
+            .env("LOG", &log);
+        let mut root = Child::spawn(&mut root);
+        let pid = ready(&mut root);
+        wait_until("it has begun", SOON, || log.exists());
+        let mut recorder = start(&file, &["-p", &pid.to_string(), "--tree"]);
+        let size = || log.metadata().map_or(0, |log| log.len());
+        let before = size();
+        wait_until("it goes on", SOON, || size() > before + 1000);
+        std::fs::write(&stop, "").expect("a file");
+        root.expect_exit(0, SOON);
+        recorder.expect_exit(0, SOON);
+        let trace = open(&file);
+        assert_eq!(check(&trace), [], "round {round}");
+        let logged = std::fs::read_to_string(&log).expect("the log");
+        // The shells' own processes are not in the log.
+        let tasks = trace.tasks().iter();
+        let shells: Vec<u32> = tasks
+            .filter(|task| task.names.iter().any(|(_, name)| name.as_bytes() == b"sh"))
+            .map(|task| task.task.tid.0)
+            .collect();
+        let seen = births(&trace).into_iter();
+        let seen: Vec<Made> = seen.filter(|made| !shells.contains(&made.parent)).collect();
+        let (missing, added) = differences(&made(&logged), &seen);
+        assert_eq!(added, [], "round {round}");
+        assert!(seen.len() > 20, "round {round}: {seen:?}");
+        // What is missing was made before the recording: nothing that was made by one that is recorded
+        // from its birth on.
+        let born: Vec<u32> = seen.iter().map(|made| made.child).collect();
+        let lost = missing.iter().find(|made| born.contains(&made.parent));
+        assert_eq!(lost, None, "round {round}");
+    }
+}
+
 #[test]
 fn waits_for_a_process_of_that_name() {
     if !may_trace() {
@@ -403,4 +468,6 @@ trace::also_by_perf! {
     a_wait_that_is_ended_is_no_recording
     one_that_matches_while_there_is_nothing_to_wait_for
     a_family_is_recorded_with_its_parents_first
+    one_that_is_traced_is_recorded_with_the_others
+    a_family_that_forks_is_recorded_from_its_middle_on
 }
