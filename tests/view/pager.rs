@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::made::{everything, header};
-use crate::replay::{Terminal, terminal};
 use crate::support::{File, tidview};
+use crate::terminal::{Terminal, terminal};
 
 fn trace() -> File {
     File::trace(&header(), &everything(), 95_000_000)

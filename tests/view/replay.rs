@@ -1,125 +1,14 @@
 //! `tidview replay` on a real terminal: tmux has one, sends keys, and says what is on it.
 
 use std::io::Write;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tidline::model::{EventBody, Task};
 
 use crate::made::{at, everything, existing, exit, header, rename, thread};
 use crate::support::{File, Folder, chunks, prints, tidview};
-
-/// The longest that a screen is waited for, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A terminal with a shell in it. It ends with the test.
-pub(crate) struct Terminal {
-    socket: String,
-}
-
-/// Says loudly that tmux is missing; in CI that is a failure.
-pub(crate) fn terminal(test: &str, columns: u32, rows: u32) -> Option<Terminal> {
-    if Command::new("tmux").arg("-V").output().is_err() {
-        let missing = format!("{test} cannot run: there is no tmux");
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{missing}, and in CI it must"
-        );
-        eprintln!("SKIPPED: {missing}");
-        return None;
-    }
-    let terminal = Terminal {
-        socket: format!("tidview-{test}-{}", std::process::id()),
-    };
-    let size = [columns.to_string(), rows.to_string()];
-    let shell = "env -u NO_COLOR -u TMUX PS1='ready> ' LC_ALL=C.UTF-8 sh -i";
-    terminal.tmux(&["new-session", "-d", "-x", &size[0], "-y", &size[1], shell]);
-    terminal.tmux(&["set-option", "-s", "set-clipboard", "on"]);
-    terminal.wait_for(|screen| screen.contains("ready>"));
-    Some(terminal)
-}
-
-impl Terminal {
-    fn tmux(&self, args: &[&str]) -> String {
-        let output = self.try_tmux(args);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "tmux {args:?}: {error}");
-        String::from_utf8(output.stdout).expect("tmux prints UTF-8")
-    }
-
-    fn try_tmux(&self, args: &[&str]) -> Output {
-        let mut command = Command::new("tmux");
-        command.env("LC_ALL", "C.UTF-8").env_remove("TMUX");
-        command.args(["-u", "-L", &self.socket, "-f", "/dev/null"]);
-        command.args(args).output().expect("tmux starts")
-    }
-
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p"])
-    }
-
-    /// What is on the screen as soon as it is what is waited for.
-    #[track_caller]
-    pub(crate) fn wait_for(&self, is_it: impl Fn(&str) -> bool) -> String {
-        let since = Instant::now();
-        loop {
-            let screen = self.screen();
-            if is_it(&screen) {
-                return screen;
-            }
-            assert!(since.elapsed() < PATIENCE, "it never came:\n{screen}");
-            std::thread::sleep(Duration::from_millis(30));
-        }
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) -> String {
-        self.wait_for(|screen| screen.contains(text))
-    }
-
-    fn press(&self, keys: &[&str]) {
-        self.tmux(&[&["send-keys"], keys].concat());
-    }
-
-    /// Has the shell run a line.
-    pub(crate) fn run(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
-        self.press(&["Enter"]);
-    }
-
-    /// What the terminal's driver is set to.
-    fn settings(&self, name: &str, folder: &Folder) -> String {
-        let path = folder.path(name);
-        self.run(&format!("stty -a > {path}.part; mv {path}.part {path}"));
-        let since = Instant::now();
-        loop {
-            if let Ok(settings) = std::fs::read_to_string(&path) {
-                return settings;
-            }
-            assert!(
-                since.elapsed() < PATIENCE,
-                "the shell is gone:\n{}",
-                self.screen()
-            );
-            std::thread::sleep(Duration::from_millis(30));
-        }
-    }
-
-    /// Whether it shows its other screen, reports the mouse, and hides the cursor.
-    fn modes(&self) -> String {
-        let format = "#{alternate_on} #{mouse_any_flag} #{cursor_flag}";
-        self.tmux(&["display-message", "-p", format]).trim().into()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.try_tmux(&["kill-server"]);
-    }
-}
-
-const TAKEN: &str = "1 1 0";
-const FREE: &str = "0 0 1";
+use crate::terminal::{FREE, PATIENCE, TAKEN, Terminal, terminal};
 
 fn tidview_on(file: &File, more: &str) -> String {
     let program = env!("CARGO_BIN_EXE_tidview");
@@ -198,7 +87,7 @@ fn keys_and_clicks_arrive_and_the_terminal_is_as_it_was() {
     };
     let (file, folder) = (trace(), Folder::new());
     terminal.run("echo what was there before");
-    let before = terminal.settings("before", &folder);
+    let before = terminal.settings(&folder.path("before"));
     terminal.run(&tidview_on(&file, "--at 45ms --speed 10"));
     terminal.shows("10x   +0.045000s");
     assert_eq!(terminal.modes(), TAKEN);
@@ -232,7 +121,7 @@ fn keys_and_clicks_arrive_and_the_terminal_is_as_it_was() {
     let screen = terminal.shows("what was there before");
     assert!(!screen.contains("tree:"), "{screen}");
     assert_eq!(terminal.modes(), FREE);
-    assert_eq!(terminal.settings("after", &folder), before);
+    assert_eq!(terminal.settings(&folder.path("after")), before);
 }
 
 #[test]
@@ -241,8 +130,8 @@ fn every_signal_that_ends_it_gives_the_terminal_back() {
         return;
     };
     let (file, folder) = (trace(), Folder::new());
-    let before = terminal.settings("before", &folder);
-    for (signal, status) in [("TERM", 143), ("HUP", 129), ("INT", 130), ("QUIT", 131)] {
+    let before = terminal.settings(&folder.path("before"));
+    for signal in ending_signals() {
         let pid = folder.path(&format!("pid-{signal}"));
         let program = tidview_on(&file, "");
         // No core is left behind.
@@ -255,15 +144,27 @@ fn every_signal_that_ends_it_gives_the_terminal_back() {
         terminal.press(&["Space"]);
         assert_eq!(terminal.modes(), TAKEN);
         let pid = std::fs::read_to_string(&pid).expect("its pid");
+        // Once is enough.
         let killed = Command::new("kill")
-            .args(["-s", signal, pid.trim()])
+            .args(["-s", &signal.to_string(), pid.trim()])
             .status();
         assert!(killed.expect("kill").success());
-        let screen = terminal.shows(&format!("ended: {status}"));
+        let screen = terminal.shows(&format!("ended: {}", 128 + signal));
         assert!(!screen.contains("lanes:"), "{screen}");
         assert_eq!(terminal.modes(), FREE, "{signal}");
-        assert_eq!(terminal.settings(signal, &folder), before, "{signal}");
+        let after = folder.path(&format!("after-{signal}"));
+        assert_eq!(terminal.settings(&after), before, "{signal}");
     }
+}
+
+/// All that end a program which does not care for them, but for KILL, and for PIPE, which programs in
+/// Rust ignore.
+fn ending_signals() -> Vec<u32> {
+    if cfg!(not(target_os = "linux")) {
+        return vec![1, 2, 3, 6, 11, 15];
+    }
+    let ends = |signal: &u32| !matches!(signal, 9 | 13 | 17..=23 | 28);
+    (1..32).filter(ends).chain([34, 64]).collect()
 }
 
 #[test]
@@ -295,14 +196,14 @@ fn it_stops_at_ctrl_z_and_goes_on() {
         return;
     };
     let (file, folder) = (trace(), Folder::new());
-    let before = terminal.settings("before", &folder);
+    let before = terminal.settings(&folder.path("before"));
     let (pid, program) = (folder.path("pid"), tidview_on(&file, "--at 45ms"));
     terminal.run(&format!("sh -c 'echo $$ > {pid}; exec {program}'"));
     terminal.shows("lanes: ");
     terminal.press(&["C-z"]);
     terminal.wait_for(|screen| !screen.contains("lanes: "));
     assert_eq!(terminal.modes(), FREE);
-    assert_eq!(terminal.settings("stopped", &folder), before);
+    assert_eq!(terminal.settings(&folder.path("stopped")), before);
     terminal.run("fg");
     terminal.shows("lanes: ");
     assert_eq!(terminal.modes(), TAKEN);
@@ -320,7 +221,7 @@ fn it_stops_at_ctrl_z_and_goes_on() {
     terminal.shows("lanes: ");
     terminal.press(&["C-c"]);
     terminal.wait_for(|screen| !screen.contains("lanes: "));
-    assert_eq!(terminal.settings("after", &folder), before);
+    assert_eq!(terminal.settings(&folder.path("after")), before);
 }
 
 #[test]

@@ -27,3 +27,4 @@ mod stats;
 mod support;
 #[cfg(target_os = "linux")]
 mod symbolize;
+mod terminal;

@@ -30,6 +30,7 @@ mod play;
 mod prompt;
 mod rows;
 mod search;
+mod signals;
 mod spans;
 mod state;
 mod steps;
@@ -58,8 +59,9 @@ use crate::{load, moment, run};
 use draw::draw;
 use paint::Palette;
 use play::Speed;
+use signals::Signals;
 use state::{Effect, Start, State};
-use term::{Signals, Taken};
+use term::Taken;
 use worker::{News, Worker};
 
 /// How long nothing is drawn while time passes on the screen.
@@ -137,7 +139,7 @@ enum Played {
 
 fn play(mut state: State, worker: Worker, palette: Palette, out: &mut dyn Write) -> Result<()> {
     term::give_back_on_panic();
-    let signals = Signals::note().context("cannot watch for signals")?;
+    let signals = term::give_back_on_signals().context("cannot watch for signals")?;
     term::watch(signals.clone()).context("cannot watch the terminal")?;
     let taken = Taken::take(out).context("cannot take the terminal")?;
     let ended = screen(&mut state, &worker, palette, &signals, out);

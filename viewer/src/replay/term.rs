@@ -15,6 +15,8 @@ use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
+use super::signals::Signals;
+
 /// Whether the terminal is taken just now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -66,14 +68,26 @@ impl Drop for Taken {
 
 /// Gives the terminal back, if it is taken. What goes wrong is left: there is nobody to tell.
 fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
+    if gives_back() {
         let _ = leave(&mut io::stdout());
         let _ = disable_raw_mode();
     }
 }
 
+/// Whether the terminal is taken, and whoever asks gives it back.
+pub(crate) fn gives_back() -> bool {
+    TAKEN.swap(false, Ordering::SeqCst)
+}
+
 fn leave(out: &mut impl Write) -> io::Result<()> {
     execute!(out, DisableMouseCapture, LeaveAlternateScreen, Show)
+}
+
+/// From here on signals give the terminal back before they end the program.
+pub(crate) fn give_back_on_signals() -> io::Result<Signals> {
+    let mut bytes = Vec::new();
+    leave(&mut bytes)?;
+    Signals::note(bytes)
 }
 
 /// From here on a panic of this thread gives the terminal back before it says what it is about.
@@ -115,98 +129,6 @@ pub(crate) fn watch(signals: Signals) -> io::Result<()> {
     };
     let thread = thread::Builder::new().name("watch".into());
     thread.spawn(watch).map(drop)
-}
-
-#[cfg(unix)]
-pub(crate) use unix::Signals;
-
-#[cfg(not(unix))]
-pub(crate) use elsewhere::Signals;
-
-#[cfg(unix)]
-mod unix {
-    use std::io;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
-    use signal_hook::{flag, low_level};
-
-    /// Signals that want the terminal given back first.
-    #[derive(Clone, Debug)]
-    pub(crate) struct Signals {
-        /// The last one that is to end the program.
-        end: Arc<AtomicUsize>,
-        stop: Arc<AtomicUsize>,
-    }
-
-    impl Signals {
-        /// From here on they are noted, and do nothing else.
-        pub(crate) fn note() -> io::Result<Signals> {
-            let signals = Signals {
-                end: Arc::default(),
-                stop: Arc::default(),
-            };
-            for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-                let number = signal.unsigned_abs() as usize;
-                flag::register_usize(signal, signals.end.clone(), number)?;
-            }
-            flag::register_usize(SIGTSTP, signals.stop.clone(), 1)?;
-            Ok(signals)
-        }
-
-        /// Whether one has come that is to end the program.
-        pub(crate) fn has_come(&self) -> bool {
-            self.end.load(Ordering::SeqCst) > 0
-        }
-
-        /// Whether the program was to stop since this was asked last.
-        pub(crate) fn is_to_stop(&self) -> bool {
-            self.stop.swap(0, Ordering::SeqCst) > 0
-        }
-
-        /// Ends the program as the signal ends any; where none has come, as if the terminal's end
-        /// had been told.
-        pub(crate) fn end(&self) {
-            let signal = i32::try_from(self.end.load(Ordering::SeqCst));
-            let signal = signal.ok().filter(|signal| *signal > 0);
-            let _ = low_level::emulate_default_handler(signal.unwrap_or(SIGHUP));
-        }
-
-        /// Stops the program, as Ctrl-Z does.
-        pub(crate) fn suspend(&self) {
-            let _ = low_level::emulate_default_handler(SIGTSTP);
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod elsewhere {
-    use std::{io, process};
-
-    /// There are none.
-    #[derive(Clone, Debug)]
-    pub(crate) struct Signals;
-
-    impl Signals {
-        pub(crate) fn note() -> io::Result<Signals> {
-            Ok(Signals)
-        }
-
-        pub(crate) fn has_come(&self) -> bool {
-            false
-        }
-
-        pub(crate) fn is_to_stop(&self) -> bool {
-            false
-        }
-
-        pub(crate) fn end(&self) {
-            process::exit(2);
-        }
-
-        pub(crate) fn suspend(&self) {}
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Keys in, what is shown out: the state and the screen, without a terminal.
 
+#[cfg(unix)]
+mod crash;
 mod keys;
 mod large;
 mod live;
