@@ -238,7 +238,7 @@ fn a_terminal_that_changes_its_size_is_drawn_anew() {
     });
     assert_eq!(screen.lines().count(), 15, "{screen}");
     terminal.tmux(&["resize-window", "-x", "10", "-y", "4"]);
-    terminal.shows("the scree");
+    terminal.shows("too small");
     terminal.tmux(&["resize-window", "-x", "200", "-y", "50"]);
     terminal.shows("│── details ─");
 }

@@ -20,8 +20,7 @@ pub(crate) fn draw(state: &State, palette: Palette, buffer: &mut Buffer) {
         return;
     }
     if screen.width < SMALLEST.0 || screen.height < SMALLEST.1 {
-        let words = Text::plain("the screen is too small");
-        paint::line(buffer, palette, screen, 0, &words);
+        too_small(palette, buffer);
         return;
     }
     let areas = state.areas();
@@ -37,6 +36,17 @@ pub(crate) fn draw(state: &State, palette: Palette, buffer: &mut Buffer) {
     footer(state, palette, &areas, buffer);
     overlay::draw(state, palette, buffer);
     palette.finish(buffer);
+}
+
+/// Says what is missing, on as many lines as there are.
+fn too_small(palette: Palette, buffer: &mut Buffer) {
+    let screen = buffer.area;
+    let (columns, rows) = SMALLEST;
+    let words = format!("too small a screen: {columns} columns, {rows} lines at least; q quits");
+    let lines = Text::plain(words).wrapped(usize::from(screen.width).max(1));
+    for (row, line) in (0..screen.height).zip(&lines) {
+        paint::line(buffer, palette, screen, row, line);
+    }
 }
 
 /// Whether it plays, how fast, when it is, and how much lives; as far as there is room.

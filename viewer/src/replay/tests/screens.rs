@@ -22,6 +22,22 @@ fn where_a_program_has_ended_it_is_said_when() {
     assert!(!screen(&state, PLAIN).contains("none lives"));
 }
 
+#[test]
+fn a_screen_that_is_too_small_says_so_in_as_many_lines_as_there_are() {
+    let mut state = opened(trace(), (20, 5));
+    let words = "too small a screen:\n20 columns, 6 lines\nat least; q quits";
+    assert_eq!(screen(&state, PLAIN).trim_end(), words);
+    for size in [(1, 1), (1, 30), (10, 4), (19, 40), (200, 5)] {
+        state.size = size;
+        let screen = screen(&state, PLAIN);
+        let read: String = screen.split_whitespace().collect();
+        assert!(
+            "toosmallascreen:20columns,6linesatleast;qquits".starts_with(&read),
+            "{screen}"
+        );
+    }
+}
+
 /// A little of everything with losses, workers enough to fold, and names of all kinds.
 fn trace() -> Trace {
     let mut events = made::with_losses();
