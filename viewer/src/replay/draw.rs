@@ -108,6 +108,11 @@ fn notice(state: &State) -> Text {
 fn footer(state: &State, palette: Palette, areas: &Areas, buffer: &mut Buffer) {
     let area = areas.footer;
     if let Some(prompt) = &state.prompt {
+        if let Some(problem) = &prompt.problem {
+            let line = Text::styled(problem.as_str(), Style::Note);
+            paint::line(buffer, palette, area, 0, &line);
+            return;
+        }
         let text = tidline::text::escape(prompt.text.as_bytes()).into_owned();
         let label = Text::styled(prompt.label(), Style::Faint);
         let room = usize::from(area.width).saturating_sub(label.width() + 1);

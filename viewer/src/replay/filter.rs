@@ -1,5 +1,7 @@
 //! What is to be shown of a trace, as it is typed: `kind exit pid 1000 worker-*`.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use glob::Pattern;
 use tidline::model::{Name, TaskRecord, Trace};
 
@@ -105,8 +107,18 @@ impl Filter {
 }
 
 fn number(word: &str, text: Option<&str>) -> Result<u32, String> {
-    let number = text.and_then(|text| text.parse().ok());
-    number.ok_or_else(|| format!("{word} wants a number behind it: {word} 1000"))
+    let Some(text) = text else {
+        return Err(format!("{word} wants a number behind it: {word} 1000"));
+    };
+    text.parse().map_err(|error: ParseIntError| {
+        let text = tidline::text::escape(text.as_bytes());
+        match error.kind() {
+            IntErrorKind::PosOverflow => {
+                format!("{word} {text}: no {word} is larger than {}", u32::MAX)
+            }
+            _ => format!("{word} {text}: {text} is no number, such as 1000"),
+        }
+    })
 }
 
 fn kinds(text: Option<&str>) -> Result<Vec<String>, String> {
@@ -139,7 +151,12 @@ mod tests {
         }
         for (text, error) in [
             ("pid", "pid wants a number behind it: pid 1000"),
-            ("tid x", "tid wants a number behind it: tid 1000"),
+            ("tid x", "tid x: x is no number, such as 1000"),
+            ("pid -1", "pid -1: -1 is no number, such as 1000"),
+            (
+                "pid 4294967296",
+                "pid 4294967296: no pid is larger than 4294967295",
+            ),
             ("a b", "b: one pattern of names is all it takes"),
         ] {
             assert_eq!(Filter::parse(text).unwrap_err(), error);

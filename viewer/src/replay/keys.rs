@@ -42,7 +42,7 @@ impl State {
             self.overlay_key(key.code);
             return;
         }
-        self.note = None;
+        let said = self.note.take().is_some();
         let shift = key.modifiers.contains(KeyModifiers::SHIFT);
         match key.code {
             KeyCode::Char(c) if control => self.control(c),
@@ -65,7 +65,7 @@ impl State {
                 self.settle();
             }
             KeyCode::Enter => self.enter(),
-            KeyCode::Esc => self.escape(),
+            KeyCode::Esc => self.escape(said),
             _ => {}
         }
     }
@@ -226,8 +226,9 @@ impl State {
         }
     }
 
-    /// Takes back the last thing that narrows the view; where there is none, quits.
-    fn escape(&mut self) {
+    /// Takes back the last thing that narrows the view; where there is none, quits. Whoever has just
+    /// been told something, that nothing is of a filter, say, means that, and not to quit.
+    fn escape(&mut self, said: bool) {
         if let Some(search) = self.search.as_mut().filter(|search| search.is_going()) {
             search.stop();
         } else if self.details && self.areas().tasks.height == 0 {
@@ -237,7 +238,7 @@ impl State {
         } else if self.filter.is_some() || self.filtering.is_some() {
             self.unfilter();
             self.say("the filter is gone");
-        } else {
+        } else if !said {
             self.effects.push(Effect::Quit);
         }
     }
@@ -258,11 +259,12 @@ impl State {
         let Some(prompt) = &mut self.prompt else {
             return;
         };
+        prompt.problem = None;
         match code {
             KeyCode::Esc => self.prompt = None,
             KeyCode::Enter => {
                 if let Some(prompt) = self.prompt.take() {
-                    self.answer(&prompt);
+                    self.answer(prompt);
                 }
             }
             KeyCode::Backspace if prompt.text.is_empty() => self.prompt = None,
@@ -274,7 +276,8 @@ impl State {
         }
     }
 
-    fn answer(&mut self, prompt: &Prompt) {
+    /// Does what was typed. What is wrong with it can be mended: it stays.
+    fn answer(&mut self, prompt: Prompt) {
         self.note = None;
         let text = prompt.text.trim();
         let result = match prompt.ask {
@@ -292,7 +295,10 @@ impl State {
             }
         };
         if let Err(problem) = result {
-            self.say(problem);
+            self.prompt = Some(Prompt {
+                problem: Some(problem),
+                ..prompt
+            });
         }
     }
 

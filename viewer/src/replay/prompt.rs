@@ -13,6 +13,8 @@ pub(crate) enum Ask {
 pub(crate) struct Prompt {
     pub(crate) ask: Ask,
     pub(crate) text: String,
+    /// What is wrong with it. It stands in place of the text until the next key.
+    pub(crate) problem: Option<String>,
 }
 
 /// More than anyone types.
@@ -21,7 +23,11 @@ const LONGEST: usize = 200;
 impl Prompt {
     pub(crate) fn new(ask: Ask, text: impl Into<String>) -> Prompt {
         let text = text.into();
-        Prompt { ask, text }
+        Prompt {
+            ask,
+            text,
+            problem: None,
+        }
     }
 
     /// What stands before the text.

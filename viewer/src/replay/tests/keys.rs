@@ -278,6 +278,32 @@ fn a_filter_leaves_what_is_asked_for_and_who_made_it() {
     type_in(&mut state, "nobody");
     assert_eq!(state.note.as_deref(), Some("nothing is of name nobody"));
     assert_eq!(rows(&state).len(), 3);
+    press(&mut state, &["Esc"]);
+    assert_eq!(
+        (state.note.as_deref(), state.effects.len()),
+        (None, 0),
+        "whoever means the filter does not quit"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_what_was_typed_is_told_and_can_be_mended() {
+    let mut state = workers();
+    press(&mut state, &["f"]);
+    type_in(&mut state, "pid 99999999999");
+    let last = |state: &State| screen(state, PLAIN).lines().last().map(str::to_string);
+    let problem = "pid 99999999999: no pid is larger than 4294967295";
+    assert_eq!(last(&state).as_deref(), Some(problem));
+    press(&mut state, &["Back"]);
+    let typed = last(&state).unwrap_or_default();
+    assert!(typed.ends_with("pid 9999999999"), "{typed}");
+    press(&mut state, &["Enter"]);
+    assert!(last(&state).is_some_and(|line| line.contains("no pid is larger")));
+    press(&mut state, &["Esc"]);
+    assert!(state.prompt.is_none() && state.effects.is_empty());
+    press(&mut state, &["f"]);
+    type_in(&mut state, "tid 1001");
+    assert_eq!(state.log_len(), 2);
 }
 
 #[test]
@@ -337,15 +363,12 @@ fn times_are_typed_as_everywhere() {
     assert_eq!(state.cursor, 250 * MS);
     press(&mut state, &["g"]);
     type_in(&mut state, "noon");
+    let problem = state.prompt.as_ref().and_then(|it| it.problem.as_deref());
     assert!(
-        state
-            .note
-            .as_deref()
-            .unwrap()
-            .starts_with("it is no time: "),
-        "{:?}",
-        state.note
+        problem.is_some_and(|it| it.starts_with("it is no time: ")),
+        "{problem:?}"
     );
+    press(&mut state, &["Esc"]);
     press(&mut state, &["g", "1", "Esc"]);
     assert_eq!((state.cursor, state.prompt.is_none()), (250 * MS, true));
 }
