@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::group::By;
+use crate::output::is_stdout;
 use crate::select::Selectors;
 
 const EXAMPLES: &str = "\
@@ -326,6 +327,20 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether stdout is the file that it makes.
+    pub(crate) fn makes_stdout(&self) -> bool {
+        let output = match self {
+            Command::Report(args) => Some(&args.output),
+            Command::Repair(args) => Some(&args.output),
+            Command::Symbolize(args) => args.output.as_ref(),
+            Command::Split(args) => Some(&args.output),
+            Command::Scrub(args) => Some(&args.output),
+            Command::Merge(args) => Some(&args.output),
+            _ => None,
+        };
+        output.is_some_and(|place| is_stdout(place))
+    }
+
     /// Whether its output is for a person, and may be long.
     pub(crate) fn is_paged(&self) -> bool {
         let (common, is_table) = match self {
@@ -536,7 +551,7 @@ pub(crate) struct Check {
 pub(crate) struct Repair {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// The file to write
+    /// The file to write; - is stdout
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Replace that file if it is there
@@ -557,7 +572,7 @@ pub(crate) struct Symbolize {
     /// Look for modules and for their debug information here, too; may be given several times
     #[arg(long, value_name = "DIR")]
     pub(crate) debug_dir: Vec<PathBuf>,
-    /// The file to write [default: NAME.symbols.tid, beside the trace]
+    /// The file to write; - is stdout [default: NAME.symbols.tid, beside the trace]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Replace that file if it is there
@@ -573,7 +588,7 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) to: crate::export::To,
-    /// The file to write; for parquet, the folder
+    /// The file to write [default: stdout, as -]; for parquet, the folder
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Replace what is there
@@ -596,7 +611,7 @@ pub(crate) struct Export {
 pub(crate) struct Split {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// The file to write
+    /// The file to write; - is stdout
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Replace that file if it is there
@@ -614,7 +629,7 @@ pub(crate) struct Split {
 pub(crate) struct Scrub {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// The file to write
+    /// The file to write; - is stdout
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Replace that file if it is there
@@ -636,7 +651,7 @@ pub(crate) struct Merge {
     /// The recordings: two or more files, or folders of files
     #[arg(required = true, value_name = "FILE", num_args = 2..)]
     pub(crate) files: Vec<PathBuf>,
-    /// The file to write
+    /// The file to write; - is stdout
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Replace that file if it is there

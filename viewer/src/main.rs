@@ -52,6 +52,8 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     let result = match cli.command.is_paged() {
         true => paged(&cli, &mut report),
+        // What it says must not get into the file that stdout is.
+        false if cli.command.makes_stdout() => print(&cli, io::stderr().lock(), &mut report),
         false => print(&cli, io::stdout().lock(), &mut report),
     };
     let result = result.map_err(explain);

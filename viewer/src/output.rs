@@ -1,12 +1,18 @@
 //! A file that appears whole or not at all: written beside its place, and moved there at the end.
+//! `-` is stdout, which gets it at the end, too.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
 use crate::load::shown;
+
+/// Whether a place is stdout.
+pub(crate) fn is_stdout(place: &Path) -> bool {
+    place == Path::new("-")
+}
 
 /// A file on its way to its place. It is removed if it does not get there.
 #[derive(Debug)]
@@ -15,6 +21,9 @@ pub(crate) struct Output {
     beside: PathBuf,
     replaces: bool,
 }
+
+/// Links that are gone through at most, as the kernel does.
+const LINKS: usize = 40;
 
 impl Output {
     /// A new file for `place`, which must not be one of `inputs`, nor lie in one of the `folders`
@@ -26,9 +35,19 @@ impl Output {
         folders: &[PathBuf],
     ) -> Result<(Output, File)> {
         let name = shown(place);
+        if is_stdout(place) {
+            return Output::for_stdout();
+        }
         if place.file_name().is_none() {
             bail!("{name} is no file name");
         }
+        match fs::metadata(place) {
+            Ok(metadata) if !metadata.is_file() => bail!("{name} is there, and no regular file"),
+            Ok(_) if !replaces => return Err(exists(place)),
+            _ => {}
+        }
+        // What a link leads to is written, and the link stays.
+        let place = &led_to(place);
         for input in inputs {
             if is_same(input, place) {
                 bail!("{name} is what is read: name another file to write");
@@ -46,11 +65,6 @@ impl Output {
                 );
             }
         }
-        match fs::metadata(place) {
-            Ok(metadata) if !metadata.is_file() => bail!("{name} is there, and no regular file"),
-            _ if !replaces && fs::symlink_metadata(place).is_ok() => return Err(exists(place)),
-            _ => {}
-        }
         let (beside, file) =
             new_beside(parent).map_err(|error| anyhow!("cannot write {name}: {error}"))?;
         let output = Output {
@@ -61,8 +75,29 @@ impl Output {
         Ok((output, file))
     }
 
+    /// A file for stdout. It is whole before the first byte of it is there.
+    fn for_stdout() -> Result<(Output, File)> {
+        if io::stdout().is_terminal() {
+            bail!("-o - is stdout, a terminal, which this is nothing for: name a file");
+        }
+        let folder = std::env::temp_dir();
+        let (beside, file) = new_beside(&folder)
+            .map_err(|error| anyhow!("cannot write into {}: {error}", shown(&folder)))?;
+        let output = Output {
+            place: "-".into(),
+            beside,
+            replaces: true,
+        };
+        Ok((output, file))
+    }
+
     /// Puts the file into its place.
-    pub(crate) fn finish(self, file: File) -> Result<()> {
+    pub(crate) fn finish(self, mut file: File) -> Result<()> {
+        if is_stdout(&self.place) {
+            file.rewind()?;
+            io::copy(&mut file, &mut io::stdout().lock())?;
+            return Ok(());
+        }
         let name = shown(&self.place);
         let failed = |error: io::Error| anyhow!("cannot write {name}: {error}");
         file.sync_all().map_err(failed)?;
@@ -91,6 +126,20 @@ impl Drop for Output {
     }
 }
 
+/// Where a link leads, and where that does; what is no link is itself.
+fn led_to(place: &Path) -> PathBuf {
+    let mut place = place.to_owned();
+    for _ in 0..LINKS {
+        let Ok(next) = fs::read_link(&place) else {
+            break;
+        };
+        place = place
+            .parent()
+            .map_or(next.clone(), |folder| folder.join(&next));
+    }
+    place
+}
+
 fn exists(place: &Path) -> anyhow::Error {
     anyhow!("{} is there already: --force replaces it", shown(place))
 }
@@ -105,7 +154,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 /// A new file in a folder, for nobody else's eyes: command lines and paths are in it.
 fn new_beside(folder: &Path) -> io::Result<(PathBuf, File)> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     for number in 0..100 {

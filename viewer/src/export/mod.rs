@@ -25,7 +25,7 @@ use tidline::model::Trace;
 
 use crate::cli::{self, Counting};
 use crate::load::{self, Recording};
-use crate::output::Output;
+use crate::output::{Output, is_stdout};
 use crate::run::Report;
 use crate::select::Selector;
 use crate::site::Sites;
@@ -54,7 +54,8 @@ const TRACKS: usize = 1_000;
 
 /// Exports a trace to a file, or to `out`.
 pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    match &args.output {
+    let output = args.output.as_deref();
+    match output.filter(|place| !is_stdout(place)) {
         #[cfg(feature = "parquet")]
         Some(folder) if args.to == To::Parquet => {
             let trace = load::load(&args.files)?;
