@@ -441,6 +441,9 @@ fn what_lived_until_all_was_shut_down_counts_as_alive() {
     );
     assert!(text.contains("LEAK         12       12  100 %"), "{text}");
     assert!(text.contains("pool          4        4  100 %"), "{text}");
+    let words =
+        "1 site grows through the recording, and 12 tasks were alive until everything ended\n";
+    assert!(text.contains(words), "{text}");
 }
 
 #[test]

@@ -143,7 +143,7 @@ pub(crate) fn pack(
         "verdicts": leaks.summary(),
         "doubts": more,
         "sites": { "by": asked.by.as_str(), "noun": sites::noun(asked.by), "rows": shown },
-        "leaks": { "by": leaks.asked.by.as_str(), "noun": sites::noun(leaks.asked.by), "rows": classes },
+        "leaks": { "by": leaks.asked.by.as_str(), "noun": sites::noun(leaks.asked.by), "alive": leaks.alive(), "rows": classes },
         "points": points,
         "tasks": chosen.tasks(),
         "rows": rows.list.len(),

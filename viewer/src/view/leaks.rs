@@ -209,6 +209,14 @@ impl<'a> Leaks<'a> {
         })
     }
 
+    /// What is counted as alive: at the end nothing may be, where the program ended.
+    pub(crate) fn alive(&self) -> &'static str {
+        match self.shutdown {
+            None => "alive",
+            Some(_) => "alive until everything ended",
+        }
+    }
+
     /// What the verdicts come to, in words.
     pub(crate) fn summary(&self) -> Vec<String> {
         let is_leak = |it: &&Judged| it.verdict() == Some(Verdict::Leak);
@@ -218,11 +226,17 @@ impl<'a> Leaks<'a> {
             (0, 0) => "nothing was alive at the end".into(),
             (0, _) => format!("no {} grows through the recording", noun(self.asked.by)),
             (number, _) => format!(
-                "{} {} through the recording, and {} {} alive",
+                "{} {} through the recording, and {} {} {}",
                 counted(number, noun(self.asked.by)),
                 if number == 1 { "grows" } else { "grow" },
                 counted(tasks, "task"),
-                if tasks == 1 { "is" } else { "are" },
+                match (self.shutdown, tasks) {
+                    (None, 1) => "is",
+                    (None, _) => "are",
+                    (Some(_), 1) => "was",
+                    (Some(_), _) => "were",
+                },
+                self.alive(),
             ),
         }];
         if self.ended > 0 {

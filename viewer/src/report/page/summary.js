@@ -24,7 +24,7 @@ export function drawSummary(app) {
     leaks.slice(0, 5).map((row) => el("p", { class: "leak" },
       el("button", { type: "button", class: "link", text: row.label,
         on: { click: () => app.update({ tab: "leaks", cls: data.leaks.rows.indexOf(row) + 1, site: 0, dif: 0 }) } }),
-      " — " + count(row.alive) + " alive of " + count(row.created) + ": " + row.evidence)),
+      " — " + count(row.alive) + " of " + count(row.created) + " " + data.leaks.alive + ": " + row.evidence)),
     leaks.length > 5 ? el("p", { class: "faint", text: count(leaks.length - 5) + " more: see Leaks" }) : null,
     data.doubts.map((text) => el("p", { class: "note", text })),
     data.verdicts.slice(1).map((text) => el("p", { class: "faint", text })));
