@@ -186,6 +186,16 @@ function tests() {
       await clean();
     },
 
+    "of two runs what is selected is of both": async () => {
+      await open("selected-two.html");
+      assert.equal(await text("#to-tasks"), "Tasks 100");
+      assert.match(await text("#compared-runs"), /all tasks of both recordings are compared, whatever is selected/);
+      await open("selected-two.html", "#run=old");
+      assert.equal(await text("#to-tasks"), "Tasks 50");
+      assert.match(await text("#alerts"), /50 of \d+ tasks; \d+ hidden by --name request-\*/);
+      await clean();
+    },
+
     "times are in UTC where that is asked for, and in the recorded zone": async () => {
       await open("leaking.html", "#tab=tasks");
       assert.match(await text("#tab-tasks .row:nth-child(2)"), /14:13:20\./);

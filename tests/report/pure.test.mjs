@@ -222,7 +222,7 @@ test("who is shown as a creator only is in no count and no curve", () => {
 
 const figures = (created, alive) => ({ created, alive, exited: created - alive, peak: alive, rate_per_s: null, life_p50_ns: null, life_p99_ns: null });
 const comparison = {
-  span_ns: 256, curves: [[1, 2, 3, 4], Array(256).fill(7)],
+  span_ns: 256, begins_ns: [0, 0], curves: [[1, 2, 3, 4], Array(256).fill(7)],
   rows: [
     { kind: "grown", label: "w", places: [2, 1], old: figures(1, 0), new: figures(3, 2), curves: [[1], [2]] },
     { kind: "gone", label: "log", places: [1, 0], old: figures(1, 1), new: null, curves: [[1], null] },
@@ -248,6 +248,9 @@ test("the other run's curve is told by its own time, and only while there is one
   assert.deepEqual([...otherCurve(model, 0, 8, 4)], [2, 4, NaN, NaN]);
   assert.deepEqual([...otherCurve(model, 1, 2, 2)], [2, 2]);
   assert.deepEqual([...otherCurve({ ...model, run: "old" }, 0, 4, 2)], [7, 7]);
+  // What is compared may begin later than the run.
+  const later = { ...model.comparison, begins_ns: [100, 4] };
+  assert.deepEqual([...otherCurve({ ...model, comparison: later }, 0, 12, 6)], [NaN, NaN, 2, 4, NaN, NaN]);
 });
 
 test("an address says which run is seen, and a page of one run has no other", () => {

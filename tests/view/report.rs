@@ -58,6 +58,79 @@ fn a_page_is_one_file_that_names_nothing_outside() {
     assert!(rest.contains("default-src 'none'; script-src 'sha256-"));
 }
 
+#[test]
+fn two_runs_are_compared_between_marks_and_by_what_was_renamed() {
+    let folder = Folder::new();
+    let runs = [3, 9].map(|early| {
+        let main = Task::new(100, 100);
+        let mark = |ms, text: &str| at(ms, EventBody::Mark { text: text.into() });
+        let mut events = vec![existing(0, main, b"server"), mark(100, "warm")];
+        for number in 0..early + 5 {
+            let task = Task::new(100, 200 + number);
+            let ms = if number < early {
+                10 + u64::from(number)
+            } else {
+                150
+            };
+            let name: &[u8] = if early == 3 { b"request" } else { b"query" };
+            events.extend([
+                thread(ms, main, task),
+                rename(ms, task, name),
+                exit(ms + 5, task, 0),
+            ]);
+        }
+        events.push(mark(200, "done"));
+        events.sort_by_key(|event| event.time);
+        File::trace(&header(), &events, 300_000_000)
+    });
+    let [old, new] = [runs[0].path(), runs[1].path()];
+    let renames = folder.put("renames", b"request -> query\n");
+    let page = folder.path("r.html");
+    let marks = ["--between", "mark:warm..mark:done"];
+    let renamed = ["--renames", &renames];
+    for more in [&[][..], &marks, &renamed, &[marks, renamed].concat()] {
+        let report = ["report", &new, "-o", &page, "--force", "--diff", &old];
+        let run = tidview(&[&report[..], more].concat());
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let diff = prints(&[&["diff", &old, &new][..], more].concat());
+        let verdict = run.out.lines().last().unwrap();
+        assert!(
+            diff.lines().any(|line| line == verdict),
+            "{verdict}:\n{diff}"
+        );
+        let nothing = more.len() == 4;
+        assert_eq!(verdict.starts_with("no difference"), nothing, "{verdict}");
+    }
+    let other = folder.path("other.html");
+    let report = ["report", &new, "-o", &other, "--diff", &old];
+    let run = tidview(&[&report[..], &["--between", "mark:cold..mark:done"]].concat());
+    let problem =
+        format!("tidview: --between: {old}: it has no mark `cold`; it has `warm`, `done`\n");
+    assert_eq!((run.err, run.code), (problem, Some(2)));
+    assert!(fs::metadata(&other).is_err());
+    let run = tidview(&["report", &new, "-o", &other, "--renames", &renames]);
+    assert!(run.err.contains("--diff <OLD>"), "{run:?}");
+}
+
+#[test]
+fn selectors_are_for_both_runs() {
+    let (code, events) = leaking();
+    let file = |events: &[Event]| {
+        let bytes = with_stacks(&header(), &code, events, 4_100_000_000, &[]);
+        File::new("t.tid", &bytes)
+    };
+    let (old, new) = (file(&events[..events.len() / 2]), file(&events));
+    let more = ["--name", "request-*", "--diff", &old.path()];
+    made("selected-two.html", &new, &more);
+    let folder = Folder::new();
+    let place = folder.path("r.html");
+    let run = tidview(&[&["report", &new.path(), "-o", &place], &more[..]].concat());
+    let words = "tidview: 100 of 401 tasks; 301 hidden by --name request-*\n";
+    assert!(run.err.contains(words), "{run:?}");
+    let words = format!("tidview: {}: 50 of ", old.path());
+    assert!(run.err.contains(&words), "{run:?}");
+}
+
 /// A trace of testdata/diff: two versions of a program.
 fn variant(name: &str) -> String {
     format!("{}/../testdata/diff/{name}", env!("CARGO_MANIFEST_DIR"))

@@ -1,8 +1,9 @@
 //! Recordings read and compared: what `diff` and a page of `report` of two runs have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
+use tidline::text::escape;
 
 use crate::diff::change::Comparison;
 use crate::diff::pair::pair;
@@ -127,4 +128,28 @@ impl Reader {
         let side = reduce(&trace, &reading, book).with_context(|| format!("--between: {file}"))?;
         Ok((about, side))
     }
+}
+
+/// The marks of `--between mark:A..mark:B`.
+pub(crate) fn marks(text: &str) -> Result<(String, String)> {
+    let parts = text
+        .strip_prefix("mark:")
+        .and_then(|rest| rest.split_once("..mark:"));
+    match parts {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.into(), to.into())),
+        _ => bail!(
+            "--between '{}': two marks are expected, as mark:warm..mark:done",
+            escape(text.as_bytes())
+        ),
+    }
+}
+
+/// What is called otherwise in the new recording, of `--renames FILE`.
+pub(crate) fn renames(path: Option<&Path>) -> Result<Renames> {
+    let Some(path) = path else {
+        return Ok(Renames::default());
+    };
+    let shown = load::shown(path);
+    let list = std::fs::read(path).map_err(|it| anyhow!("cannot read --renames {shown}: {it}"))?;
+    Renames::parse(&list).with_context(|| format!("--renames {shown}"))
 }

@@ -19,14 +19,14 @@ The page needs no network, now or later: it can be kept, copied and mailed. What
 selected and searched for is in its address, so that a link leads to the same view. Names, command
 lines and paths of the trace are in it. Of more than 300,000 tasks, short-lived ones that are alike
 share rows. With --diff it has both runs, class by class as `tidview diff` compares them; selectors
-then say what is shown of the new one.";
+say what is shown of both, and what is compared is all of them.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
     /// The trace: a file, a folder of files, or several files of one recording
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The page to write
+    /// The page to write; - is stdout
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Show what changed since this older recording, and both of them
@@ -35,6 +35,12 @@ pub(crate) struct ReportArgs {
     /// Compare how many were created and exited in a second: for runs of different lengths
     #[arg(long, requires = "diff")]
     pub(crate) per_second: bool,
+    /// Compare only what is between two marks, as mark:warm..mark:done
+    #[arg(long, value_name = "MARKS", requires = "diff")]
+    pub(crate) between: Option<String>,
+    /// What is called otherwise in the new recording, as `tidview diff` takes it
+    #[arg(long, value_name = "FILE", requires = "diff")]
+    pub(crate) renames: Option<PathBuf>,
     /// Replace that file if it is there
     #[arg(long)]
     pub(crate) force: bool,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tidline::model::Time;
+use tidline::text::escape;
 
 use super::curve::Stretches;
 use crate::compare::Compared;
@@ -15,8 +16,8 @@ const MOST_CLASSES: usize = 2_000;
 const OF_CLASS: usize = 48;
 const OF_RUN: usize = 256;
 
-/// The comparison for the page, as JSON.
-pub(crate) fn compared(compared: &Compared, selected: bool) -> Vec<u8> {
+/// The comparison for the page, as JSON; and in words what part it is of.
+pub(crate) fn compared(compared: &Compared, part: Vec<String>) -> Vec<u8> {
     let mut shown = compared.shown();
     shown.limit = MOST_CLASSES;
     let (comparison, book) = (&compared.comparison, &compared.book);
@@ -43,9 +44,7 @@ pub(crate) fn compared(compared: &Compared, selected: bool) -> Vec<u8> {
         value["curves"] = json!([curve(0), curve(1)]);
     }
     let mut foot = shown.foot(more);
-    if selected {
-        foot.push("all tasks of both recordings are compared, whatever is selected".into());
-    }
+    foot.extend(part);
     let first = compared.old.first().cloned().unwrap_or_default();
     let page = json!({
         "rows": document["rows"],
@@ -54,10 +53,24 @@ pub(crate) fn compared(compared: &Compared, selected: bool) -> Vec<u8> {
         "foot": foot,
         "per_second": comparison.per_second,
         "span_ns": span,
+        "begins_ns": sides.map(|side| side.begin.0),
         "runs": [about(&first), about(&compared.new)],
         "curves": sides.map(|side| whole(side, span)),
     });
     page.to_string().into_bytes()
+}
+
+/// What is compared, where that is not all, or not what is shown.
+pub(crate) fn part(between: Option<&str>, selected: bool) -> Vec<String> {
+    let marks = between.map(|marks| escape(marks.as_bytes()));
+    let mut words: Vec<String> = marks
+        .map(|marks| format!("what is between two marks is compared: {marks}"))
+        .into_iter()
+        .collect();
+    if selected {
+        words.push("all tasks of both recordings are compared, whatever is selected".into());
+    }
+    words
 }
 
 fn about(about: &About) -> Value {

@@ -26,12 +26,11 @@ pub(crate) use args::{EXAMPLES, ReportArgs};
 use data::{Asking, Packed};
 use html::Other;
 
-use crate::compare::{Compared, Reader};
+use crate::compare::{self, Compared, Reader};
 use crate::diff::side::Side;
-use crate::diff::words::Renames;
 use crate::load;
 use crate::output::Output;
-use crate::select::{Selector, Selectors};
+use crate::select::Selector;
 use crate::site::{Rules, Sites};
 use crate::time::Clock;
 use crate::words::size;
@@ -55,9 +54,14 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>>
     let compared = args.diff.as_deref().map(|old| compared(args, old));
     let compared = compared.transpose()?;
     let new = compared.as_ref().map(|it| &it.comparison.new);
-    let (page, mut asides) = packed(args, &args.files, &args.select, new)?;
+    let (page, mut asides) = packed(args, &args.files, new)?;
     let other = match (&compared, &args.diff) {
-        (Some(compared), Some(old)) => Some(other(args, compared, old)?),
+        (Some(compared), Some(old)) => {
+            let (other, more) = other(args, compared, old)?;
+            let shown = load::shown(old);
+            asides.extend(more.iter().map(|it| format!("{shown}: {it}")));
+            Some(other)
+        }
         _ => None,
     };
     let page = html::page(&page, other.as_ref());
@@ -86,36 +90,35 @@ fn rules(args: &ReportArgs) -> Result<Rules> {
 fn compared(args: &ReportArgs, old: &Path) -> Result<Compared> {
     let reader = Reader {
         rules: rules(args)?,
-        renames: Renames::default(),
-        between: None,
+        renames: compare::renames(args.renames.as_deref())?,
+        between: args.between.as_deref().map(compare::marks).transpose()?,
         people: true,
     };
     reader.compared(&[vec![old.to_owned()]], &args.files, args.per_second)
 }
 
-/// The older run for a page of two: all of it.
-fn other(args: &ReportArgs, compared: &Compared, old: &Path) -> Result<Other> {
-    let files = [old.to_owned()];
+/// The older run for a page of two, and what there is to tell of it.
+fn other(args: &ReportArgs, compared: &Compared, old: &Path) -> Result<(Other, Vec<String>)> {
     let side = Some(&compared.comparison.old);
-    let (old, _) = packed(args, &files, &Selectors::default(), side)?;
+    let packed = packed(args, &[old.to_owned()], side);
+    let (old, _) = packed.with_context(|| format!("--diff {}", load::shown(old)))?;
+    let asides = old.asides.clone();
     let selected = !args.select.words().is_empty();
-    Ok(Other {
-        old,
-        compared: both::compared(compared, selected),
-    })
+    let part = both::part(args.between.as_deref(), selected);
+    let compared = both::compared(compared, part);
+    Ok((Other { old, compared }, asides))
 }
 
 /// The data of one recording, and what there is to tell of it.
 fn packed(
     args: &ReportArgs,
     files: &[PathBuf],
-    select: &Selectors,
     side: Option<&Side>,
 ) -> Result<(Packed, Vec<String>)> {
     let trace = load::load(files)?;
     let sites = Sites::of(&trace, &rules(args)?);
     let clock = Clock::new(trace.anchors(), args.utc);
-    let selector = Selector::new(select, &trace, &sites, &clock)?;
+    let selector = Selector::new(&args.select, &trace, &sites, &clock)?;
     let asking = Asking {
         title: args.title.clone(),
         utc: args.utc,

@@ -456,7 +456,7 @@ fn of_two_runs_a_page_has_each_class_and_which_tasks_are_of_it() {
         run_of(4, b"monitor", 24 * SECOND),
     );
     let compared = two_runs(&old, &new);
-    let page: Value = serde_json::from_slice(&both::compared(&compared, false)).unwrap();
+    let page: Value = serde_json::from_slice(&both::compared(&compared, Vec::new())).unwrap();
     let rows = page["rows"].as_array().unwrap();
     let told =
         |row: &Value| [&row["kind"], &row["label"]].map(|it| it.as_str().unwrap().to_string());
@@ -505,9 +505,17 @@ fn of_two_runs_a_page_has_each_class_and_which_tasks_are_of_it() {
             assert_eq!(row["label"], expected, "{tid}");
         }
     }
-    let part: Value = serde_json::from_slice(&both::compared(&compared, true)).unwrap();
+    let part: Value = serde_json::from_slice(&both::compared(
+        &compared,
+        both::part(Some("mark:a..mark:\u{1b}"), true),
+    ))
+    .unwrap();
     let foot = part["foot"].to_string();
     assert!(foot.contains("all tasks of both recordings"), "{foot}");
+    assert!(
+        foot.contains(r"between two marks is compared: mark:a..mark:\\x1b"),
+        "{foot}"
+    );
 }
 
 #[test]

@@ -9,13 +9,13 @@ use tidline::text::escape;
 
 use super::{Report, terminal_width, wants_color};
 use crate::cli::diff::{Diff, DiffFormat};
-use crate::compare::Reader;
+use crate::compare::{self, Reader};
 use crate::diff::change::Comparison;
 use crate::diff::fail::{Condition, Measure};
 use crate::diff::pair::How;
 use crate::diff::people::couples;
 use crate::diff::roles::Book;
-use crate::diff::words::{NO_WORD, Renames};
+use crate::diff::words::NO_WORD;
 use crate::load;
 use crate::render::text::Look;
 use crate::render::{json, text};
@@ -29,10 +29,10 @@ const LEAST_BASELINE: usize = 3;
 pub(super) fn run(args: &Diff, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     let conditions: Result<Vec<Condition>> = args.fail_on.iter().map(|it| condition(it)).collect();
     let conditions = conditions?;
-    let between = args.between.as_deref().map(marks).transpose()?;
+    let between = args.between.as_deref().map(compare::marks).transpose()?;
     let (old, new) = named(args)?;
     let rules = load::rules(args.frames.runtime_frames.as_deref())?;
-    let renames = renames(args.renames.as_deref())?;
+    let renames = compare::renames(args.renames.as_deref())?;
     let reader = Reader {
         rules,
         renames,
@@ -172,29 +172,6 @@ fn condition(text: &str) -> Result<Condition> {
             escape(text.as_bytes())
         )
     })
-}
-
-/// `mark:A..mark:B`.
-fn marks(text: &str) -> Result<(String, String)> {
-    let parts = text
-        .strip_prefix("mark:")
-        .and_then(|rest| rest.split_once("..mark:"));
-    match parts {
-        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.into(), to.into())),
-        _ => bail!(
-            "--between '{}': two marks are expected, as mark:warm..mark:done",
-            escape(text.as_bytes())
-        ),
-    }
-}
-
-fn renames(path: Option<&Path>) -> Result<Renames> {
-    let Some(path) = path else {
-        return Ok(Renames::default());
-    };
-    let shown = load::shown(path);
-    let list = std::fs::read(path).map_err(|it| anyhow!("cannot read --renames {shown}: {it}"))?;
-    Renames::parse(&list).with_context(|| format!("--renames {shown}"))
 }
 
 /// The conditions that hold, and where.

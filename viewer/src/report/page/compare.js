@@ -40,12 +40,13 @@ export function bothOf(row, told) {
 }
 
 // The other run's curve of tasks alive, at so many moments of a span of this one's: both are counted from
-// their beginnings. `NaN` where the other run is not any more, or not yet.
+// the beginnings of what is compared. `NaN` where the other run is not any more, or not yet.
 export function otherCurve({ comparison, run, data }, t0, t1, moments) {
   const curve = comparison.curves[run === "new" ? 0 : 1];
+  const first = comparison.begins_ns[RUNS.indexOf(run)] / data.unit;
   const whole = comparison.span_ns / data.unit / 256;
   return Float64Array.from({ length: moments }, (_, index) => {
-    const [from, to] = [0, 1].map((more) => (t0 + ((t1 - t0) * (index + more)) / moments - data.first) / whole);
+    const [from, to] = [0, 1].map((more) => (t0 + ((t1 - t0) * (index + more)) / moments - first) / whole);
     let most = NaN;
     for (let place = Math.max(0, Math.floor(from)); place < Math.min(curve.length, Math.max(to, Math.floor(from) + 1)); place += 1) {
       most = most >= curve[place] ? most : curve[place];
