@@ -196,6 +196,28 @@ function tests() {
       await clean();
     },
 
+    "nothing is cut at any width of the window": async () => {
+      const size = (width) => call("POST", session + "/window/rect", { width, height: 1000 });
+      for (const width of [1100, 600]) {
+        await size(width);
+        for (const page of ["leaking.html", "two.html"]) {
+          await open(page);
+          const tabs = await run("return [...document.querySelectorAll('[role=tab]:not([hidden])')].map((tab) => tab.id)");
+          for (const tab of tabs) {
+            await click("#" + tab);
+            const cut = await until(tab + " is drawn", `const list = document.querySelector(arguments[0] + ":not([hidden]) .rows");
+              if (!list) return null;
+              const edge = list.getBoundingClientRect().right;
+              return [...list.querySelectorAll(".cell")].filter((cell) => cell.getBoundingClientRect().right > edge).map((cell) => cell.textContent);`, "#tab-" + tab.slice(3));
+            assert.deepEqual(cut, [], `${page} ${tab} at ${width} px`);
+          }
+          await shot(`${page}-${width}.png`);
+        }
+      }
+      await size(1280);
+      await clean();
+    },
+
     "times are in UTC where that is asked for, and in the recorded zone": async () => {
       await open("leaking.html", "#tab=tasks");
       assert.match(await text("#tab-tasks .row:nth-child(2)"), /14:13:20\./);

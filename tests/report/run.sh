@@ -18,4 +18,4 @@ command -v chromedriver >/dev/null || skip "the page in a browser needs chromedr
 pages=$(mktemp -d)
 trap 'rm -rf "$pages"' EXIT
 TIDLINE_REPORT_PAGES=$pages cargo test --quiet --package tidline-viewer --test view report::
-timeout 120 node tests/report/browser.mjs "$pages"
+timeout 180 node tests/report/browser.mjs "$pages"

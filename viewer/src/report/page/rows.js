@@ -8,6 +8,14 @@ const ROW_HEIGHT = 26;
 const MOST_HEIGHT = 8_000_000; // browsers have no taller elements than some 16 million pixels
 const MOST_PRINTED = 200;
 
+const GAP = 10; // between columns, as the style has it
+const EDGES = 24; // beside the first and the last, with the bar to scroll by
+
+// The least pixels of a column: `6rem`, or the first of `minmax(6rem, 2fr)`.
+export function leastOf(width) {
+  return parseFloat(width.replace("minmax(", "")) * 16;
+}
+
 export class RowTable {
   // columns: [{ title, width, kind, sort }]; cells(index) makes a row's; traits(index) its attributes.
   constructor({ label, columns, cells, traits, pick, key, sorted }) {
@@ -25,9 +33,11 @@ export class RowTable {
     }).observe(this.body);
   }
 
-  // Where there is little room, columns of kind narrow are not shown.
+  // Where not all of them have room, columns of kind narrow are not shown.
   get template() {
-    const few = matchMedia("(max-width: 1050px)").matches;
+    const least = this.columns.reduce((sum, { width }) => sum + leastOf(width) + GAP, EDGES);
+    const few = this.element !== undefined && this.element.clientWidth < least;
+    if (this.element) this.element.classList.toggle("few", few);
     const shown = this.columns.filter(({ kind = "" }) => !few || !kind.includes("narrow"));
     return shown.map(({ width }) => width).join(" ");
   }

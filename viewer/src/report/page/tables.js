@@ -36,7 +36,7 @@ function treeOf(app) {
   const table = new RowTable({
     label: "Tasks under who created them",
     columns: [
-      { title: "Task", width: "minmax(14rem, 3fr)" }, { title: "What", width: "5rem", kind: "narrow" },
+      { title: "Task", width: "minmax(11rem, 3fr)" }, { title: "What", width: "5rem", kind: "narrow" },
       { title: "Born", width: "minmax(8.5rem, 1fr)" }, { title: "Lived", width: "6rem", kind: "number" },
       { title: "End", width: "minmax(5rem, 1fr)" },
     ],

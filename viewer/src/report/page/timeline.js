@@ -62,12 +62,19 @@ export function timelineOf(app) {
     const { list, step } = ticks(g.t0, g.t1, app.model.data.unit, g.wide / 120, app.clock.offset());
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
+    let free = g.gutter;
     for (const time of list) {
       const x = Math.round(g.x(time)) + 0.5;
       context.fillStyle = c.line;
       context.fillRect(x, AXIS - 6, 1, all);
       context.fillStyle = c.faint;
-      context.fillText(app.clock.short(time, step), x + 4, AXIS / 2);
+      const words = app.clock.short(time, step);
+      const { width } = context.measureText(words);
+      // The last may have no room behind its line: then it stands before it, or nowhere.
+      const left = x + 4 + width > g.width ? x - 4 - width : x + 4;
+      if (left < free) continue;
+      context.fillText(words, left, AXIS / 2);
+      free = left + width + 8;
     }
     context.fillStyle = c.faint;
     context.fillText(app.clock.zone(), 6, AXIS / 2);
@@ -83,7 +90,8 @@ export function timelineOf(app) {
     const bar = Math.max(1, Math.min(g.high - 2, 12));
     context.font = (g.high < LEAST_LABEL ? 11 : Math.min(12, g.high)) + "px system-ui, sans-serif";
     context.textBaseline = "middle";
-    const every = Math.ceil(12 / g.high); // of low lanes only some have room for a name
+    // Of low lanes only some have room for a name: the first of each few, in their middle.
+    const every = g.high >= LEAST_LABEL ? 1 : Math.ceil(12 / g.high);
     for (let lane = from; lane < to; lane += 1) {
       const row = rows[lane];
       const y = AXIS + (lane - g.top) * g.high;
@@ -94,11 +102,12 @@ export function timelineOf(app) {
       }
       const on = (flags ? flags[row] : !model.above(row)) || row === state.sel;
       context.globalAlpha = on ? 1 : 0.22;
-      if (g.high >= LEAST_LABEL || lane % every === 0) {
+      const name = y + (every * g.high) / 2;
+      if (lane % every === 0 && (every === 1 || name + 6 <= AXIS + g.height)) {
         const deep = Math.min(model.depth[row], 8) * (state.order === "tree" ? 7 : 0);
         context.fillStyle = on ? c.text : c.faint;
         const room = Math.floor((g.gutter - deep - 10) / 6.2);
-        context.fillText(shorten(signOf(row) + model.label(row), Math.max(4, room)), 6 + deep, middle, g.gutter - deep - 10);
+        context.fillText(shorten(signOf(row) + model.label(row), Math.max(4, room)), 6 + deep, name, g.gutter - deep - 10);
       }
       const last = Math.min(model.end[row], model.data.end);
       if (last >= g.t0 && model.born[row] <= g.t1) life(context, g, c, row, middle, bar);
