@@ -45,7 +45,7 @@ fn deep(depth: u64) -> u64 {
 }
 
 #[test]
-fn a_crash_gives_the_terminal_back_and_says_what_it_was() {
+fn a_crash_gives_the_terminal_back() {
     let Some(terminal) = terminal("crash", 120, 30) else {
         return;
     };
@@ -55,9 +55,11 @@ fn a_crash_gives_the_terminal_back_and_says_what_it_was() {
     let program = env::current_exe().expect("this program");
     let test = "replay::tests::crash::crashes_as_it_is_told";
     for (how, words, status) in [
-        ("panic", "as it was told", 101),
-        ("overflow", "has overflowed its stack", 134),
-        ("abort", "", 134),
+        ("panic", "as it was told", "101"),
+        // Rust aborts. What it says is gone with the other screen; and its stack for that is so small that
+        // giving the terminal back may overflow it, too, at the end.
+        ("overflow", "", "13"),
+        ("abort", "", "134"),
     ] {
         let when = path(&format!("when-{how}"));
         // In this program's first thread, and without a core left behind.
