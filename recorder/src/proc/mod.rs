@@ -26,17 +26,24 @@ pub(crate) fn stat(tid: Tid) -> Option<Stat> {
 }
 
 /// The same of a process's leader, which another thread takes the place of when it executes a program.
-/// Who looks at that moment sees the old one, ended and without a parent: then it is looked at again.
+/// Who looks at that moment sees the old one, ended and without a parent, or nobody: then it is looked at
+/// again.
 pub(crate) fn stat_of_leader(pid: Pid) -> Option<Stat> {
     const LOOKS: usize = 20;
     for _ in 1..LOOKS {
-        let stat = stat(Tid(pid.0))?;
-        if !stat.has_ended() || stat.parent.0 != 0 {
-            return Some(stat);
+        match stat(Tid(pid.0)) {
+            Some(stat) if !stat.has_ended() || stat.parent.0 != 0 => return Some(stat),
+            None if !is_there(pid) => return None,
+            _ => std::thread::sleep(Duration::from_millis(1)),
         }
-        std::thread::sleep(Duration::from_millis(1));
     }
     stat(Tid(pid.0))
+}
+
+/// Whether there is such a process. kill(2) sees one amid an exec, too (`kill_pid_info`, Linux 6.18).
+fn is_there(pid: Pid) -> bool {
+    let pid = nix::unistd::Pid::from_raw(pid.0 as i32);
+    nix::sys::signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH)
 }
 
 /// The state letter of one thread (proc_pid_stat(5)), or `None` if it is gone. Unlike [`stat`] this
