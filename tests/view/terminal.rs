@@ -84,10 +84,16 @@ impl Terminal {
     /// What the terminal's driver is set to.
     pub(crate) fn settings(&self, path: &str) -> String {
         self.run(&format!("stty -a > {path}.part; mv {path}.part {path}"));
+        self.waits_for_file(path)
+    }
+
+    /// What is in a file as soon as it is there.
+    #[track_caller]
+    pub(crate) fn waits_for_file(&self, path: &str) -> String {
         let since = Instant::now();
         loop {
-            if let Ok(settings) = std::fs::read_to_string(path) {
-                return settings;
+            if let Ok(text) = std::fs::read_to_string(path) {
+                return text;
             }
             assert!(
                 since.elapsed() < PATIENCE,

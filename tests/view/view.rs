@@ -16,6 +16,7 @@ mod made;
 mod merge;
 mod output;
 mod pager;
+mod progress;
 mod repair;
 mod replay;
 mod report;

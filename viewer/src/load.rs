@@ -14,6 +14,7 @@ use tidline::model::{
 };
 use tidline::text;
 
+use crate::progress::{self, Watched};
 use crate::site::Rules;
 use crate::time::Clock;
 use crate::words::{counted, numbers};
@@ -126,7 +127,7 @@ pub(crate) struct Recording {
 
 struct Opened {
     path: PathBuf,
-    segment: Segment<BufReader<File>>,
+    segment: Segment<BufReader<Watched>>,
 }
 
 struct Unreadable {
@@ -227,7 +228,12 @@ impl Recording {
     }
 
     /// What the library reads, and what is wrong beside that.
-    pub(crate) fn into_segments(self) -> (Vec<Segment<BufReader<File>>>, LeftOut) {
+    pub(crate) fn into_segments(self) -> (Vec<Segment<BufReader<Watched>>>, LeftOut) {
+        let known = self
+            .files
+            .iter()
+            .filter_map(|file| fs::metadata(&file.path).ok());
+        progress::expect(&self.shown, known.map(|file| file.len()).sum());
         let segments = self.files.into_iter().map(|file| file.segment).collect();
         (segments, LeftOut(self.unreadable))
     }
@@ -306,7 +312,7 @@ impl LeftOut {
 }
 
 /// A file, or its length and why its header cannot be read.
-type Tried = Result<Segment<BufReader<File>>, (u64, Error)>;
+type Tried = Result<Segment<BufReader<Watched>>, (u64, Error)>;
 
 fn open_file(path: &Path) -> Result<Tried> {
     let file = File::open(path).map_err(|error| explain(error, path))?;
@@ -317,7 +323,7 @@ fn open_file(path: &Path) -> Result<Tried> {
 /// process may have open.
 fn try_header(file: File, path: &Path) -> Result<Tried> {
     let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-    match Segment::open(BufReader::new(file)) {
+    match Segment::open(BufReader::new(Watched(file))) {
         Ok(segment) => {
             let path = path.to_owned();
             Ok(Ok(segment.closed(move || open_again(&path))))
@@ -328,12 +334,13 @@ fn try_header(file: File, path: &Path) -> Result<Tried> {
     }
 }
 
-fn open_again(path: &Path) -> io::Result<BufReader<File>> {
+fn open_again(path: &Path) -> io::Result<BufReader<Watched>> {
     let named = |error: io::Error| {
         let words = format!("{}: {error}", shown(path));
         io::Error::new(error.kind(), words)
     };
-    File::open(path).map(BufReader::new).map_err(named)
+    let file = File::open(path).map_err(named)?;
+    Ok(BufReader::new(Watched(file)))
 }
 
 /// Opens the traces in a folder.

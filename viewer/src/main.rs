@@ -18,6 +18,7 @@ mod output;
 mod page;
 mod pager;
 mod part;
+mod progress;
 mod render;
 mod replay;
 mod report;
@@ -50,12 +51,14 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let mut report = Report::default();
+    progress::start();
     let result = match cli.command.is_paged() {
         true => paged(&cli, &mut report),
         // What it says must not get into the file that stdout is.
         false if cli.command.makes_stdout() => print(&cli, io::stderr().lock(), &mut report),
         false => print(&cli, io::stdout().lock(), &mut report),
     };
+    progress::end();
     let result = result.map_err(explain);
     for aside in &report.asides {
         tell(aside);
@@ -87,7 +90,7 @@ fn paged(cli: &Cli, report: &mut Report) -> anyhow::Result<()> {
 }
 
 fn print(cli: &Cli, out: impl Write, report: &mut Report) -> anyhow::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, out);
+    let mut out = BufWriter::with_capacity(1 << 16, progress::Output::new(out));
     run::run(&cli.command, &mut out, report)?;
     Ok(out.flush()?)
 }

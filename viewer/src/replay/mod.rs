@@ -55,7 +55,7 @@ use tidline::model::Time;
 
 use crate::cli::{self, Color};
 use crate::time::Clock;
-use crate::{load, moment, run};
+use crate::{load, moment, progress, run};
 use draw::draw;
 use paint::Palette;
 use play::Speed;
@@ -85,6 +85,7 @@ pub(crate) fn run(args: &cli::Replay, out: &mut dyn Write) -> Result<()> {
     };
     term::check()?;
     let (show, extent) = worker::open(&args.files)?;
+    progress::end();
     let at = at(args, &show.trace)?;
     let start = Start {
         at,
