@@ -4,6 +4,7 @@
 //! here; what is shown is made by the views, and how by the renderers.
 
 mod about;
+mod ahead;
 mod cli;
 mod compare;
 mod diff;

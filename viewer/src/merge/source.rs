@@ -2,7 +2,6 @@
 //! can be followed in order of time.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use tidline::format::{Error, GIVEN_UP_EARLY, Header, Sink, renumber, scan};
@@ -12,10 +11,8 @@ use tidline::model::{
 
 use super::clocks::Shift;
 use super::places::Ranges;
+use crate::ahead::{Giver, Taker, channel};
 use crate::load::{LeftOut, Recording};
-
-/// Items that a reader may be ahead.
-const AHEAD: usize = 1_024;
 
 /// What a recording holds. Times, TIDs and pids are the merged file's.
 pub(super) enum Item {
@@ -37,7 +34,7 @@ pub(super) struct Source {
     pub(super) left_out: LeftOut,
     /// What its wall clock said last.
     anchor: Anchor,
-    items: Receiver<Item>,
+    items: Taker<Item>,
     /// What was read ahead.
     heads: VecDeque<Item>,
     now: Time,
@@ -79,20 +76,19 @@ impl Source {
         };
         let anchors = wall.is_none();
         let (segments, left_out) = recording.into_segments();
-        let (sender, items) = sync_channel(AHEAD);
+        let (giver, items) = channel();
         thread::spawn(move || {
             let mut sink = Ahead {
-                sender,
+                giver,
                 shift,
                 ranges,
                 anchors,
             };
-            // Where nobody listens any more, the merge has failed, and says why.
             if anchors {
-                let _ = sink.sender.send(Item::Anchor(anchor));
+                sink.giver.give(Item::Anchor(anchor));
             }
             let integrity = scan(segments, &mut sink);
-            let _ = sink.sender.send(Item::End(Box::new(integrity)));
+            sink.giver.give(Item::End(Box::new(integrity)));
         });
         Source {
             id,
@@ -111,7 +107,7 @@ impl Source {
 
     /// Looks ahead to where it begins: with a checkpoint, if its beginning is not here.
     pub(super) fn prime(&mut self) {
-        while let Ok(item) = self.items.recv() {
+        for item in self.items.by_ref() {
             let found = !matches!(item, Item::Define(_) | Item::Anchor(_) | Item::Reached(_));
             if let Item::Checkpoint(carried, time) = &item {
                 let living = carried.iter().filter(|task| task.ended.is_none());
@@ -142,11 +138,11 @@ impl Source {
     pub(super) fn take(&mut self) -> Option<Item> {
         let item = self.heads.pop_front();
         if self.heads.is_empty() {
-            match self.items.recv() {
-                Ok(next) => self.heads.push_back(next),
+            match self.items.next() {
+                Some(next) => self.heads.push_back(next),
                 // The reader's thread is gone without a word.
-                Err(_) if item.is_none() => self.ended = true,
-                Err(_) => {}
+                None if item.is_none() => self.ended = true,
+                None => {}
             }
         }
         let item = item?;
@@ -199,7 +195,7 @@ impl Source {
 
 /// Sends what is read, its times and numbers changed.
 struct Ahead {
-    sender: SyncSender<Item>,
+    giver: Giver<Item>,
     shift: Shift,
     ranges: Ranges,
     /// Whether readings of the wall clock are told.
@@ -209,10 +205,6 @@ struct Ahead {
 impl Ahead {
     fn move_on(&self, time: &mut Time) {
         *time = self.shift.time(*time);
-    }
-
-    fn send(&self, item: Item) {
-        let _ = self.sender.send(item);
     }
 }
 
@@ -224,7 +216,7 @@ impl Sink for Ahead {
             self.move_on(since);
         }
         renumber(&mut event, |number| self.ranges.number(number));
-        self.send(Item::Event(event));
+        self.giver.give(Item::Event(event));
     }
 
     fn checkpoint(&mut self, carried: &[Carried], mut time: Time) {
@@ -237,7 +229,8 @@ impl Sink for Ahead {
                 self.move_on(ended);
             }
         }
-        self.send(Item::Checkpoint(carried, time));
+        self.giver.give(Item::Checkpoint(carried, time));
+        self.giver.hand_on();
     }
 
     fn define(&mut self, mut definition: Definition) {
@@ -245,30 +238,30 @@ impl Sink for Ahead {
             let pid = &mut module.seen.0;
             *pid = Pid(self.ranges.number(pid.0));
         }
-        self.send(Item::Define(definition));
+        self.giver.give(Item::Define(definition));
     }
 
     fn anchor(&mut self, mut anchor: Anchor) {
         if self.anchors {
             self.move_on(&mut anchor.time);
-            self.send(Item::Anchor(anchor));
+            self.giver.give(Item::Anchor(anchor));
         }
     }
 
     fn counter(&mut self, name: String, value: u64) {
         if name == GIVEN_UP_EARLY {
-            self.send(Item::GivenUp(value));
+            self.giver.give(Item::GivenUp(value));
         }
     }
 
     fn reached(&mut self, mut time: Time) {
         self.move_on(&mut time);
-        self.send(Item::Reached(time));
+        self.giver.give(Item::Reached(time));
     }
 
     fn damaged(&mut self, damage: &Damage) {
         let mut damage = damage.clone();
         self.move_on(&mut damage.after);
-        self.send(Item::Damaged(damage));
+        self.giver.give(Item::Damaged(damage));
     }
 }
