@@ -35,6 +35,13 @@ impl History {
             }
         };
     }
+
+    /// Forgets all but the last ones.
+    pub(super) fn keep_last(&mut self, most: usize) {
+        if let Entries::Others(Some(entries)) = &mut self.0 {
+            entries.drain(..entries.len().saturating_sub(most));
+        }
+    }
 }
 
 impl From<(Time, Name)> for History {

@@ -456,6 +456,74 @@ mod tests {
         }
     }
 
+    /// What a view says of each event of a trace, and of whom it is about.
+    fn told(trace: &Trace) -> Vec<String> {
+        let events = trace.events().iter().enumerate();
+        let told = events.map(|(index, event)| {
+            let task = trace.subject(index).map(|task| {
+                let parent = task.parent.map(|id| trace.task(id));
+                let parent = parent.map(|it| (it.task, it.name_at(event.time).clone()));
+                let before = task.names.partition_point(|(since, _)| *since < event.time);
+                let former = before
+                    .checked_sub(1)
+                    .map(|index| task.names[index].1.clone());
+                let is_end = matches!(event.body, EventBody::Exit { .. });
+                let end = is_end.then_some((task.ended, task.how, task.born));
+                (
+                    (task.task, task.inner, task.origin, task.what, task.stack),
+                    (task.name_at(event.time).clone(), former, parent, end),
+                    task.id.0 == 0,
+                )
+            });
+            format!("{event:?} {task:?}")
+        });
+        told.collect()
+    }
+
+    proptest! {
+        /// A trace in parts tells of its events what the whole one does.
+        #[test]
+        fn parts_tell_what_the_whole_does(
+            events in events(),
+            cuts in proptest::collection::vec(proptest::bool::ANY, 60),
+            at in 0..60usize,
+            lost in 0..60usize,
+        ) {
+            let mut live = Live::default();
+            let mut whole = TraceBuilder::new(crate::format::Header::default());
+            let mut parts = TraceBuilder::new(crate::format::Header::default());
+            let mut of_parts = Vec::new();
+            let span = (Time(0), Time(100));
+            for (index, event) in events.iter().enumerate() {
+                live.follow(event);
+                // Events before a checkpoint that are missing, as where a file is damaged.
+                if !(at.saturating_sub(lost % 5)..at).contains(&index) {
+                    if cuts[index] && event.time > parts.now() {
+                        parts.part(span, |part| of_parts.extend(told(part)));
+                    }
+                    whole.push(event.clone());
+                    parts.push(event.clone());
+                }
+                if index == at {
+                    let carried = live.checkpoint();
+                    whole.restore(&carried, live.now());
+                    parts.restore(&carried, live.now());
+                }
+            }
+            parts.part(span, |part| of_parts.extend(told(part)));
+            let named_late = parts.named_late();
+            let (whole, rest) = (
+                whole.finish(Integrity::new(Ending::CutShort)),
+                parts.finish(Integrity::new(Ending::CutShort)),
+            );
+            if !named_late {
+                prop_assert_eq!(of_parts, told(&whole));
+            }
+            prop_assert_eq!(alive(&rest), alive(&whole));
+            prop_assert_eq!((rest.begin(), rest.end()), (whole.begin(), whole.end()));
+        }
+    }
+
     #[test]
     fn of_the_dead_only_the_creators_of_the_living_are_kept() {
         let chain = |number: u32| {

@@ -266,6 +266,13 @@ pub struct TraceBuilder {
     anchors: Vec<Anchor>,
     stacks: Stacks,
     begin: Time,
+    /// When the first event was.
+    first: Option<Time>,
+    /// Events about no task that were given as parts.
+    kept: Vec<Event>,
+    /// So many tasks are of parts that were given.
+    given: usize,
+    named_late: bool,
     counters: Vec<(String, u64)>,
     /// Where in `counters` a name is.
     counter_places: HashMap<String, usize>,
@@ -273,6 +280,15 @@ pub struct TraceBuilder {
 }
 
 impl TraceBuilder {
+    /// A builder that reads a recording again, of which all that was defined is known: it takes that from
+    /// what the first one made.
+    #[must_use]
+    pub fn again(whole: &mut Trace) -> Self {
+        let mut builder = TraceBuilder::new(whole.header.clone());
+        builder.stacks = std::mem::take(&mut whole.stacks);
+        builder
+    }
+
     /// An empty trace.
     #[must_use]
     pub fn new(header: Header) -> Self {
@@ -286,6 +302,10 @@ impl TraceBuilder {
             anchors: vec![anchor],
             stacks: Stacks::default(),
             begin: Time(0),
+            first: None,
+            kept: Vec::new(),
+            given: 0,
+            named_late: false,
             events: Vec::new(),
             subjects: Vec::new(),
             tasks: Vec::new(),
@@ -302,6 +322,7 @@ impl TraceBuilder {
     pub fn push(&mut self, mut event: Event) {
         event.time = event.time.max(self.end);
         self.end = event.time;
+        self.first.get_or_insert(event.time);
         let subject = self.apply(&event);
         self.subjects.push(subject.map_or(NO_TASK, |id| id.0));
         self.events.push(event);
@@ -329,7 +350,7 @@ impl TraceBuilder {
     /// Takes up a checkpoint: what lived at a time. Where nothing was lost before it, it says
     /// nothing new. Else what it does not have has ended unseen, and what is new was born unseen.
     pub fn restore(&mut self, checkpoint: &[Carried], time: Time) {
-        if self.tasks.is_empty() && self.events.is_empty() {
+        if self.tasks.is_empty() && self.first.is_none() {
             self.begin = time;
         }
         let time = time.max(self.end);
@@ -460,12 +481,107 @@ impl TraceBuilder {
         self.end
     }
 
+    /// How many events it has that were not given as a part.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Gives the events since the last part as a trace of its own, and forgets them: for traces that are
+    /// larger than memory. It has the tasks that these events are about, as far as they were told of, and
+    /// who made them; its beginning and its end are those that are given. Between two parts must be no
+    /// two events of the same time, since the names of a time are those that it ends with.
+    ///
+    /// What [`TraceBuilder::finish`] gives then has the events that are about no task, and the tasks that
+    /// live at the end.
+    pub fn part<T>(&mut self, (begin, end): (Time, Time), look: impl FnOnce(&Trace) -> T) -> T {
+        let mut part = Trace {
+            header: std::mem::take(&mut self.header),
+            events: std::mem::take(&mut self.events),
+            subjects: std::mem::take(&mut self.subjects),
+            children: Children::of(&self.tasks),
+            tasks: std::mem::take(&mut self.tasks),
+            peak_alive: self.peak_alive,
+            counters: std::mem::take(&mut self.counters),
+            anchors: std::mem::take(&mut self.anchors),
+            stacks: std::mem::take(&mut self.stacks),
+            integrity: Integrity::new(Ending::CutShort),
+            begin,
+            end,
+        };
+        let seen = look(&part);
+        self.header = part.header;
+        (self.counters, self.anchors, self.stacks) = (part.counters, part.anchors, part.stacks);
+        let of_none = part.events.drain(..).filter(|it| it.body.task().is_none());
+        self.kept.extend(of_none);
+        part.subjects.clear();
+        (self.events, self.subjects) = (part.events, part.subjects);
+        self.tasks = part.tasks;
+        self.forget_the_dead();
+        seen
+    }
+
+    /// Whether a task of an earlier part had no name then, and has one now: a whole trace gives it that
+    /// from the beginning.
+    #[must_use]
+    pub fn named_late(&self) -> bool {
+        self.named_late
+    }
+
+    /// Keeps of the tasks the first, those that live, and who made them.
+    fn forget_the_dead(&mut self) {
+        let mut places = vec![NO_TASK; self.tasks.len()];
+        let living = self.live.values().flat_map(|id| {
+            let parent = self.tasks[id.0 as usize].parent;
+            [Some(*id), parent].into_iter().flatten()
+        });
+        for id in living.chain([TaskId(0)]) {
+            if let Some(place) = places.get_mut(id.0 as usize) {
+                *place = 0;
+            }
+        }
+        let kept = places.iter_mut().filter(|place| **place != NO_TASK);
+        for (place, next) in kept.zip(0..) {
+            *place = next;
+        }
+        let place = |id: TaskId| Some(places[id.0 as usize]).filter(|place| *place != NO_TASK);
+        self.tasks.retain_mut(|task| {
+            let Some(id) = place(task.id) else {
+                return false;
+            };
+            task.id = TaskId(id);
+            task.parent = task.parent.and_then(place).map(TaskId);
+            // Whether the first name was the only one is asked when the next one comes.
+            task.names.keep_last(2);
+            task.execs.keep_last(1);
+            true
+        });
+        self.given = self.tasks.len();
+        for id in self.live.values_mut() {
+            *id = place(*id).map_or(*id, TaskId);
+        }
+        let tasks = &self.tasks;
+        self.members.retain(|_, ids| {
+            let known = ids.iter().filter_map(|id| place(*id)).map(TaskId);
+            *ids = known
+                .filter(|id| tasks[id.0 as usize].ended.is_none())
+                .collect();
+            !ids.is_empty()
+        });
+    }
+
     /// The finished trace.
     #[must_use]
     pub fn finish(mut self, integrity: Integrity) -> Trace {
+        if !self.kept.is_empty() {
+            let mut subjects = vec![NO_TASK; self.kept.len()];
+            subjects.append(&mut self.subjects);
+            self.kept.append(&mut self.events);
+            (self.events, self.subjects) = (self.kept, subjects);
+        }
         // Its checkpoint is damaged.
         if self.header.segment > 0 && self.begin == Time(0) {
-            self.begin = self.events.first().map_or(self.end, |event| event.time);
+            self.begin = self.first.unwrap_or(self.end);
         }
         Trace {
             header: self.header,
@@ -643,6 +759,7 @@ impl TraceBuilder {
     fn rename(&mut self, id: TaskId, time: Time, name: Name) {
         let names = &mut self.tasks[id.0 as usize].names;
         if names.len() == 1 && names[0].1.is_empty() {
+            self.named_late |= (id.0 as usize) < self.given && !name.is_empty();
             *names = (names[0].0, name).into();
         } else if names[names.len() - 1].1 != name {
             names.push((time, name));

@@ -25,6 +25,7 @@ mod segments;
 mod select;
 mod sites;
 mod stats;
+mod stream;
 mod support;
 #[cfg(target_os = "linux")]
 mod symbolize;

@@ -194,6 +194,11 @@ impl Recording {
         Ok(builder.finish(integrity))
     }
 
+    /// What was named, to be shown.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// The first file's header.
     pub(crate) fn header(&self) -> &Header {
         self.files[0].segment.header()

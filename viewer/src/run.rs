@@ -3,6 +3,7 @@
 mod diff;
 mod sites;
 mod stats;
+pub(crate) mod timeline;
 
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
@@ -12,13 +13,13 @@ use anyhow::{Context, Result, bail};
 use tidline::format::{Extracted, Header, Stretch, Unchanged, extract_with_symbols};
 use tidline::model::{Anchor, TaskRecord, Time, Trace};
 
-use crate::cli::{self, Color, Command, Common, EventFormat, Format, RuntimeFrames};
+use crate::cli::{self, Color, Command, Common, Format, RuntimeFrames};
 use crate::load::Recording;
 use crate::output::Output;
 use crate::part::{self, Part};
 use crate::render::json::Stream;
 use crate::render::text::Look;
-use crate::render::{csv, json, text};
+use crate::render::{json, text};
 use crate::scrub::{self, Scrubber};
 use crate::select::{self, Selector, Selectors};
 use crate::site::Sites;
@@ -40,7 +41,7 @@ pub(crate) struct Report {
 pub(crate) fn run(command: &Command, out: &mut dyn Write, report: &mut Report) -> Result<()> {
     match command {
         Command::Info(args) => info(args, out, report),
-        Command::Timeline(args) => timeline(args, out, report),
+        Command::Timeline(args) => timeline::run(args, out, report),
         Command::Tree(args) => tree(args, out, report),
         Command::Threads(args) => threads(args, out, report),
         Command::Sites(args) => sites::sites(args, out, report),
@@ -195,107 +196,6 @@ fn info(args: &cli::Info, out: &mut dyn Write, report: &mut Report) -> Result<()
         }
     }
     Ok(())
-}
-
-fn timeline(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    if args.lanes && args.format != EventFormat::Table {
-        bail!("--lanes draws for people: it does not go with --format");
-    }
-    let opened = open_with_sites(&args.common, &args.frames, args.width)?;
-    if args.stack && args.format != EventFormat::Table {
-        bail!("--stack is for people: JSON and CSV have the stacks anyway");
-    }
-    let selector = opened.selector(&args.select)?;
-    if args.lanes {
-        let page = view::lanes::page(&opened.trace, &selector, &opened.options);
-        text::page(out, &page, opened.look)?;
-    } else if args.format == EventFormat::Table {
-        timeline_table(&opened, &selector, args.stack, out)?;
-    } else {
-        timeline_records(&opened, &selector, args.format, out, report)?;
-    }
-    Ok(())
-}
-
-/// The events that are shown under a limit, each given to `show`; returns how many were, and
-/// how many were not.
-fn each_entry(
-    opened: &Opened,
-    selector: &Selector<'_>,
-    mut show: impl FnMut(view::timeline::Entry<'_>) -> io::Result<()>,
-) -> io::Result<(usize, usize)> {
-    let (mut shown, mut left_out) = (0, 0);
-    for entry in view::timeline::entries(&opened.trace, selector) {
-        if opened.options.limit > 0 && shown == opened.options.limit {
-            left_out += 1;
-        } else {
-            shown += 1;
-            show(entry)?;
-        }
-    }
-    Ok((shown, left_out))
-}
-
-fn timeline_table(
-    opened: &Opened,
-    selector: &Selector<'_>,
-    stacks: bool,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let Opened {
-        trace,
-        sites,
-        options,
-        look,
-    } = opened;
-    let layout = view::timeline::layout(trace, options);
-    text::notices(out, &view::notices_of(trace, selector), *look)?;
-    let mut header = Some(options.clock.zone_name());
-    let (shown, left_out) = each_entry(opened, selector, |entry| {
-        if let Some(zone) = header.take() {
-            text::timeline_header(out, &layout, &zone, *look)?;
-        }
-        let row = view::timeline::row(trace, sites, &entry, &layout, options);
-        text::timeline_row(out, &layout, &row, *look)?;
-        match stacks {
-            true => text::below_row(out, &view::timeline::stack(trace, sites, &entry), *look),
-            false => Ok(()),
-        }
-    })?;
-    let foot = view::timeline::foot(trace, selector, shown, left_out);
-    text::foot(out, &foot, shown > 0, *look)
-}
-
-fn timeline_records(
-    opened: &Opened,
-    selector: &Selector<'_>,
-    format: EventFormat,
-    out: &mut dyn Write,
-    report: &mut Report,
-) -> io::Result<()> {
-    let mut stream = match format {
-        EventFormat::Json => Stream::array(),
-        _ => Stream::lines(),
-    };
-    let csv = format == EventFormat::Csv;
-    if csv {
-        csv::header(out)?;
-    }
-    let trace = &opened.trace;
-    report.asides = view::notices_of(trace, selector);
-    let (shown, left_out) = each_entry(opened, selector, |entry| {
-        let record = view::record::record(trace, &opened.sites, &entry, &opened.options);
-        if csv {
-            csv::record(out, &record)
-        } else {
-            stream.push(out, &record)
-        }
-    })?;
-    report.asides.extend(view::hidden(left_out, "event"));
-    let all = trace.events().len();
-    let selected = selector.shown_of(shown + left_out, all, "event");
-    report.asides.extend(selected);
-    stream.finish(out)
 }
 
 fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()> {

@@ -1,16 +1,14 @@
 //! `export`: a trace in the formats of other programs.
 //!
-//! Each format is one file here. The loaded trace is all that they keep in memory, but for
-//! Firefox's profiles, which are made as a whole.
+//! Each format is one file here, but for csv and ndjson, which are `timeline`'s. The loaded trace is all
+//! that they keep in memory, but for Firefox's profiles, which are made as a whole.
 
 mod chrome;
-mod csv;
 mod dot;
 mod firefox;
 mod folded;
 mod lives;
 mod mermaid;
-mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod perfetto;
@@ -23,12 +21,15 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use tidline::model::Trace;
 
-use crate::cli::{self, Counting};
+use crate::cli::{self, Counting, EventFormat};
+use crate::events::Events;
 use crate::load::{self, Recording};
 use crate::output::{Output, is_stdout};
 use crate::run::Report;
+use crate::run::timeline::records;
 use crate::select::Selector;
 use crate::site::Sites;
+use crate::stream::Stream;
 use crate::time::Clock;
 use crate::view::{self, Options};
 
@@ -70,35 +71,55 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
             let recording = Recording::open(&args.files)?;
             let (output, file) = Output::create(place, args.force, recording.paths(), &args.files)?;
             drop(recording);
-            let trace = load::load(&args.files)?;
-            let sites = stacks::sites(&trace);
-            let selector = selector(args, &trace, &sites)?;
-            report.asides = view::notices_of(&trace, &selector);
-            report.asides.extend(selected(args, &trace, &selector));
             let mut file = BufWriter::with_capacity(1 << 16, file);
-            check(args, &trace)?;
-            let written = write(args, &trace, (&sites, &selector), &mut file);
-            let written = written.and_then(|aside| file.flush().map(|()| aside));
-            let aside = written.with_context(|| format!("cannot write {}", load::shown(place)))?;
-            report.asides.extend(aside);
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            output.finish(file)
+            written(args, &mut file, report).map_err(|error| match error.is::<io::Error>() {
+                true => error.context(format!("cannot write {}", load::shown(place))),
+                false => error,
+            })?;
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error);
+            output.finish(file.with_context(|| format!("cannot write {}", load::shown(place)))?)
         }
         None => {
             if args.to == To::Perfetto && io::stdout().is_terminal() {
                 bail!("perfetto's format is nothing for a terminal: name a file with -o");
             }
-            let trace = load::load(&args.files)?;
-            let sites = stacks::sites(&trace);
-            let selector = selector(args, &trace, &sites)?;
-            report.asides = view::notices_of(&trace, &selector);
-            report.asides.extend(selected(args, &trace, &selector));
-            check(args, &trace)?;
-            let aside = write(args, &trace, (&sites, &selector), out)?;
-            report.asides.extend(aside);
-            Ok(())
+            written(args, out, report)
         }
     }
+}
+
+/// Writes what is a stream of bytes.
+fn written(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let format = match args.to {
+        To::Csv => Some(EventFormat::Csv),
+        To::Ndjson => Some(EventFormat::Ndjson),
+        _ => None,
+    };
+    let rules = load::rules(None)?;
+    let stream = match format {
+        Some(_) => Stream::open(&args.files, &args.select, &rules, None)?,
+        None => None,
+    };
+    if let (Some(format), Some((stream, again))) = (format, stream) {
+        let options = options(args, &stream.whole);
+        let (whole, sites) = (&stream.whole, &stream.sites);
+        let selector = Selector::new(&args.select, whole, sites, &options.clock)?;
+        let events = Events::read((&stream, again), &args.select, &selector);
+        return records(events, &options, format, out, report);
+    }
+    let trace = load::load(&args.files)?;
+    let sites = stacks::sites(&trace);
+    let selector = selector(args, &trace, &sites)?;
+    if let Some(format) = format {
+        let events = Events::loaded(&trace, &sites, &selector);
+        return records(events, &options(args, &trace), format, out, report);
+    }
+    report.asides = view::notices_of(&trace, &selector);
+    report.asides.extend(selected(args, &selector));
+    check(args, &trace)?;
+    let aside = write(args, &trace, &selector, out)?;
+    report.asides.extend(aside);
+    Ok(())
 }
 
 fn options(args: &cli::Export, trace: &Trace) -> Options {
@@ -123,14 +144,10 @@ fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Resul
 }
 
 /// How much of it is written, where that is not all.
-fn selected(args: &cli::Export, trace: &Trace, selector: &Selector<'_>) -> Option<String> {
-    if args.to == To::Folded {
-        let alive = args.count == Counting::Alive;
-        return selector.tasks_shown(|task| view::folded::is_counted(task, alive));
-    }
-    let shown = selector.events().filter(|seq| selector.admits(*seq));
-    let all = trace.events().len();
-    (!selector.is_everything()).then(|| selector.shown_of(shown.count(), all, "event"))?
+fn selected(args: &cli::Export, selector: &Selector<'_>) -> Option<String> {
+    let alive = args.count == Counting::Alive;
+    let folded = args.to == To::Folded;
+    folded.then(|| selector.tasks_shown(|task| view::folded::is_counted(task, alive)))?
 }
 
 /// Refuses what would be empty.
@@ -144,14 +161,13 @@ fn check(args: &cli::Export, trace: &Trace) -> Result<()> {
     Ok(())
 }
 
-/// Writes what is a stream of bytes; returns what there is to tell beside.
+/// Writes what is made from the whole trace; returns what there is to tell beside.
 fn write(
     args: &cli::Export,
     trace: &Trace,
-    (sites, selector): (&Sites, &Selector<'_>),
+    selector: &Selector<'_>,
     out: &mut dyn Write,
 ) -> io::Result<Option<String>> {
-    let options = options(args, trace);
     let most = |default| args.max_nodes.map_or(default, |most| most as usize);
     let written = match args.to {
         To::Folded => return folded::write(trace, selector, args.count == Counting::Alive, out),
@@ -160,9 +176,8 @@ fn write(
         To::Firefox => firefox::write(trace, most(TRACKS), out),
         To::Dot => dot::write(trace, most(NODES), out),
         To::Mermaid => mermaid::write(trace, most(NODES), out),
-        To::Csv => csv::write(trace, sites, selector, &options, out),
-        To::Ndjson => ndjson::write(trace, sites, selector, &options, out),
-        // It is written elsewhere: it is no stream of bytes.
+        // They are written elsewhere: their events one by one, and what is no stream of bytes.
+        To::Csv | To::Ndjson => Ok(()),
         #[cfg(feature = "parquet")]
         To::Parquet => Ok(()),
     };

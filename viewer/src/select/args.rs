@@ -68,6 +68,24 @@ impl Selectors {
         !self.kind.is_empty() || self.wheres.iter().any(of_births)
     }
 
+    /// Whether events are asked for what is known when they are read: nothing that comes later, and of
+    /// their tasks' ancestors only the creator.
+    pub(crate) fn ask_of_now_only(&self) -> bool {
+        let now = |text: &String| Expr::parse(text).is_ok_and(|it| it.is_of_now());
+        self.name.is_empty()
+            && self.under.is_none()
+            && self.alive_at.is_none()
+            && self.min_life.is_none()
+            && self.max_life.is_none()
+            && self.wheres.iter().all(now)
+    }
+
+    /// Whether anything is asked of sites.
+    pub(crate) fn ask_for_sites(&self) -> bool {
+        let of_sites = |text: &String| Expr::parse(text).is_ok_and(|it| it.mentions("site"));
+        !self.site.is_empty() || self.wheres.iter().any(of_sites)
+    }
+
     /// What was typed, safe to print: `--pid 200 --kind fork,exec`.
     pub(crate) fn words(&self) -> String {
         let text = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();

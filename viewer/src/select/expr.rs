@@ -143,6 +143,12 @@ impl Expr {
     }
 
     /// Whether it asks for the field of this name.
+    /// Whether it asks an event only for what is known when it happens.
+    pub(crate) fn is_of_now(&self) -> bool {
+        const LATER: [&str; 6] = ["exe", "signal", "code", "life", "children", "alive"];
+        LATER.iter().all(|name| !self.mentions(name))
+    }
+
     pub(crate) fn mentions(&self, name: &str) -> bool {
         match self {
             Expr::And(one, other) | Expr::Or(one, other) => {

@@ -69,10 +69,7 @@ impl<'a> Selector<'a> {
         sites: &'a Sites,
         clock: &Clock,
     ) -> Result<Selector<'a>> {
-        let wheres = args
-            .wheres
-            .iter()
-            .map(|text| Expr::parse(text).map_err(|problem| anyhow!("--where: {problem}")));
+        let wheres = args.wheres.iter().map(|text| wanted(text));
         let wheres = wheres.collect::<Result<Vec<Expr>>>()?;
         let alive_at = args.alive_at.as_deref();
         let alive_at = alive_at.map(|text| when::moment("--alive-at", text, trace, clock));
@@ -95,19 +92,44 @@ impl<'a> Selector<'a> {
         };
         selector.tasks = selector.tasks_of(args)?;
         selector.sites_asked = sites_asked(args, sites);
-        selector.notices = selector.cannot_match(args);
+        selector.notices = selector.cannot_match(args, !sites.is_empty());
         Ok(selector)
+    }
+
+    /// The same question to a part of the trace.
+    pub(crate) fn of_part<'b>(
+        &self,
+        args: &Selectors,
+        part: &'b Trace,
+        sites: &'b Sites,
+    ) -> Result<Selector<'b>> {
+        let mut selector = Selector {
+            words: self.words.clone(),
+            selection: self.selection.clone(),
+            stretch: self.stretch,
+            alive_at: self.alive_at,
+            sites_asked: self.sites_asked.clone(),
+            wheres: self.wheres.clone(),
+            ..Selector::everything(part, sites)
+        };
+        selector.tasks = selector.tasks_of(args)?;
+        Ok(selector)
+    }
+
+    /// Why what is asked for cannot be in a part of a trace that has sites, or is asked for none.
+    pub(crate) fn why_nothing(args: &Selectors, part: &Trace) -> Result<Vec<String>> {
+        let sites = Sites::default();
+        let wheres = args.wheres.iter().map(|text| wanted(text));
+        let selector = Selector {
+            wheres: wheres.collect::<Result<Vec<Expr>>>()?,
+            ..Selector::everything(part, &sites)
+        };
+        Ok(selector.cannot_match(args, true))
     }
 
     /// The answer for each task to what does not depend on times; `None` if nothing is asked.
     fn tasks_of(&self, args: &Selectors) -> Result<Option<Vec<bool>>> {
-        let names = args.name.iter().map(|text| {
-            Pattern::new(text).map_err(|error| {
-                let text = tidline::text::escape(text.as_bytes());
-                anyhow!("--name {text}: it is no pattern of names: {error}")
-            })
-        });
-        let names = names.collect::<Result<Vec<Pattern>>>()?;
+        let names = patterns("--name", &args.name)?;
         let least = when::span("--min-life", args.min_life.as_deref())?;
         let most = when::span("--max-life", args.max_life.as_deref())?;
         let what = args.what.as_deref();
@@ -151,7 +173,7 @@ impl<'a> Selector<'a> {
     }
 
     /// Why what is asked for cannot be in the trace, of selectors of which that is known.
-    fn cannot_match(&self, args: &Selectors) -> Vec<String> {
+    fn cannot_match(&self, args: &Selectors, has_sites: bool) -> Vec<String> {
         let trace = self.trace;
         let any = |is: &dyn Fn(&TaskRecord) -> bool| trace.tasks().iter().any(is);
         let mentions = |name: &str| self.wheres.iter().any(|expr| expr.mentions(name));
@@ -179,7 +201,7 @@ impl<'a> Selector<'a> {
             (true, false) => None,
         };
         if let Some(option) = by_site
-            && self.sites.is_empty()
+            && !has_sites
         {
             notices.push(format!(
                 "{option}: no stacks are in this recording, so nothing is known to be created \
@@ -360,6 +382,22 @@ impl<'a> Selector<'a> {
         }
         self.shown_of(shown, all, "task")
     }
+}
+
+/// The patterns that an option gives.
+fn patterns(option: &str, texts: &[String]) -> Result<Vec<Pattern>> {
+    let patterns = texts.iter().map(|text| {
+        Pattern::new(text).map_err(|error| {
+            let text = tidline::text::escape(text.as_bytes());
+            anyhow!("{option} {text}: it is no pattern of names: {error}")
+        })
+    });
+    patterns.collect()
+}
+
+/// What `--where` says.
+fn wanted(text: &str) -> Result<Expr> {
+    Expr::parse(text).map_err(|problem| anyhow!("--where: {problem}"))
 }
 
 fn sites_asked(args: &Selectors, sites: &Sites) -> Option<HashSet<SiteId>> {

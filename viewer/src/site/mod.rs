@@ -56,7 +56,11 @@ impl Sites {
     }
 
     /// The sites of all stacks that are defined, and the functions at these starts.
-    fn new(stacks: &Stacks, starts: impl IntoIterator<Item = FrameId>, rules: &Rules) -> Sites {
+    pub(crate) fn new(
+        stacks: &Stacks,
+        starts: impl IntoIterator<Item = FrameId>,
+        rules: &Rules,
+    ) -> Sites {
         let mut finder = Finder::new(stacks, rules);
         let mut of_stack: HashMap<StackId, SiteId> = HashMap::new();
         for (id, node) in stacks.nodes() {

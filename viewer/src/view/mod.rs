@@ -49,8 +49,13 @@ impl Options {
 
     /// Whether a table must do without what matters less.
     pub(crate) fn narrow(&self) -> bool {
-        self.width.is_some_and(|width| width < 110)
+        self.width.is_some_and(is_narrow)
     }
+}
+
+/// Whether so many columns are too few for what matters less.
+fn is_narrow(width: usize) -> bool {
+    width < 110
 }
 
 /// What the recorder itself noted as missing.

@@ -49,37 +49,59 @@ pub(crate) struct Layout {
     dates: bool,
 }
 
+/// A terminal of fewer columns has no room for wall times.
+const TINY: usize = 72;
+
 /// The widest kind but `create-failed`.
 pub(crate) const KIND_WIDTH: usize = 8;
 
 /// The layout for a trace: on a narrow terminal wall times lose their fraction, and births
 /// their pc, so that a row still fits a line. On a tiny one there are no wall times.
 pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
+    layout_of(trace, widest(trace, options.width), options)
+}
+
+/// The same for a trace of which not all is at hand, whose widest task has so many columns.
+pub(crate) fn layout_of(trace: &Trace, widest: usize, options: &Options) -> Layout {
     let narrow = options.narrow();
     let dates = !options.clock.is_one_day(trace.begin(), trace.end());
-    let tiny = options.width.is_some_and(|width| width < 72);
-    let name = match (tiny, narrow) {
-        (true, _) => 12,
-        (_, true) => 20,
-        _ => NAME_WIDTH,
-    };
+    let tiny = options.width.is_some_and(|width| width < TINY);
+    let name = name_columns(options.width);
+    let elapsed = time::elapsed(trace.end()).len();
+    let task = widest.clamp(4, name + 8);
+    let wall = match (tiny, narrow) {
+        (true, _) => 0,
+        (_, true) => 8,
+        _ => 15,
+    } + if dates && !tiny { 11 } else { 0 };
+    Layout {
+        elapsed,
+        wall,
+        task,
+        narrow,
+        name,
+        dates,
+    }
+}
+
+/// Columns of the widest task, `worker[17]`, where there are so many columns in all.
+pub(crate) fn widest(trace: &Trace, width: Option<usize>) -> usize {
+    let most = name_columns(width);
     let labels = trace.tasks().iter().map(|task| {
         let digits = task.task.tid.0.checked_ilog10().unwrap_or(0) as usize + 3;
         let names = task.names.iter();
         let width = names.map(|(_, name)| words::name_width(name)).max();
-        width.unwrap_or(0).clamp(1, name) + digits
+        width.unwrap_or(0).clamp(1, most) + digits
     });
-    Layout {
-        elapsed: time::elapsed(trace.end()).len(),
-        wall: match (tiny, narrow) {
-            (true, _) => 0,
-            (_, true) => 8,
-            _ => 15,
-        } + if dates && !tiny { 11 } else { 0 },
-        task: labels.max().unwrap_or(0).clamp(4, name + 8),
-        narrow,
-        name,
-        dates,
+    labels.max().unwrap_or(0)
+}
+
+/// Columns of a name at most.
+fn name_columns(width: Option<usize>) -> usize {
+    match width {
+        Some(width) if width < TINY => 12,
+        Some(width) if super::is_narrow(width) => 20,
+        _ => NAME_WIDTH,
     }
 }
 
@@ -289,13 +311,12 @@ fn former_name(entry: &Entry<'_>) -> String {
 
 /// Says what is not shown, and that nothing is where that is so.
 pub(crate) fn foot(
-    trace: &Trace,
+    all: usize,
     selector: &Selector<'_>,
     shown: usize,
     left_out: usize,
 ) -> Vec<String> {
     let mut foot: Vec<String> = super::hidden(left_out, "event").into_iter().collect();
-    let all = trace.events().len();
     match all {
         0 => foot.push("no event is in this trace".into()),
         all => foot.extend(selector.shown_of(shown + left_out, all, "event")),
