@@ -2,8 +2,8 @@
 
 use tidline::synth::{self, Plan};
 
-use crate::terminal::{Terminal, terminal};
 use crate::support::{File, Folder, tidview};
+use crate::terminal::{Terminal, terminal};
 
 /// All that a command writes to a terminal, and how long it took, ms. What it prints goes to `out`.
 fn written(terminal: &Terminal, folder: &Folder, args: &str, out: &str) -> (String, u64) {

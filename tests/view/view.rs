@@ -30,4 +30,5 @@ mod support;
 #[cfg(target_os = "linux")]
 mod symbolize;
 mod terminal;
+mod widths;
 mod written;

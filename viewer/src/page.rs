@@ -147,6 +147,8 @@ impl Column {
 /// takes no more memory than what they are made from.
 pub(crate) struct Table<'a> {
     pub(crate) columns: Vec<Column>,
+    /// Titles of columns to do without where there is no room, the first one first.
+    pub(crate) spare: &'static [&'static str],
     pub(crate) rows: usize,
     pub(crate) row: Box<dyn Fn(usize) -> Vec<Text> + 'a>,
 }
@@ -167,9 +169,15 @@ impl<'a> Table<'a> {
         });
         Table {
             columns: columns.collect(),
+            spare: &[],
             rows: items.len(),
             row: Box::new(move |index| items.get(index).map(&row).unwrap_or_default()),
         }
+    }
+
+    /// Does without these columns where there is no room, the first one first.
+    pub(crate) fn sparing(self, spare: &'static [&'static str]) -> Self {
+        Table { spare, ..self }
     }
 }
 

@@ -85,16 +85,21 @@ pub(crate) fn foot(
 /// is too little room it goes on below itself.
 fn write_last(out: &mut dyn Write, text: &Text, at: usize, look: Look) -> io::Result<()> {
     let room = look.columns.map(|columns| columns.saturating_sub(at));
-    match room {
-        Some(room) if room >= LEAST && text.width() > room => {
-            for (index, line) in text.wrapped(room).iter().enumerate() {
-                let indent = if index == 0 { 0 } else { at };
-                writeln!(out, "{:indent$}{}", "", painted(line, look))?;
-            }
-            Ok(())
+    let (room, below) = match room {
+        Some(room) if text.width() > room && room >= LEAST => (room, at),
+        // It goes below as a whole.
+        Some(room) if text.width() > room && at > BELOW => {
+            writeln!(out)?;
+            write!(out, "{:BELOW$}", "")?;
+            (look.columns.unwrap_or(0).saturating_sub(BELOW), BELOW)
         }
-        _ => writeln!(out, "{}", painted(text, look)),
+        _ => return writeln!(out, "{}", painted(text, look)),
+    };
+    for (index, line) in text.wrapped(room.max(LEAST)).iter().enumerate() {
+        let indent = if index == 0 { 0 } else { below };
+        writeln!(out, "{:indent$}{}", "", painted(line, look))?;
     }
+    Ok(())
 }
 
 fn painted(text: &Text, look: Look) -> String {
@@ -106,6 +111,8 @@ fn painted(text: &Text, look: Look) -> String {
 
 /// Columns without which wrapping would make it worse.
 const LEAST: usize = 8;
+/// Where a text begins on the next line that has no such room on its own.
+const BELOW: usize = 6;
 /// So many rows are laid out at a time.
 const BATCH: usize = 256;
 
@@ -121,21 +128,56 @@ fn write_table(out: &mut dyn Write, table: &Table<'_>, look: Look) -> io::Result
     for index in 0..table.rows {
         widen(&mut widths, &(table.row)(index));
     }
-    fit(&mut widths, &table.columns, look);
-    let mut batch = vec![titles];
+    let left_out = left_out(&widths, table, look);
+    let kept = |index: usize| !left_out.contains(&index);
+    let columns = only(&table.columns, kept);
+    let mut widths = only(&widths, kept);
+    fit(&mut widths, &columns, look);
+    let mut batch = vec![only(&titles, kept)];
     for index in 0..table.rows {
-        batch.push((table.row)(index));
+        batch.push(only(&(table.row)(index), kept));
         if batch.len() >= BATCH {
-            write_rows(
-                out,
-                &table.columns,
-                &widths,
-                std::mem::take(&mut batch),
-                look,
-            )?;
+            write_rows(out, &columns, &widths, std::mem::take(&mut batch), look)?;
         }
     }
-    write_rows(out, &table.columns, &widths, batch, look)
+    write_rows(out, &columns, &widths, batch, look)?;
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let titles = left_out.iter().map(|index| table.columns[*index].title);
+    let titles = titles.collect::<Vec<_>>().join(", ");
+    let words = format!("not shown, for want of room: {titles}");
+    write_last(out, &Text::styled(words, Style::Faint), 0, look)
+}
+
+/// The columns that a table does without, so that the others fit.
+fn left_out(widths: &[usize], table: &Table<'_>, look: Look) -> Vec<usize> {
+    let Some(room) = look.columns else {
+        return Vec::new();
+    };
+    let last = widths.len().saturating_sub(1);
+    // Columns of words give way, numbers cannot.
+    let least = |index: usize| match table.columns[index].right {
+        true => widths[index],
+        false => widths[index].min(LEAST),
+    };
+    let gap = |index: usize| if index < last { 2 } else { 0 };
+    let mut needed: usize = (0..widths.len()).map(|it| least(it) + gap(it)).sum();
+    let mut out = Vec::new();
+    for title in table.spare {
+        let place = table.columns.iter().position(|it| it.title == *title);
+        let Some(index) = place.filter(|_| needed > room) else {
+            continue;
+        };
+        needed = needed.saturating_sub(least(index) + 2);
+        out.push(index);
+    }
+    out
+}
+
+fn only<T: Clone>(cells: &[T], kept: impl Fn(usize) -> bool) -> Vec<T> {
+    let cells = cells.iter().enumerate().filter(|(index, _)| kept(*index));
+    cells.map(|(_, cell)| cell.clone()).collect()
 }
 
 /// Writes a few rows.
@@ -322,7 +364,8 @@ pub(crate) fn timeline_row(
     write_cell(out, task, layout.task, false, look)?;
     write!(out, "  ")?;
     let wall = if layout.wall == 0 { 0 } else { layout.wall + 2 };
-    let at = layout.elapsed + wall + KIND_WIDTH + layout.task.max(task.width()) + 6;
+    let (kind, task) = (kind.width().max(KIND_WIDTH), task.width().max(layout.task));
+    let at = layout.elapsed + wall + kind + task + 6;
     write_last(out, detail, at, look)
 }
 

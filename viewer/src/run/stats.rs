@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use unicode_width::UnicodeWidthChar;
 
 use super::{Report, open_tasks};
 use crate::cli::{self, RowFormat};
@@ -50,14 +51,14 @@ pub(super) fn stats(args: &cli::Stats, out: &mut dyn Write, report: &mut Report)
     Ok(())
 }
 
-/// A text in ASCII.
+/// A text in ASCII, as wide as it was.
 fn plain(text: &str) -> String {
     let plain = |c: char| match c {
         '│' => "|".to_string(),
-        '…' => "...".to_string(),
+        '…' => "~".to_string(),
         'µ' => "u".to_string(),
         c if c.is_ascii() => c.to_string(),
-        _ => "?".to_string(),
+        c => "?".repeat(c.width().unwrap_or(0)),
     };
     text.chars().map(plain).collect()
 }

@@ -300,13 +300,14 @@ pub(crate) fn table<'a>(problems: &'a [Problem], options: &'a Options) -> Table<
     ];
     let said = columns.map(|(_, said)| said);
     let titles: Vec<&str> = columns.iter().filter(|c| c.1).map(|c| c.0).collect();
-    Table::new(&titles, problems.iter().collect(), move |problem| {
+    let table = Table::new(&titles, problems.iter().collect(), move |problem| {
         let cells = row(problem, options).into_iter().zip(said);
         cells
             .filter(|(_, said)| *said)
             .map(|(cell, _)| cell)
             .collect()
-    })
+    });
+    table.sparing(&["BYTES", "AT BYTE", "TO"])
 }
 
 fn row(problem: &Problem, options: &Options) -> [Text; 8] {

@@ -140,18 +140,19 @@ pub(crate) fn page<'a>(
         if nested {
             titles.insert(1, ">INSIDE");
         }
-        page.blocks
-            .push(Block::Table(Table::new(&titles, tasks, move |task| {
-                let mut row = row(trace, task, at, narrow);
-                if let Some(site) = site {
-                    site.put(&mut row, Text::plain(site.cell(sites, task)));
-                }
-                if nested {
-                    let inner = task.inner.map(|inner| inner.to_string());
-                    row.insert(1, Text::plain(inner.unwrap_or_default()));
-                }
-                row
-            })));
+        let table = Table::new(&titles, tasks, move |task| {
+            let mut row = row(trace, task, at, narrow);
+            if let Some(site) = site {
+                site.put(&mut row, Text::plain(site.cell(sites, task)));
+            }
+            if nested {
+                let inner = task.inner.map(|inner| inner.to_string());
+                row.insert(1, Text::plain(inner.unwrap_or_default()));
+            }
+            row
+        });
+        let spare = &["BORN", "INSIDE", "PID", "CREATOR", "SITE"];
+        page.blocks.push(Block::Table(table.sparing(spare)));
     }
     page.foot.extend(hidden(left_out, "task"));
     page.foot

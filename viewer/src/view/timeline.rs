@@ -49,6 +49,9 @@ pub(crate) struct Layout {
     dates: bool,
 }
 
+/// Columns of what happened without which there are no wall times either.
+const WHAT_WIDTH: usize = 12;
+
 /// A terminal of fewer columns has no room for wall times.
 const TINY: usize = 72;
 
@@ -56,7 +59,8 @@ const TINY: usize = 72;
 pub(crate) const KIND_WIDTH: usize = 8;
 
 /// The layout for a trace: on a narrow terminal wall times lose their fraction, and births
-/// their pc, so that a row still fits a line. On a tiny one there are no wall times.
+/// their pc, so that a row still fits a line. On a tiny one there are no wall times, nor where numbers are
+/// so wide that nothing would be left for what happened.
 pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
     layout_of(trace, widest(trace, options.width), options)
 }
@@ -69,11 +73,19 @@ pub(crate) fn layout_of(trace: &Trace, widest: usize, options: &Options) -> Layo
     let name = name_columns(options.width);
     let elapsed = time::elapsed(trace.end()).len();
     let task = widest.clamp(4, name + 8);
-    let wall = match (tiny, narrow) {
+    let mut wall = match (tiny, narrow) {
         (true, _) => 0,
         (_, true) => 8,
         _ => 15,
     } + if dates && !tiny { 11 } else { 0 };
+    // Numbers of ten digits, or dates, may leave what happened no room.
+    let others = elapsed + wall + KIND_WIDTH + widest.max(task) + 8;
+    if options
+        .width
+        .is_some_and(|width| width < others + WHAT_WIDTH)
+    {
+        wall = 0;
+    }
     Layout {
         elapsed,
         wall,

@@ -134,6 +134,7 @@ pub(crate) fn table<'a>(old: &[About], new: &About) -> Table<'a> {
     ];
     Table {
         columns: ["", "RECORDING", "HOW"].map(Column::left).to_vec(),
+        spare: &[],
         rows: rows.len(),
         row: Box::new(move |index| {
             let cells = rows[index].iter().cloned().map(Text::plain);

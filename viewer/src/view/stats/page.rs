@@ -221,7 +221,7 @@ fn facts(figures: &Figures, options: &Options) -> Vec<Fact> {
         (0, 0) => "none".into(),
         (gaps, lost) => format!("{}, {} lost", counted(gaps, "gap"), counted(lost, "event")),
     };
-    let bad = figures.gaps + figures.lost > 0;
+    let bad = figures.gaps > 0 || figures.lost > 0;
     let style = if bad { Style::Bad } else { Style::Plain };
     add("losses", losses, style);
     if !figures.recorder.is_empty() {
