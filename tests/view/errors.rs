@@ -233,6 +233,7 @@ Selectors:
       --pid <N>          Only this process: events about its tasks, and births where one is the
                          creator
       --tid <N>          Only this thread: events about it, and births where it is the creator
+      --host <GLOB>      Only tasks of this host, of those that were merged (*, ?, [a-z])
       --name <GLOB>      Only tasks whose last name matches (*, ?, [a-z]); several times: any of
                          them
       --kind <KIND>      Only these kinds of event, separated by commas; of tasks, by their birth's

@@ -351,6 +351,27 @@ fn recordings_of_several_hosts_are_one_by_their_wall_clocks() {
             "{shown}"
         );
     }
+    // One host alone.
+    let listed = |more: &[&str]| {
+        let all = [&["threads", &out, "--all", "--format", "json"], more].concat();
+        let tasks: serde_json::Value = serde_json::from_str(&tidview(&all).out).unwrap();
+        let tasks = tasks.as_array().unwrap().iter();
+        tasks
+            .map(|task| task["tid"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--host", "web-3"]), [100, 101, 102]);
+    let second = [10_000_100, 10_000_101, 10_000_102];
+    assert_eq!(listed(&["--host", "*4"]), second);
+    assert_eq!(listed(&["--where", "host != 'web-3'"]), second);
+    assert_eq!(listed(&["--host", "*4", "--host", "web-3"]).len(), 6);
+    let none = tidview(&["timeline", &out, "--format", "ndjson", "--host", "db"]);
+    let (out_of_none, said) = (none.out.as_str(), none.err.as_str());
+    assert_eq!(out_of_none, "");
+    assert!(
+        said.contains("--host: no such host is in this recording; there is web-3, web-\\x1b4\n"),
+        "{said}"
+    );
     assert_eq!(tidview(&["check", &out]).code, Some(0));
     // Merged once more, with another file of a host that is in it, a host stays itself.
     let third = of_host(

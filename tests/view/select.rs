@@ -279,6 +279,8 @@ fn cases() -> Vec<Case> {
         of_task(&["--alive-at", "0.25s"], |world, task| {
             world.lives[task].alive_at(250)
         }),
+        of_task(&["--host", "web-?"], |_, _| true),
+        of_task(&["--where", "host == 'web-3'"], |_, _| true),
         of_task(&["--min-life", "60ms"], |world, task| {
             world.lives[task].life() >= 60 * MS
         }),

@@ -21,6 +21,9 @@ pub(crate) struct Selectors {
     /// Only this thread: events about it, and births where it is the creator
     #[arg(long, value_name = "N")]
     pub(crate) tid: Option<u32>,
+    /// Only tasks of this host, of those that were merged (*, ?, [a-z])
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) host: Vec<String>,
     /// Only tasks whose last name matches (*, ?, [a-z]); several times: any of them
     #[arg(long, value_name = "GLOB")]
     pub(crate) name: Vec<String>,
@@ -99,6 +102,7 @@ impl Selectors {
             ("--until", text(&self.until)),
             ("--pid", number(self.pid)),
             ("--tid", number(self.tid)),
+            ("--host", self.host.clone()),
             ("--name", self.name.clone()),
             ("--kind", kinds),
             ("--what", text(&self.what)),

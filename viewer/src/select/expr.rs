@@ -49,7 +49,7 @@ enum Sort {
 }
 
 /// All fields, and what each means.
-pub(crate) const FIELDS: [(&str, &str); 19] = [
+pub(crate) const FIELDS: [(&str, &str); 20] = [
     ("kind", "the kind of event; of a task, that of its birth"),
     ("what", "thread or process"),
     ("pid", "the process"),
@@ -72,13 +72,14 @@ pub(crate) const FIELDS: [(&str, &str); 19] = [
     ("children", "how many tasks it made"),
     ("alive", "whether the task lives at the end"),
     ("thread", "whether it is a thread"),
+    ("host", "its host's name"),
 ];
 
-const SORTS: [Sort; 19] = {
+const SORTS: [Sort; 20] = {
     use Sort::{Bool, Number, Span, Text};
     [
         Text, Text, Number, Number, Number, Text, Text, Text, Text, Text, Text, Text, Number,
-        Number, Span, Span, Number, Bool, Bool,
+        Number, Span, Span, Number, Bool, Bool, Text,
     ]
 };
 

@@ -75,6 +75,7 @@ fn of_task(selector: &Selector<'_>, task: &TaskRecord, name: &str) -> Option<Fac
     let trace = selector.trace();
     Some(match name {
         "what" => text(task.what.as_str()),
+        "host" => text(selector.host(task)?),
         "pid" => number(task.task.pid.0),
         "tid" => number(task.task.tid.0),
         "parent" => number(trace.task(task.parent?).task.tid.0),

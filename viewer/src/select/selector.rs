@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 use glob::Pattern;
+use tidline::format::host_of;
 use tidline::model::{EventBody, Origin, StackId, TaskId, TaskRecord, Time, Trace, What};
 
 use super::Selection;
@@ -41,6 +42,8 @@ pub(crate) struct Selector<'a> {
     wheres: Vec<Expr>,
     /// For each task the event of its birth. Only some conditions on tasks need it.
     births: OnceCell<Vec<u32>>,
+    /// The names of the hosts, in the order of their numbers.
+    hosts: OnceCell<Vec<String>>,
     notices: Vec<String>,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Selector<'a> {
             sites_asked: None,
             wheres: Vec::new(),
             births: OnceCell::new(),
+            hosts: OnceCell::new(),
             notices: Vec::new(),
         }
     }
@@ -88,6 +92,7 @@ impl<'a> Selector<'a> {
             sites_asked: None,
             wheres,
             births: OnceCell::new(),
+            hosts: OnceCell::new(),
             notices: Vec::new(),
         };
         selector.tasks = selector.tasks_of(args)?;
@@ -130,10 +135,12 @@ impl<'a> Selector<'a> {
     /// The answer for each task to what does not depend on times; `None` if nothing is asked.
     fn tasks_of(&self, args: &Selectors) -> Result<Option<Vec<bool>>> {
         let names = patterns("--name", &args.name)?;
+        let hosts = patterns("--host", &args.host)?;
         let least = when::span("--min-life", args.min_life.as_deref())?;
         let most = when::span("--max-life", args.max_life.as_deref())?;
         let what = args.what.as_deref();
         let asked = !names.is_empty()
+            || !hosts.is_empty()
             || least.is_some()
             || most.is_some()
             || what.is_some()
@@ -147,6 +154,13 @@ impl<'a> Selector<'a> {
             let name = String::from_utf8_lossy(task.name().as_bytes());
             names.is_empty() || names.iter().any(|pattern| pattern.matches(&name))
         };
+        let of_host = |task: &TaskRecord| {
+            let host = self.host(task);
+            hosts.is_empty()
+                || hosts
+                    .iter()
+                    .any(|it| host.is_some_and(|host| it.matches(host)))
+        };
         let of_parent = |task: &TaskRecord| {
             let parent = task.parent.map(|parent| self.trace.task(parent).task.tid.0);
             args.parent.is_none_or(|tid| parent == Some(tid))
@@ -157,6 +171,7 @@ impl<'a> Selector<'a> {
         };
         let tasks = self.trace.tasks().iter().map(|task| {
             what.is_none_or(|what| task.what.as_str() == what)
+                && of_host(task)
                 && of_parent(task)
                 && under.as_ref().is_none_or(|under| under[task.id.0 as usize])
                 && of_life(task)
@@ -194,6 +209,18 @@ impl<'a> Selector<'a> {
             {
                 notices.push(format!("{option}: no thread {tid} is in this recording"));
             }
+        }
+        if let Ok(hosts) = patterns("--host", &args.host)
+            && !hosts.is_empty()
+            && !self
+                .hosts()
+                .iter()
+                .any(|host| hosts.iter().any(|it| it.matches(host)))
+        {
+            let known = tidline::text::escape(self.hosts().join(", ").as_bytes()).into_owned();
+            notices.push(format!(
+                "--host: no such host is in this recording; there is {known}"
+            ));
         }
         let by_site = match (args.site.is_empty(), mentions("site")) {
             (false, _) => Some("--site"),
@@ -346,6 +373,27 @@ impl<'a> Selector<'a> {
         let births = self.births.get_or_init(|| births(self.trace));
         let event = self.trace.events().get(births[task.id.0 as usize] as usize);
         event.map(|event| &event.body)
+    }
+
+    /// The name of the host that a task is of.
+    pub(super) fn host(&self, task: &TaskRecord) -> Option<&str> {
+        let hosts = self.hosts();
+        let number = match hosts.len() {
+            1 => 0,
+            _ => host_of(task.task.tid.0).0,
+        };
+        hosts.get(number).map(String::as_str)
+    }
+
+    fn hosts(&self) -> &[String] {
+        self.hosts.get_or_init(|| {
+            let header = self.trace.header();
+            let names: Vec<String> = header.hosts().into_iter().map(|host| host.name).collect();
+            match names.is_empty() {
+                true => vec![header.host.clone()],
+                false => names,
+            }
+        })
     }
 
     pub(crate) fn trace(&self) -> &'a Trace {
