@@ -10,10 +10,13 @@
 
 mod stacks;
 
-use crate::format::{Header, Target};
+use std::io::Write;
+
+use crate::format::{Error, Header, Target, Writer};
 use crate::model::{
-    Birth, End, Event, EventBody, Frame, FrameId, Function, Interner, Module, ModuleId, Name, Pid,
-    StackEnd, StackId, Symbol, SymbolSource, Task, Time, Trust, Via, What,
+    Anchor, Birth, Definition, End, Event, EventBody, Frame, FrameId, Function, Interner, Live,
+    Module, ModuleId, Name, Pid, StackEnd, StackId, Symbol, SymbolSource, Task, Time, Trust, Via,
+    What,
 };
 
 pub use stacks::{Code, creations};
@@ -91,6 +94,34 @@ pub fn events(plan: Plan) -> Vec<Event> {
     out
 }
 
+/// Writes events as a recorder does that is told of by [`header`]: with a checkpoint inside the file
+/// wherever one is due.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn record<W: Write>(
+    mut writer: Writer<W>,
+    events: impl IntoIterator<Item = Event>,
+    is_due: impl Fn(&Writer<W>) -> bool,
+) -> Result<W, Error> {
+    let (header, mut live) = (header(), Live::default());
+    for event in events {
+        writer.push(&event)?;
+        live.follow(&event);
+        if is_due(&writer) {
+            let time = live.now();
+            let anchor = Anchor {
+                time,
+                wall_ns: header.start_wall_ns.saturating_add_unsigned(time.0),
+                utc_offset_s: header.utc_offset_s,
+            };
+            let (carried, tally) = (live.checkpoint(), live.tally());
+            writer.checkpoint_with(&carried, &tally, anchor)?;
+        }
+    }
+    writer.finish(live.now(), "done", &[])
+}
+
 fn main_task(task: Task) -> Event {
     let body = EventBody::Existing {
         task,
@@ -155,6 +186,29 @@ pub fn with_stacks(events: &mut [Event], places: u32, frames: u32) -> Interner {
         }
     }
     interner
+}
+
+/// All that an interner knows, each before what uses it.
+#[must_use]
+pub fn definitions(interner: &Interner) -> Vec<Definition> {
+    let stacks = interner.stacks();
+    let modules = stacks.modules().into_iter();
+    let modules = modules.map(|(id, module)| Definition::Module(id, module.clone()));
+    let frames: Vec<(FrameId, Frame)> = stacks
+        .frames()
+        .into_iter()
+        .map(|(id, frame)| (id, *frame))
+        .collect();
+    let symbols = frames
+        .iter()
+        .filter_map(|(id, _)| Some((*id, stacks.symbol(*id)?)));
+    let symbols = symbols.map(|(id, symbol)| Definition::Symbol(id, symbol.clone()));
+    let known = frames
+        .iter()
+        .map(|(id, frame)| Definition::Frame(*id, *frame));
+    let nodes = stacks.nodes().into_iter();
+    let nodes = nodes.map(|(id, node)| Definition::Stack(id, *node));
+    modules.chain(known).chain(symbols).chain(nodes).collect()
 }
 
 /// A stack that begins in the C library, and whose two outermost frames are those of every other.

@@ -172,6 +172,17 @@ fn both_read_checkpoints() {
 }
 
 #[test]
+fn both_read_checkpoints_between_events() {
+    let mut events = every_shape();
+    events.retain(|event| !matches!(event.body, EventBody::Lost { .. }));
+    let is_due = |writer: &Writer<Vec<u8>>| (writer.events() + writer.pending()).is_multiple_of(7);
+    let writer = Writer::start(Vec::new(), &header()).unwrap();
+    let file = synth::record(writer, events, is_due).unwrap();
+    let cut = (0..file.len()).step_by(9).map(|end| file[..end].to_vec());
+    compare(&cut.chain([file.clone()]).collect::<Vec<_>>());
+}
+
+#[test]
 fn both_read_what_a_later_writer_may_write() {
     let (file, _) = small();
     let parts = parts(&file);

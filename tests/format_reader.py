@@ -23,7 +23,7 @@ MAX_TIME = 2**64 - 1
 GIVEN_UP_EARLY = "files_given_up_early"
 CHUNK_EVENTS, CHUNK_END, CHUNK_CHECKPOINT, CHUNK_DEFINITIONS = 1, 2, 3, 5
 SITE, PART, CARRIED, ANCHOR, COUNTER, END = 1, 2, 3, 4, 64, 65
-MODULE, FRAME, STACK, SYMBOL = range(5, 9)
+MODULE, FRAME, STACK, SYMBOL, TALLY = range(5, 10)
 EXISTING, BIRTH, EXEC, EXIT, RENAME, DETACH, GAP, LOST, MARK = range(16, 25)
 CREATE_FAILED, SYSCALL_ENTER, SYSCALL_EXIT = range(25, 28)
 
@@ -357,6 +357,18 @@ def read_carried(b):
     }
 
 
+COUNTED = (
+    "events existing threads processes inferred exited let_go end_missing became_leader peak gaps lost"
+    " with_stack refused_with_stack"
+).split()
+
+
+def read_tally(b):
+    counts = {name: b.u64() for name in COUNTED}
+    refused = b.vec(lambda: [b.u16(), b.u64()])
+    return {**counts, "refused": refused, "stacks": b.vec(b.u32)}
+
+
 def read_definition(kind, b):
     """What a number stands for, or None if the kind is unknown."""
     if kind == MODULE:
@@ -489,6 +501,10 @@ class Reader:
                     raise Bad("a parent that comes later")
                 self.longer += body.left() > 0
                 carried.append(task)
+            elif kind == TALLY:
+                # Who reads everything counts for himself.
+                read_tally(body)
+                self.longer += body.left() > 0
             elif kind == PART:
                 part, end = body.u32(), body.bool()
                 self.longer += body.left() > 0

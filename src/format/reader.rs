@@ -473,7 +473,7 @@ impl<'a, S: Sink> Scan<'a, S> {
                 Record::Anchor(anchor) => self.sink.anchor(anchor),
                 Record::Definition(definition) => self.sink.define(definition),
                 // The decoder gives them of checkpoints only.
-                Record::Part { .. } | Record::Carried(_) => {}
+                Record::Part { .. } | Record::Carried(_) | Record::Tally(_) => {}
                 Record::End { events, reason } => {
                     self.claimed_events = Some(events);
                     self.integrity.ending = Ending::Finished(reason);
@@ -510,7 +510,7 @@ impl<'a, S: Sink> Scan<'a, S> {
                     return Err("a record does not decode: a parent that comes later".into());
                 }
                 Record::Anchor(anchor) => self.sink.anchor(anchor),
-                // The decoder gives nothing else of a checkpoint.
+                // Who reads everything counts for himself. The decoder gives nothing else.
                 _ => {}
             }
         }

@@ -12,7 +12,7 @@ use super::codec::{self, BorrowDecode, Encode};
 use crate::model::{
     Anchor, Birth, Carried, Definition, DetachReason, End, Ended, Event, EventBody, Frame, FrameId,
     Function, GapReason, Module, ModuleId, Origin, Pid, StackEnd, StackId, StackNode, Symbol,
-    SymbolSource, Task, Tid, Time, Trust, Via, What,
+    SymbolSource, Tally, Task, Tid, Time, Totals, Trust, Via, What,
 };
 
 /// Record kinds. A number is never given a second meaning.
@@ -33,6 +33,8 @@ pub(super) mod kind {
     pub(crate) const STACK: u8 = 7;
     /// What a frame's address means to a person.
     pub(crate) const SYMBOL: u8 = 8;
+    /// What there was before a checkpoint, counted.
+    pub(crate) const TALLY: u8 = 9;
     /// Kinds that the end mark counts as events, those of later versions included.
     pub(crate) const EVENTS: std::ops::Range<u8> = 16..64;
     pub(crate) const EXISTING: u8 = 16;
@@ -66,6 +68,7 @@ pub(super) enum Record {
         last: bool,
     },
     Carried(Carried),
+    Tally(Box<Tally>),
     Anchor(Anchor),
     Definition(Definition),
     /// The end mark: how many events the file holds, and why the recording ended.
@@ -230,6 +233,26 @@ struct CarriedBody<'a> {
     /// When and how, as in EXIT and with more numbers.
     ended: Option<(u64, u16)>,
     // And `Stacked`, if it has any.
+}
+
+#[derive(Encode, BorrowDecode)]
+struct TallyBody {
+    events: u64,
+    existing: u64,
+    threads: u64,
+    processes: u64,
+    inferred: u64,
+    exited: u64,
+    let_go: u64,
+    end_missing: u64,
+    became_leader: u64,
+    peak_alive: u64,
+    gaps: u64,
+    lost: u64,
+    with_stack: u64,
+    refused_with_stack: u64,
+    refused: Vec<(u16, u64)>,
+    stacks: Vec<u32>,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -553,6 +576,39 @@ impl Encoder {
         self.frame(kind::CARRIED, time, out);
     }
 
+    /// A tally; `false`, and nothing written, where it is too large for one.
+    pub(super) fn tally(&mut self, tally: &Tally, time: Time, out: &mut Vec<u8>) -> bool {
+        self.body.clear();
+        let totals = &tally.totals;
+        // What the numbers take in memory is what a reader's codec allows for.
+        let needed = 16 * totals.refused.len() + 4 * tally.stacks.len();
+        if needed > codec::MAX_BODY / 2 {
+            return false;
+        }
+        let refused = totals.refused.iter();
+        let body = TallyBody {
+            events: totals.events,
+            existing: totals.existing,
+            threads: totals.threads,
+            processes: totals.processes,
+            inferred: totals.inferred,
+            exited: totals.exited,
+            let_go: totals.let_go,
+            end_missing: totals.end_missing,
+            became_leader: totals.became_leader,
+            peak_alive: totals.peak_alive,
+            gaps: totals.gaps,
+            lost: totals.lost,
+            with_stack: totals.with_stack,
+            refused_with_stack: totals.refused_with_stack,
+            refused: refused.map(|(errno, count)| (*errno, *count)).collect(),
+            stacks: tally.stacks.iter().map(|stack| stack.0).collect(),
+        };
+        self.put(&body);
+        self.frame(kind::TALLY, time, out);
+        true
+    }
+
     pub(super) fn anchor(&mut self, anchor: &Anchor, out: &mut Vec<u8>) {
         self.body.clear();
         self.put(&AnchorBody {
@@ -767,7 +823,7 @@ impl<'a> Decoder<'a> {
         let time = Time(self.context.time);
 
         let belongs = match number {
-            kind::PART | kind::CARRIED => self.chunk == chunk::kind::CHECKPOINT,
+            kind::PART | kind::CARRIED | kind::TALLY => self.chunk == chunk::kind::CHECKPOINT,
             kind::MODULE | kind::FRAME | kind::STACK | kind::SYMBOL => {
                 self.chunk == chunk::kind::DEFINITIONS
             }
@@ -905,6 +961,10 @@ impl<'a> Decoder<'a> {
                 let (body, stacked): (CarriedBody<'_>, Option<Stacked>) = self.body_and(body)?;
                 let stacked = stacked.unwrap_or_default();
                 return Ok(Some(Record::Carried(carried(&body, stacked))));
+            }
+            kind::TALLY => {
+                let body: TallyBody = self.body(body)?;
+                return Ok(Some(Record::Tally(Box::new(tally(body)))));
             }
             kind::MODULE | kind::FRAME | kind::STACK | kind::SYMBOL => {
                 return Ok(Some(Record::Definition(self.definition(number, body)?)));
@@ -1155,6 +1215,28 @@ fn number_to_symbol_source(number: u8) -> SymbolSource {
         3 => SymbolSource::JitMap,
         other => SymbolSource::Other(other),
     }
+}
+
+fn tally(body: TallyBody) -> Tally {
+    let totals = Totals {
+        events: body.events,
+        existing: body.existing,
+        threads: body.threads,
+        processes: body.processes,
+        inferred: body.inferred,
+        exited: body.exited,
+        let_go: body.let_go,
+        end_missing: body.end_missing,
+        became_leader: body.became_leader,
+        peak_alive: body.peak_alive,
+        gaps: body.gaps,
+        lost: body.lost,
+        with_stack: body.with_stack,
+        refused_with_stack: body.refused_with_stack,
+        refused: body.refused.into_iter().collect(),
+    };
+    let stacks = body.stacks.into_iter().map(StackId).collect();
+    Tally { totals, stacks }
 }
 
 fn carried(body: &CarriedBody<'_>, stacked: Stacked) -> Carried {

@@ -6,10 +6,15 @@ use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::{DEFINING, Error};
 use super::header::Header;
 use super::record::{Decoder, Encoder, Record};
-use crate::model::{Anchor, Carried, Definition, Event, EventBody, Time};
+use crate::model::{Anchor, Carried, Definition, Event, EventBody, Tally, Time};
 
 /// A batch that has grown to this many bytes is written without waiting for a flush.
 pub const MAX_BATCH_BYTES: usize = 256 << 10;
+
+/// A checkpoint inside a file is due after so many bytes of events at least, before they are packed.
+const LEAST_BETWEEN: u64 = 1 << 20;
+/// And after so many times the bytes of the checkpoint before: what lives may be much.
+const TIMES_BETWEEN: u64 = 16;
 
 /// The end mark's reason in a file that is not its recording's last.
 pub const GOES_ON: &str = "the recording goes on in the next file";
@@ -36,6 +41,12 @@ pub struct Writer<W> {
     lost: Option<Loss>,
     lost_total: u64,
     packs: bool,
+    /// Bytes of events since the last checkpoint, and of that, before they were packed.
+    since_checkpoint: u64,
+    last_checkpoint: u64,
+    /// There is something in the file that no tally tells of: anchors among the events, or what one
+    /// said that was not written.
+    is_untold: bool,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +92,9 @@ impl<W: Write> Writer<W> {
             lost: None,
             lost_total: 0,
             packs: true,
+            since_checkpoint: 0,
+            last_checkpoint: 0,
+            is_untold: false,
         })
     }
 
@@ -146,6 +160,7 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::push`].
     pub fn anchor(&mut self, anchor: Anchor) -> Result<(), Error> {
         self.batch.anchor(&anchor);
+        self.is_untold = true;
         if self.batch.payload.len() >= MAX_BATCH_BYTES {
             self.flush(anchor.time)
         } else {
@@ -159,10 +174,47 @@ impl<W: Write> Writer<W> {
     /// If it cannot be written, or the batch before it. Whatever the checkpoint could have
     /// explained stays unexplained; nothing else is lost by that.
     pub fn checkpoint(&mut self, carried: &[Carried], anchor: Anchor) -> Result<(), Error> {
+        self.write_checkpoint(carried, None, anchor)
+    }
+
+    /// Whether there are so many events since the last checkpoint that one more costs little beside
+    /// them: a reader that wants a moment begins at the one before it.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        let most = TIMES_BETWEEN.saturating_mul(self.last_checkpoint);
+        let unwritten = self.batch.payload.len() as u64;
+        self.since_checkpoint + unwritten >= most.max(LEAST_BETWEEN)
+    }
+
+    /// Writes a checkpoint as [`Writer::checkpoint`] does, which says what there was before it, too:
+    /// in this file, which is the recording's first. Where the file lacks events, it does not.
+    ///
+    /// # Errors
+    /// As [`Writer::checkpoint`].
+    pub fn checkpoint_with(
+        &mut self,
+        carried: &[Carried],
+        tally: &Tally,
+        anchor: Anchor,
+    ) -> Result<(), Error> {
+        self.write_checkpoint(carried, Some(tally), anchor)
+    }
+
+    fn write_checkpoint(
+        &mut self,
+        carried: &[Carried],
+        tally: Option<&Tally>,
+        anchor: Anchor,
+    ) -> Result<(), Error> {
         let now = anchor.time;
         if self.batch.records > 0 {
             self.flush(now)?;
         }
+        let tally = tally.filter(|_| self.lost_total == 0 && !self.is_untold);
+        // Until it is written.
+        self.is_untold |= tally.is_some();
+        let mut is_told = false;
+        self.last_checkpoint = 0;
         let mut carried = carried.iter().peekable();
         for part in 0u32.. {
             let Batch {
@@ -180,12 +232,17 @@ impl<W: Write> Writer<W> {
                 *records += 1;
             }
             let last = carried.peek().is_none();
+            if let Some(tally) = tally.filter(|_| last) {
+                is_told = encoder.tally(tally, now, payload);
+                *records += u32::from(is_told);
+            }
             encoder.part(part, last, now, payload);
             self.write_chunk(chunk::kind::CHECKPOINT, now)?;
             if last {
                 break;
             }
         }
+        self.is_untold &= !is_told;
         Ok(())
     }
 
@@ -345,6 +402,15 @@ impl<W: Write> Writer<W> {
         self.out.flush()?;
         self.offset += bytes.len() as u64;
         self.number += 1;
+        let raw = u64::from(header.raw_len);
+        match kind {
+            chunk::kind::EVENTS => self.since_checkpoint += raw,
+            chunk::kind::CHECKPOINT => {
+                self.last_checkpoint += raw;
+                self.since_checkpoint = 0;
+            }
+            _ => {}
+        }
         self.vouched = self.vouched.max(header.last);
         Ok(())
     }

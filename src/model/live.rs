@@ -6,6 +6,7 @@ use super::event::{Birth, Event, EventBody};
 use super::ids::{Name, Pid, Task, Tid, Time};
 use super::stack::{FrameId, StackId};
 use super::task::{Ended, Origin};
+use super::totals::{Tally, Totals, add};
 
 /// A task as a checkpoint carries it on, from a past that need not be at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub struct Live {
     tasks: BTreeMap<u64, Entry>,
     alive: HashMap<Tid, u64>,
     groups: HashMap<Pid, HashSet<Tid>>,
+    totals: Totals,
+    /// Stacks that events have, and those of them that no tally told of yet.
+    stacks: HashSet<StackId>,
+    untold: Vec<StackId>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +85,36 @@ impl Live {
     #[must_use]
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// Notes that nothing that comes happened before this.
+    pub fn reached(&mut self, time: Time) {
+        self.now = self.now.max(time);
+    }
+
+    /// What there was so far. After [`Live::restored`] it is what came since.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// What there was so far, for a checkpoint. Of stacks it tells once.
+    pub fn tally(&mut self) -> Tally {
+        Tally {
+            totals: self.totals.clone(),
+            stacks: std::mem::take(&mut self.untold),
+        }
+    }
+
+    /// Goes on counting from what there was up to a checkpoint; these stacks are known.
+    pub fn count_on(&mut self, totals: Totals, stacks: HashSet<StackId>) {
+        (self.totals, self.stacks) = (totals, stacks);
+    }
+
+    /// The stacks that events have.
+    #[must_use]
+    pub fn stacks(&self) -> &HashSet<StackId> {
+        &self.stacks
     }
 
     /// The live task of a TID.
@@ -158,6 +193,11 @@ impl Live {
     /// Follows the next event.
     pub fn follow(&mut self, event: &Event) {
         self.now = self.now.max(event.time);
+        if let Some(stack) = self.totals.count(event)
+            && self.stacks.insert(stack)
+        {
+            self.untold.push(stack);
+        }
         match &event.body {
             EventBody::Existing {
                 task,
@@ -211,6 +251,13 @@ impl Live {
             ..task
         };
         let caller = self.serial(caller).filter(|_| former != task.tid);
+        // They never live at the same time.
+        if caller.is_some() {
+            self.leave(Task {
+                tid: former,
+                ..task
+            });
+        }
         // The leader may have ended; the caller's end must not take away who made the new one.
         let leader = self.serial(task).unwrap_or_else(|| {
             self.insert(task, caller, Origin::Inferred, self.now, Name::default())
@@ -273,6 +320,11 @@ impl Live {
         if let Some(&former) = self.alive.get(&task.tid) {
             self.close(former, born, Ended::Missing);
         }
+        match origin {
+            Origin::Existing => add(&mut self.totals.existing, 1),
+            Origin::Inferred => add(&mut self.totals.inferred, 1),
+            Origin::Birth => {} // Counted with its event.
+        }
         self.tasks.insert(
             serial,
             Entry {
@@ -290,6 +342,7 @@ impl Live {
             },
         );
         self.enter(task, serial);
+        self.totals.peak_alive = self.totals.peak_alive.max(self.alive.len() as u64);
         serial
     }
 
@@ -298,20 +351,32 @@ impl Live {
         self.groups.entry(task.pid).or_default().insert(task.tid);
     }
 
+    /// A live task is no more.
+    fn leave(&mut self, task: Task) {
+        self.alive.remove(&task.tid);
+        if let Some(group) = self.groups.get_mut(&task.pid) {
+            group.remove(&task.tid);
+            if group.is_empty() {
+                self.groups.remove(&task.pid);
+            }
+        }
+    }
+
     fn close(&mut self, serial: u64, time: Time, how: Ended) {
         let Some(entry) = self.tasks.get_mut(&serial) else {
             return;
         };
         entry.ended = Some((time, how));
         let (task, parent, children) = (entry.task, entry.parent, entry.children);
+        match how {
+            Ended::Exit(_) => add(&mut self.totals.exited, 1),
+            Ended::Detached(_) => add(&mut self.totals.let_go, 1),
+            Ended::Missing => add(&mut self.totals.end_missing, 1),
+            Ended::BecameLeader => add(&mut self.totals.became_leader, 1),
+            Ended::Alive => {}
+        }
         if self.alive.get(&task.tid) == Some(&serial) {
-            self.alive.remove(&task.tid);
-            if let Some(group) = self.groups.get_mut(&task.pid) {
-                group.remove(&task.tid);
-                if group.is_empty() {
-                    self.groups.remove(&task.pid);
-                }
-            }
+            self.leave(task);
         }
         if children == 0 {
             self.tasks.remove(&serial);
@@ -350,6 +415,35 @@ mod tests {
             .collect();
         live.sort();
         live
+    }
+
+    /// What a whole trace has, by its events and its tasks.
+    fn counted(trace: &Trace) -> Totals {
+        let mut totals = Totals {
+            peak_alive: trace.peak_alive() as u64,
+            ..Totals::default()
+        };
+        for event in trace.events() {
+            totals.count(event);
+        }
+        for task in trace.tasks() {
+            match task.origin {
+                Origin::Existing => totals.existing += 1,
+                Origin::Inferred => totals.inferred += 1,
+                Origin::Birth => {}
+            }
+            match task.how {
+                Ended::Exit(_) => totals.exited += 1,
+                Ended::Detached(_) => totals.let_go += 1,
+                Ended::Missing => totals.end_missing += 1,
+                Ended::BecameLeader => totals.became_leader += 1,
+                Ended::Alive => {}
+            }
+        }
+        assert_eq!(totals.tasks(), trace.tasks().len() as u64);
+        let alive = trace.tasks().iter().filter(|task| task.ended.is_none());
+        assert_eq!(totals.alive(), alive.count() as u64);
+        totals
     }
 
     fn built(checkpoint: Option<(&[Carried], Time)>, events: &[Event]) -> Trace {
@@ -410,6 +504,34 @@ mod tests {
                 end: End::Code(0)
             }),
             (task(), name()).prop_map(|(task, name)| EventBody::Rename { task, name }),
+            task().prop_map(|task| EventBody::Detach {
+                task,
+                reason: crate::model::DetachReason::LeftOut,
+            }),
+            (
+                task(),
+                0..3u16,
+                proptest::option::of((0..4u32).prop_map(StackId))
+            )
+                .prop_map(|(task, errno, stack)| EventBody::CreateFailed {
+                    task,
+                    call: b"clone".into(),
+                    errno,
+                    flags: None,
+                    pc: None,
+                    stack,
+                }),
+            (0..3u64).prop_map(|count| EventBody::Lost {
+                count,
+                since: Time(0),
+                reason: b"".into(),
+            }),
+            (0..3u64).prop_map(|count| EventBody::Gap {
+                reason: crate::model::GapReason::Untraced,
+                count,
+                since: Time(0),
+                detail: b"".into(),
+            }),
         ]
     }
 
@@ -431,16 +553,22 @@ mod tests {
                 live.follow(event);
             }
             let checkpoint = live.checkpoint();
+            let tally = live.tally();
+            prop_assert_eq!(&tally.totals, &counted(&built(None, &events[..at])));
             let part = built(Some((&checkpoint, live.now())), &events[at..]);
             prop_assert_eq!(alive(&part), alive(&whole));
             // And one that was carried on carries on the same.
             let mut restored = Live::restored(&checkpoint, live.now());
             prop_assert_eq!(restored.checkpoint(), checkpoint.clone());
+            restored.count_on(tally.totals, tally.stacks.into_iter().collect());
             for event in &events[at..] {
                 live.follow(event);
                 restored.follow(event);
             }
             prop_assert_eq!(restored.checkpoint(), live.checkpoint());
+            prop_assert_eq!(live.totals(), &counted(&whole));
+            prop_assert_eq!(restored.totals(), live.totals());
+            prop_assert_eq!(restored.stacks(), live.stacks());
             // Seen twice, in the events and in the checkpoint, nothing changes.
             let mut builder = TraceBuilder::new(crate::format::Header::default());
             for event in &events[..at] {

@@ -45,6 +45,7 @@ mod live;
 mod signal;
 mod stack;
 mod task;
+mod totals;
 mod trace;
 
 pub use errno::errno_name;
@@ -59,4 +60,5 @@ pub use stack::{
     StackNode, Stacks, Symbol, SymbolSource, Trust,
 };
 pub use task::{Ended, Origin, TaskRecord};
+pub use totals::{Tally, Totals};
 pub use trace::{Anchor, Damage, Ending, Integrity, Trace, TraceBuilder};

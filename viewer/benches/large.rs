@@ -17,7 +17,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tidline::format::Writer;
-use tidline::model::Time;
 use tidline::synth::{self, Plan};
 
 const TIDVIEW: &str = env!("CARGO_BIN_EXE_tidview");
@@ -85,13 +84,9 @@ fn main() {
 /// Writes a trace as a recorder does, and returns its length.
 fn write(path: &Path, plan: Plan) -> u64 {
     let file = BufWriter::new(File::create(path).expect("a file"));
-    let mut writer = Writer::start(file, &synth::header()).expect("the header fits");
-    let mut now = Time(0);
-    for event in synth::events(plan) {
-        now = event.time;
-        writer.push(&event).expect("the disk has room");
-    }
-    writer.finish(now, "done", &[]).expect("the disk has room");
+    let writer = Writer::start(file, &synth::header()).expect("the header fits");
+    synth::record(writer, synth::events(plan), Writer::is_checkpoint_due)
+        .expect("the disk has room");
     std::fs::metadata(path).expect("it is there").len()
 }
 

@@ -365,6 +365,7 @@ impl Work {
             self.summary.events += 1;
             let result = self.writer.push(&mark);
             self.note(result);
+            self.live.follow(&mark);
         }
     }
 
@@ -440,6 +441,7 @@ impl Work {
         self.told = self.told.max(Time(vouched));
         self.write_out(Time(vouched));
         self.rotate(taken);
+        self.checkpoint();
         if taken.0 >= self.last_sync.0 + SYNC_EVERY_NS {
             self.last_sync = taken;
             let _ = self.writer.get_mut().sync();
@@ -463,6 +465,8 @@ impl Work {
         self.make_room();
         let result = self.writer.flush(vouched);
         self.note(result);
+        // As a reader takes an event that comes later, and is older all the same.
+        self.live.reached(vouched);
         self.tell_of_a_full_disk();
         if let Some(folder) = self.folder.as_ref()
             && !self.told_touched
@@ -535,6 +539,18 @@ impl Work {
             }
             Err(error) => self.note(Err(error)),
         }
+    }
+
+    /// Writes a checkpoint inside the file when one is due. Where the recording is several files, each
+    /// begins with one.
+    fn checkpoint(&mut self) {
+        if self.folder.is_some() || self.writer.is_behind() || !self.writer.is_checkpoint_due() {
+            return;
+        }
+        let (carried, tally) = (self.live.checkpoint(), self.live.tally());
+        let anchor = self.clock.anchor_at(self.told);
+        let result = self.writer.checkpoint_with(&carried, &tally, anchor);
+        self.note(result);
     }
 
     /// Says once what is wrong with the output. The recording goes on, unless that is not wanted: when

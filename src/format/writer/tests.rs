@@ -357,3 +357,39 @@ fn a_storm_of_creations_with_stacks_takes_few_bytes_each() {
         assert!(bytes <= events.len() * most, "{bytes}");
     }
 }
+
+#[test]
+fn checkpoints_between_events_cost_little() {
+    for (width, least) in [(1_000, 2), (20_000, 1)] {
+        let plan = synth::Plan {
+            events: 300_000,
+            width,
+            seed: 11,
+        };
+        let file = |is_due: fn(&Writer<Vec<u8>>) -> bool| {
+            let writer = Writer::start(Vec::new(), &Header::default()).unwrap();
+            synth::record(writer, synth::events(plan), is_due).unwrap()
+        };
+        let (with, without) = (file(Writer::is_checkpoint_due), file(|_| false));
+        let mut at = Header::default().encode().unwrap().len();
+        let (mut events, mut checkpoints, mut number) = (0, 0, 0);
+        while let Some(bytes) = with.get(at..).and_then(|rest| rest.first_chunk()) {
+            let chunk = ChunkHeader::decode(bytes).unwrap();
+            match chunk.kind {
+                chunk::kind::EVENTS => events += chunk.raw_len,
+                chunk::kind::CHECKPOINT => {
+                    number += 1;
+                    checkpoints += chunk.raw_len;
+                }
+                _ => {}
+            }
+            at += HEADER_LEN + chunk.stored_len as usize;
+        }
+        println!("{width}: {number} of {checkpoints} bytes, {events} of events");
+        println!("  {} bytes, {} without", with.len(), without.len());
+        assert!(number >= least, "{number}");
+        // But for the first one, which may come when much lives already.
+        assert!(checkpoints <= events / 8, "{checkpoints} of {events}");
+        assert!(with.len() <= without.len() * 108 / 100);
+    }
+}
