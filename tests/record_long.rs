@@ -11,8 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use support::{Child, Made, SmallDisk, TempDir, made, need, program, scale};
-use tidline::format::{Segment, read_segments};
-use tidline::model::{EventBody, Time, Trace};
+use tidline::format::{Segment, Skim, read_segments, read_trace};
+use tidline::model::{Event, EventBody, TaskRecord, Time, Trace};
 use trace::{
     SOON, assert_unbroken, attach, birth_events, births, check, check_prefix, differences,
     existing, may_trace, moments, open, ready, tidrec, tidrec_alone, wait_until,
@@ -489,6 +489,62 @@ fn a_killed_recorders_socket_goes_with_the_next_and_a_living_ones_stays() {
         target.signal("TERM");
         target.wait_exit(SOON);
     }
+}
+
+#[test]
+fn a_long_file_says_between_its_events_what_lives_and_what_was() {
+    if !may_trace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let file = dir.join("rec.tid");
+    let mut target = Child::run(program("pair"), [""; 0]);
+    let mut recorder = attach(&file, &[ready(&mut target)], &[]);
+    // More than there is to be between two checkpoints.
+    let note = "x".repeat(60_000);
+    for number in 0..20 {
+        let mut command = tidrec_alone();
+        let text = format!("{number} {note}");
+        let ask = command.args(["ctl", &recorder.pid().to_string(), "mark", &text]);
+        assert!(ask.status().expect("tidrec ctl").success());
+    }
+    // They are written before the target ends.
+    wait_until("the notes are in the file", SOON, || {
+        marks_so_far(&file) == 20
+    });
+    target.signal("TERM");
+    target.wait_exit(SOON);
+    recorder.expect_exit(0, SOON);
+
+    let whole = open(&file);
+    assert_eq!(check(&whole), []);
+    let skim = || {
+        let file = std::io::BufReader::new(File::open(&file).expect("the file"));
+        let skim = Skim::of(Segment::open(file).expect("a trace")).expect("it can be read");
+        skim.expect("a checkpoint that says what was")
+    };
+    let part = skim().extent().part().cloned().expect("its totals");
+    assert_eq!(part.totals.events, whole.events().len() as u64);
+    assert_eq!(part.totals.tasks(), whole.tasks().len() as u64);
+    assert_eq!(part.totals.alive(), 0);
+    // Behind the last note only that the target ended.
+    let is_mark = |event: &Event| matches!(event.body, EventBody::Mark { .. });
+    let last = whole.events().iter().rposition(is_mark).expect("a note");
+    let behind = Time(whole.events()[last].time.0 + 1);
+    let part = skim().stretch(behind, whole.end()).expect("it can be read");
+    let part = part.expect("it can be had alone");
+    assert_eq!(part.events(), &whole.events()[last + 1..]);
+    assert!(part.events().len() >= 2);
+    for (place, event) in part.events().iter().enumerate() {
+        let [one, other] = [part.subject(place), whole.subject(last + 1 + place)];
+        let told = |task: &TaskRecord| (task.task, task.born, task.name_at(event.time).clone());
+        assert_eq!(one.map(told), other.map(told));
+    }
+}
+
+fn marks_so_far(file: &Path) -> usize {
+    let file = File::open(file).expect("the file");
+    read_trace(std::io::BufReader::new(file)).map_or(0, |trace| marks(&trace).len())
 }
 
 #[test]

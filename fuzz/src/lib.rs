@@ -19,7 +19,7 @@ mod seeds;
 use std::io::Cursor;
 
 use tidline::format::{
-    Defined, Error, Header, Segment, Stretch, Writer, extract, read_segments, read_trace as read,
+    Defined, Error, Header, Segment, Skim, Stretch, Writer, extract, read_segments, read_trace as read,
 };
 use tidline::model::{Ending, Event, EventBody, Name, Time, Trace};
 
@@ -245,6 +245,15 @@ fn look(bytes: &[u8]) {
     if let Ok(trace) = read(Cursor::new(bytes)) {
         assert_eq!(trace.integrity().file_bytes, bytes.len() as u64);
         walk(&trace);
+    }
+    let segment = Segment::open(Cursor::new(bytes));
+    if let Ok(Some(skim)) = segment.and_then(Skim::of) {
+        let end = skim.extent().end();
+        let middle = Time(end.0 / 2);
+        if let Ok(Some(part)) = skim.stretch(middle, end) {
+            let events = part.events();
+            assert!(events.iter().all(|event| (middle..=end).contains(&event.time)));
+        }
     }
 }
 

@@ -37,6 +37,7 @@ mod input;
 mod reader;
 mod record;
 mod rewrite;
+mod skim;
 mod writer;
 
 pub use define::Defined;
@@ -46,4 +47,5 @@ pub use header::{GIVEN_UP_EARLY, Header, Target, VERSION};
 pub use hosts::{HOST_RANGE, Host, MOST_HOSTS, host_of, is_of_a_host, renumber};
 pub use reader::{Segment, Sink, looks_like_trace, read_segments, read_trace, scan};
 pub use rewrite::{Rewrite, Unchanged};
+pub use skim::Skim;
 pub use writer::{GOES_ON, MAX_BATCH_BYTES, Writer};

@@ -21,6 +21,12 @@ use crate::model::{
 /// machine.
 const UNPACKED: (u64, u64) = (32 << 20, 32);
 
+/// How many bytes the chunks of a file of this length may unpack to in all.
+pub(super) fn unpacked_at_most(file_bytes: u64) -> u64 {
+    let times = file_bytes.saturating_mul(UNPACKED.1);
+    times.saturating_add(UNPACKED.0)
+}
+
 /// Whether a file's first bytes are those of a trace (or of a damaged one that says so itself).
 #[must_use]
 pub fn looks_like_trace(start: &[u8]) -> bool {
@@ -83,7 +89,7 @@ impl<R: Read + Seek> Segment<R> {
     }
 
     /// The file, open. One that was closed must have the header that it had.
-    fn into_input(self) -> Result<Input<R>, Error> {
+    pub(super) fn into_input(self) -> Result<Input<R>, Error> {
         let (open, len) = match self.input {
             Source::Open(input) => return Ok(input),
             Source::Closed(open, len) => (open, len),
@@ -102,6 +108,11 @@ impl<R: Read + Seek> Segment<R> {
             });
         }
         Ok(input)
+    }
+
+    /// Where its first chunk begins.
+    pub(super) fn behind(&self) -> u64 {
+        self.behind
     }
 
     /// What the recorder wrote at its start.
@@ -283,9 +294,7 @@ impl<'a, S: Sink> Scan<'a, S> {
             next_number: 0,
             events: 0,
             claimed_events: None,
-            room: file_bytes
-                .saturating_mul(UNPACKED.1)
-                .saturating_add(UNPACKED.0),
+            room: unpacked_at_most(file_bytes),
             explained: !open.is_empty(),
             open,
             given_up_early: false,
@@ -571,7 +580,7 @@ impl<'a, S: Sink> Scan<'a, S> {
 
 /// Lives that a checkpoint tells of begin no earlier than their creators', end after they begin, and
 /// do neither later than the checkpoint. Times that say otherwise count as the nearest that does not.
-fn put_in_order(carried: &mut [Carried], now: Time) {
+pub(super) fn put_in_order(carried: &mut [Carried], now: Time) {
     for place in 0..carried.len() {
         let parent = carried[place].parent.and_then(|parent| carried.get(parent));
         let earliest = parent.map_or(Time(0), |parent| parent.born);

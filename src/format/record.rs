@@ -779,6 +779,8 @@ pub(super) struct Decoder<'a> {
     pub(super) unknown: u64,
     /// Known records with fields behind the known ones.
     pub(super) longer: u64,
+    /// Whether the tasks of a checkpoint are of no interest.
+    passes_over_tasks: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -792,6 +794,15 @@ impl<'a> Decoder<'a> {
             events: 0,
             unknown: 0,
             longer: 0,
+            passes_over_tasks: false,
+        }
+    }
+
+    /// For those to whom the tasks of a checkpoint are of no interest.
+    pub(super) fn without_tasks(payload: &'a [u8], chunk: u8) -> Self {
+        Decoder {
+            passes_over_tasks: true,
+            ..Decoder::new(payload, chunk)
         }
     }
 
@@ -957,6 +968,7 @@ impl<'a> Decoder<'a> {
                     last: body.last,
                 }));
             }
+            kind::CARRIED if self.passes_over_tasks => return Ok(None),
             kind::CARRIED => {
                 let (body, stacked): (CarriedBody<'_>, Option<Stacked>) = self.body_and(body)?;
                 let stacked = stacked.unwrap_or_default();

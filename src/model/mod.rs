@@ -60,5 +60,5 @@ pub use stack::{
     StackNode, Stacks, Symbol, SymbolSource, Trust,
 };
 pub use task::{Ended, Origin, TaskRecord};
-pub use totals::{Tally, Totals};
+pub use totals::{Part, Tally, Totals};
 pub use trace::{Anchor, Damage, Ending, Integrity, Trace, TraceBuilder};

@@ -1,8 +1,9 @@
 //! What there was up to a moment, counted: for those who need no more than the numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::event::{Event, EventBody, What};
+use super::ids::Time;
 use super::stack::StackId;
 
 /// Counts from a recording's beginning up to a moment.
@@ -50,6 +51,19 @@ pub struct Tally {
     pub totals: Totals,
     /// Stacks that events have since the tally before, and none had earlier.
     pub stacks: Vec<StackId>,
+}
+
+/// Of a recording of which only a part was read: what all of it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// How many events there are before the first one that was read.
+    pub first: u64,
+    /// The last moment that the recording knows of.
+    pub end: Time,
+    /// What there is in all.
+    pub totals: Totals,
+    /// The stacks that events have, in all.
+    pub stacks: HashSet<StackId>,
 }
 
 impl Totals {

@@ -9,6 +9,7 @@ use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
 use super::live::Carried;
 use super::stack::{Definition, Stacks};
 use super::task::{Ended, Origin, TaskRecord};
+use super::totals::Part;
 use crate::format::Header;
 
 /// A trace, read and indexed. It does not change.
@@ -27,6 +28,7 @@ pub struct Trace {
     integrity: Integrity,
     begin: Time,
     end: Time,
+    part: Option<Part>,
 }
 
 /// The tasks that each task made, one task's behind the other's.
@@ -200,7 +202,26 @@ impl Trace {
     /// The most tasks alive at once.
     #[must_use]
     pub fn peak_alive(&self) -> usize {
-        self.peak_alive
+        match &self.part {
+            Some(part) => part.totals.peak_alive as usize,
+            None => self.peak_alive,
+        }
+    }
+
+    /// What the whole recording has, where only a part of it was read: events and tasks are then
+    /// those of that part.
+    #[must_use]
+    pub fn part(&self) -> Option<&Part> {
+        self.part.as_ref()
+    }
+
+    /// How many events the recording has.
+    #[must_use]
+    pub fn event_count(&self) -> usize {
+        match &self.part {
+            Some(part) => part.totals.events as usize,
+            None => self.events.len(),
+        }
     }
 
     /// What the recorder counted about itself: names and values.
@@ -277,6 +298,7 @@ pub struct TraceBuilder {
     /// Where in `counters` a name is.
     counter_places: HashMap<String, usize>,
     end: Time,
+    part: Option<Part>,
 }
 
 impl TraceBuilder {
@@ -315,6 +337,7 @@ impl TraceBuilder {
             counters: Vec::new(),
             counter_places: HashMap::new(),
             end: Time(0),
+            part: None,
         }
     }
 
@@ -508,6 +531,7 @@ impl TraceBuilder {
             integrity: Integrity::new(Ending::CutShort),
             begin,
             end,
+            part: None,
         };
         let seen = look(&part);
         self.header = part.header;
@@ -596,7 +620,44 @@ impl TraceBuilder {
             integrity,
             begin: self.begin,
             end: self.end,
+            part: self.part,
         }
+    }
+
+    /// Takes up a checkpoint of a recording whose beginning is known, and of which nothing before was
+    /// read.
+    pub(crate) fn resume(&mut self, checkpoint: &[Carried], time: Time) {
+        self.restore(checkpoint, time);
+        self.begin = Time(0);
+    }
+
+    /// Keeps the first place for the first task of all, unless the checkpoint that comes has it there.
+    pub(crate) fn know_first(&mut self, first: &TaskRecord, checkpoint: &[Carried]) {
+        let is_first = |task: &Carried| (task.task, task.born) == (first.task, first.born);
+        if !checkpoint.first().is_some_and(is_first) {
+            let name = first.name().clone();
+            self.new_record(first.task, None, first.origin, first.born, name);
+        }
+    }
+
+    pub(crate) fn first_task(&self) -> Option<&TaskRecord> {
+        self.tasks.first()
+    }
+
+    /// Whether a task has no name so far.
+    pub(crate) fn has_nameless_tasks(&self) -> bool {
+        self.tasks.iter().any(|task| task.name().is_empty())
+    }
+
+    /// Only a part of the recording is read: this is what all of it has.
+    pub(crate) fn take_part(&mut self, part: Part) {
+        self.end = self.end.max(part.end);
+        self.part = Some(part);
+    }
+
+    /// Takes up what all numbers of stacks, frames and modules stand for.
+    pub(crate) fn take_stacks(&mut self, stacks: Stacks) {
+        self.stacks = stacks;
     }
 
     /// Updates the tasks; returns the task that the event is about.

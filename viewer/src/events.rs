@@ -30,7 +30,7 @@ impl<'a> Events<'a> {
         Events {
             sites,
             selector,
-            all: trace.events().len(),
+            all: trace.event_count(),
             notices: view::notices_of(trace, selector),
             trace,
             read: None,
@@ -54,11 +54,21 @@ impl<'a> Events<'a> {
     }
 
     /// How a table of them is laid out.
-    pub(crate) fn layout(&self, options: &Options) -> Layout {
-        match &self.read {
-            Some((stream, ..)) => timeline::layout_of(self.trace, stream.widest, options),
-            None => timeline::layout(self.trace, options),
+    pub(crate) fn layout(&self, options: &Options) -> Result<Layout> {
+        let Some((stream, _, select)) = &self.read else {
+            return Ok(timeline::layout(self.trace, Some(self.selector), options));
+        };
+        let mut widest = stream.widest;
+        // Of a stretch those that are shown count, as where only that is read.
+        if self.selector.has_stretch() {
+            widest = 0;
+            let again = TraceBuilder::new(stream.whole.header().clone());
+            stream.each(again, (select, self.selector), |_, entry| {
+                widest = widest.max(timeline::columns(&entry, options.width));
+                Ok(())
+            })?;
         }
+        Ok(timeline::layout_of(self.trace, widest, options))
     }
 
     /// Gives those that are asked for, each with the trace that it is in.

@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use tidline::format::{Error, Header, Segment, Sink, looks_like_trace, scan};
+use tidline::format::{Error, Header, Segment, Sink, Skim, looks_like_trace, scan};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, Event, EventBody, Integrity, Time, Trace, TraceBuilder,
 };
@@ -38,6 +38,41 @@ const COPIES: [&str; 6] = [
 /// Reads the recording whose files are named, each as long as it is now.
 pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
     while_files_vanish(|| Recording::open(named)?.load())
+}
+
+/// Of the recording whose files are named, the stretch that `asked` makes of its extent, which is a trace
+/// without events. `None` where it cannot be had without the rest.
+pub(crate) fn stretch(
+    named: &[PathBuf],
+    asked: impl Fn(&Trace) -> Option<(Time, Time)>,
+) -> Result<Option<Trace>> {
+    let Some(skim) = skim(named)? else {
+        return Ok(None);
+    };
+    let Some((from, to)) = asked(&skim.extent()) else {
+        return Ok(None);
+    };
+    skim.stretch(from, to)
+        .with_context(|| cannot_be_read(named))
+}
+
+/// What can be had of a recording without reading its events.
+fn skim(named: &[PathBuf]) -> Result<Option<Skim<BufReader<Watched>>>> {
+    while_files_vanish(|| {
+        let recording = Recording::open(named)?;
+        let shown = recording.shown.clone();
+        let (mut segments, left_out) = recording.into_segments();
+        let only = segments.pop();
+        let Some(only) = only.filter(|_| segments.is_empty() && left_out.0.is_empty()) else {
+            return Ok(None);
+        };
+        Skim::of(only).with_context(|| format!("cannot read {shown}"))
+    })
+}
+
+fn cannot_be_read(named: &[PathBuf]) -> String {
+    let shown: Vec<String> = named.iter().map(|path| shown(path)).collect();
+    format!("cannot read {}", shown.join(", "))
 }
 
 /// Reads the recording whose files are named for its tasks. Of its events only those are kept of which

@@ -75,13 +75,16 @@ struct Opened {
 }
 
 fn open(common: &Common, width: Option<usize>) -> Result<Opened> {
-    let trace = load::load(&common.files)?;
-    Ok(Opened {
+    Ok(opened(load::load(&common.files)?, common, width))
+}
+
+fn opened(trace: Trace, common: &Common, width: Option<usize>) -> Opened {
+    Opened {
         options: options(common, trace.anchors(), width),
         look: look(common),
         sites: Sites::default(),
         trace,
-    })
+    }
 }
 
 /// The same for a command that shows sites. A wrong list of frames is told before a long load.
@@ -182,17 +185,24 @@ fn moment(
 }
 
 fn info(args: &cli::Info, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let Opened {
-        trace,
-        options,
-        look,
-        ..
-    } = open(&args.common, None)?;
+    show_info(&open(&args.common, None)?, args, out, report)
+}
+
+fn show_info(
+    opened: &Opened,
+    args: &cli::Info,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<()> {
+    let (trace, options) = (&opened.trace, &opened.options);
     match args.format {
-        Format::Table => text::page(out, &view::info::page(&trace, args.modules, &options), look)?,
+        Format::Table => {
+            let page = view::info::page(trace, args.modules, options);
+            text::page(out, &page, opened.look)?;
+        }
         Format::Json => {
-            json::object(out, &view::info::info(&trace, args.modules, &options))?;
-            report.asides = view::notices(&trace);
+            json::object(out, &view::info::info(trace, args.modules, options))?;
+            report.asides = view::notices(trace);
         }
     }
     Ok(())
@@ -421,3 +431,6 @@ fn stretch(common: &Common, since: Option<&str>, until: Option<&str>) -> Result<
     }
     Ok(stretch)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,7 @@ impl Show {
                 width,
                 limit: 0,
             };
-            layout(&trace, &options)
+            layout(&trace, None, &options)
         });
         let marks = trace.events().iter();
         let marks = marks.filter(|event| matches!(event.body, EventBody::Mark { .. }));

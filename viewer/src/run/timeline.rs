@@ -5,16 +5,17 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use tidline::model::Trace;
 
-use super::{Opened, Report, look, open, options, terminal_width};
+use super::{Opened, Report, look, open, opened, options, terminal_width};
 use crate::cli::{self, EventFormat};
 use crate::events::Events;
 use crate::load;
 use crate::render::json::Stream as Objects;
 use crate::render::text::Look;
 use crate::render::{csv, text};
-use crate::select::Selector;
-use crate::site::Sites;
+use crate::select::{self, Selector};
+use crate::site::{Rules, Sites};
 use crate::stream::Stream;
+use crate::time;
 use crate::view::timeline::Entry;
 use crate::view::{self, Options};
 
@@ -27,6 +28,18 @@ pub(super) fn run(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report
     }
     // A wrong list is told before a long reading.
     let rules = load::rules(args.frames.runtime_frames.as_deref())?;
+    if !args.lanes
+        && args.select.ask_for_a_stretch()
+        && let Some(trace) = stretch(args)?
+    {
+        return loaded(
+            args,
+            opened(trace, &args.common, args.width),
+            &rules,
+            out,
+            report,
+        );
+    }
     let (files, width) = (&args.common.files, args.width.or_else(terminal_width));
     let stream = match args.lanes {
         true => None,
@@ -38,8 +51,28 @@ pub(super) fn run(args: &cli::Timeline, out: &mut dyn Write, report: &mut Report
         let events = Events::read((&stream, again), &args.select, &selector);
         return events_shown(args, events, &options, out, report);
     }
-    let mut opened = open(&args.common, args.width)?;
-    opened.sites = Sites::of(&opened.trace, &rules);
+    loaded(args, open(&args.common, args.width)?, &rules, out, report)
+}
+
+/// The stretch that is asked for, if it can be had without the rest.
+fn stretch(args: &cli::Timeline) -> Result<Option<Trace>> {
+    // What is wrong with the times is told by who has read everything.
+    let asked = |extent: &Trace| {
+        let clock = time::Clock::new(extent.anchors(), args.common.utc);
+        select::stretch(&args.select, extent, &clock).ok().flatten()
+    };
+    load::stretch(&args.common.files, asked)
+}
+
+/// Shows what is in memory.
+pub(super) fn loaded(
+    args: &cli::Timeline,
+    mut opened: Opened,
+    rules: &Rules,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<()> {
+    opened.sites = Sites::of(&opened.trace, rules);
     let selector = opened.selector(&args.select)?;
     let Opened { trace, options, .. } = &opened;
     if args.lanes {
@@ -89,7 +122,7 @@ fn table(
     stacks: bool,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let layout = events.layout(options);
+    let layout = events.layout(options)?;
     text::notices(out, &events.notices, look)?;
     let mut header = Some(options.clock.zone_name());
     let mut counts = Counts::default();

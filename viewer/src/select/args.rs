@@ -89,6 +89,21 @@ impl Selectors {
         !self.site.is_empty() || self.wheres.iter().any(of_sites)
     }
 
+    /// Whether no more is asked for than a stretch of time, by times, and kinds that are in it.
+    pub(crate) fn ask_for_a_stretch(&self) -> bool {
+        let ends = || self.since.iter().chain(&self.until);
+        // Marks must be found first, and why there is no refused creation is known by all events.
+        let is_by_marks = ends().any(|text| text.contains("mark:"));
+        let is_of_failures = self.kind.iter().any(|kind| kind == "create-failed");
+        let more = Selectors {
+            since: None,
+            until: None,
+            kind: Vec::new(),
+            ..self.clone()
+        };
+        ends().count() > 0 && !is_by_marks && !is_of_failures && more.words().is_empty()
+    }
+
     /// What was typed, safe to print: `--pid 200 --kind fork,exec`.
     pub(crate) fn words(&self) -> String {
         let text = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();

@@ -269,6 +269,11 @@ impl<'a> Selector<'a> {
         self.stretch.is_some() || self.alive_at.is_some()
     }
 
+    /// Whether a stretch of time is asked for.
+    pub(crate) fn has_stretch(&self) -> bool {
+        self.stretch.is_some()
+    }
+
     /// From when to when is asked for, at most from the trace's beginning to its end.
     pub(crate) fn stretch(&self) -> (Time, Time) {
         self.stretch

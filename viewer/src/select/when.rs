@@ -67,7 +67,7 @@ fn find_mark(text: &str, trace: &Trace) -> Result<Time, String> {
 }
 
 /// From when to when, both included, `--since` and `--until` ask for; `None` where neither does.
-pub(super) fn stretch(
+pub(crate) fn stretch(
     args: &Selectors,
     trace: &Trace,
     clock: &Clock,

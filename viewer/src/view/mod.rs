@@ -69,6 +69,10 @@ pub(crate) struct Losses {
 
 /// Counts what the recorder noted as missing.
 pub(crate) fn losses(trace: &Trace) -> Losses {
+    if let Some(part) = trace.part() {
+        let (gaps, lost) = (part.totals.gaps, part.totals.lost);
+        return Losses { gaps, lost };
+    }
     let mut losses = Losses::default();
     for event in trace.events() {
         match event.body {

@@ -13,7 +13,7 @@ use crate::words::{self, NAME_WIDTH, label};
 /// One event, and whom it is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
-    /// Its place in the trace.
+    /// Its place in the recording.
     pub(crate) seq: usize,
     pub(crate) event: &'a Event,
     pub(crate) task: Option<&'a TaskRecord>,
@@ -25,10 +25,11 @@ pub(crate) fn entries<'a>(
     selector: &'a Selector<'_>,
 ) -> impl Iterator<Item = Entry<'a>> {
     let admitted = selector.events().filter(|seq| selector.admits(*seq));
-    admitted.map(|seq| Entry {
-        seq,
-        event: &trace.events()[seq],
-        task: trace.subject(seq),
+    let first = trace.part().map_or(0, |part| part.first as usize);
+    admitted.map(move |place| Entry {
+        seq: first + place,
+        event: &trace.events()[place],
+        task: trace.subject(place),
     })
 }
 
@@ -61,8 +62,31 @@ pub(crate) const KIND_WIDTH: usize = 8;
 /// The layout for a trace: on a narrow terminal wall times lose their fraction, and births
 /// their pc, so that a row still fits a line. On a tiny one there are no wall times, nor where numbers are
 /// so wide that nothing would be left for what happened.
-pub(crate) fn layout(trace: &Trace, options: &Options) -> Layout {
-    layout_of(trace, widest(trace, options.width), options)
+pub(crate) fn layout(trace: &Trace, selector: Option<&Selector<'_>>, options: &Options) -> Layout {
+    let widest = match selector.filter(|selector| selector.has_stretch()) {
+        // Those that are shown: of the others nothing need be known.
+        Some(selector) => {
+            let shown = entries(trace, selector).map(|entry| columns(&entry, options.width));
+            shown.max().unwrap_or(0)
+        }
+        None => widest(trace, options.width),
+    };
+    layout_of(trace, widest, options)
+}
+
+/// Columns of an event's task at that time.
+pub(crate) fn columns(entry: &Entry<'_>, width: Option<usize>) -> usize {
+    let of_task = |task: &TaskRecord| {
+        let name = words::name_width(task.name_at(entry.event.time));
+        label_columns(task, name, width)
+    };
+    entry.task.map_or(0, of_task)
+}
+
+/// Columns of `worker[17]`, whose name has so many.
+fn label_columns(task: &TaskRecord, name: usize, width: Option<usize>) -> usize {
+    let digits = task.task.tid.0.checked_ilog10().unwrap_or(0) as usize + 3;
+    name.clamp(1, name_columns(width)) + digits
 }
 
 /// The same for a trace of which not all is at hand, whose widest task has so many columns.
@@ -98,12 +122,10 @@ pub(crate) fn layout_of(trace: &Trace, widest: usize, options: &Options) -> Layo
 
 /// Columns of the widest task, `worker[17]`, where there are so many columns in all.
 pub(crate) fn widest(trace: &Trace, width: Option<usize>) -> usize {
-    let most = name_columns(width);
     let labels = trace.tasks().iter().map(|task| {
-        let digits = task.task.tid.0.checked_ilog10().unwrap_or(0) as usize + 3;
         let names = task.names.iter();
-        let width = names.map(|(_, name)| words::name_width(name)).max();
-        width.unwrap_or(0).clamp(1, most) + digits
+        let name = names.map(|(_, name)| words::name_width(name)).max();
+        label_columns(task, name.unwrap_or(0), width)
     });
     labels.max().unwrap_or(0)
 }
