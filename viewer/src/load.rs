@@ -40,7 +40,16 @@ pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
     while_files_vanish(|| Recording::open(named)?.load())
 }
 
-/// Of the recording whose files are named, the stretch that `asked` makes of its extent, which is a trace
+/// Reads of the recording whose files are named what is true of it as a whole: its
+/// [`Part`](tidline::model::Part). All of it is read where that is not told.
+pub(crate) fn outline(named: &[PathBuf]) -> Result<Trace> {
+    match skim(named)? {
+        Some(skim) => Ok(skim.outline()),
+        None => load(named),
+    }
+}
+
+/// Reads of the recording whose files are named the stretch that `asked` makes of its extent, a trace
 /// without events. `None` where it cannot be had without the rest.
 pub(crate) fn stretch(
     named: &[PathBuf],

@@ -185,7 +185,8 @@ fn moment(
 }
 
 fn info(args: &cli::Info, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    show_info(&open(&args.common, None)?, args, out, report)
+    let trace = load::outline(&args.common.files)?;
+    show_info(&opened(trace, &args.common, None), args, out, report)
 }
 
 fn show_info(

@@ -27,6 +27,10 @@ fn compare(words: &[&str]) {
     let typed = [&["tidview"], words].concat();
     let cli = cli::Cli::try_parse_from(typed).unwrap_or_else(|error| panic!("{error}"));
     let (quick, full) = match &cli.command {
+        Command::Info(args) => (
+            printed(|out, report| info(args, out, report)),
+            printed(|out, report| show_info(&open(&args.common, None)?, args, out, report)),
+        ),
         Command::Timeline(args) => (
             printed(|out, report| timeline::run(args, out, report)),
             printed(|out, report| {
@@ -42,6 +46,8 @@ fn compare(words: &[&str]) {
 
 fn compare_all(file: &Path, since: &str, until: &str) {
     let file = file.to_str().expect("a name of letters");
+    compare(&["info", file]);
+    compare(&["info", file, "--modules", "--format", "json"]);
     let stretch = ["timeline", file, "--since", since, "--until", until];
     for more in [
         &["--width", "200", "--stack", "--limit", "7"][..],

@@ -29,6 +29,25 @@ pub(crate) fn code(trace: &Trace) -> Option<Code> {
         return None;
     }
     let births = births(trace);
+    let (differing, failed) = used(trace);
+    let frames = stacks.frames();
+    let named = frames.iter().filter(|(id, _)| is_named(trace, *id)).count();
+    Some(Code {
+        creations: births.all,
+        creations_with_stack: births.with_stack,
+        failed_with_stack: failed,
+        stacks: differing,
+        frames: frames.len(),
+        frames_with_symbol: named,
+        modules: stacks.modules().len(),
+    })
+}
+
+/// How many stacks are used that differ, and how many refused creations have one.
+fn used(trace: &Trace) -> (usize, u64) {
+    if let Some(part) = trace.part() {
+        return (part.stacks.len(), part.totals.refused_with_stack);
+    }
     let mut differing: HashSet<StackId> = HashSet::new();
     let mut failed = 0;
     for event in trace.events() {
@@ -43,17 +62,7 @@ pub(crate) fn code(trace: &Trace) -> Option<Code> {
         differing.extend(stack);
     }
     differing.extend(trace.tasks().iter().filter_map(|task| task.stack));
-    let frames = stacks.frames();
-    let named = frames.iter().filter(|(id, _)| is_named(trace, *id)).count();
-    Some(Code {
-        creations: births.all,
-        creations_with_stack: births.with_stack,
-        failed_with_stack: failed,
-        stacks: differing.len(),
-        frames: frames.len(),
-        frames_with_symbol: named,
-        modules: stacks.modules().len(),
-    })
+    (differing.len(), failed)
 }
 
 fn is_named(trace: &Trace, frame: FrameId) -> bool {

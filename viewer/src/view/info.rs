@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use tidline::format::GIVEN_UP_EARLY;
 use tidline::format::{Header, VERSION, is_of_a_host};
-use tidline::model::{Ended, Ending, EventBody, Origin, Time, Trace, What, errno_name};
+use tidline::model::{Ended, Ending, EventBody, Origin, Time, Totals, Trace, What, errno_name};
 
 use super::code::{self, Code, ModuleRow};
 use super::{Losses, Options, hosts, losses, notices};
@@ -129,7 +129,7 @@ pub(crate) fn info(trace: &Trace, modules: bool, options: &Options) -> Info {
         duration_ns: trace.end().0,
         begin_ns: is_part.then_some(trace.begin().0),
         segments: is_part.then(|| integrity.segments.clone()),
-        events: trace.events().len(),
+        events: trace.event_count(),
         tasks: tasks(trace),
         failed_creations: failed_creations(trace).values().sum(),
         stacks: code::code(trace),
@@ -158,6 +158,9 @@ fn target(target: &tidline::format::Target) -> Target {
 }
 
 fn tasks(trace: &Trace) -> Tasks {
+    if let Some(part) = trace.part() {
+        return counted_tasks(&part.totals);
+    }
     let mut tasks = Tasks {
         peak_alive: trace.peak_alive(),
         ..Tasks::default()
@@ -194,8 +197,28 @@ fn tasks(trace: &Trace) -> Tasks {
     tasks
 }
 
+/// The same of a recording that counted them itself. It is whole, and here from its beginning.
+fn counted_tasks(totals: &Totals) -> Tasks {
+    let number = |number: u64| number as usize;
+    Tasks {
+        carried: 0,
+        existing: number(totals.existing),
+        created_threads: number(totals.threads),
+        created_processes: number(totals.processes),
+        inferred: number(totals.inferred),
+        exited: number(totals.exited),
+        let_go: number(totals.let_go),
+        end_missing: number(totals.end_missing),
+        alive_at_end: number(totals.alive()),
+        peak_alive: number(totals.peak_alive),
+    }
+}
+
 /// How many creations the kernel refused, by the error's number.
 fn failed_creations(trace: &Trace) -> BTreeMap<u16, u64> {
+    if let Some(part) = trace.part() {
+        return part.totals.refused.clone();
+    }
     let mut failed = BTreeMap::new();
     for event in trace.events() {
         if let EventBody::CreateFailed { errno, .. } = event.body {

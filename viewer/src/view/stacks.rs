@@ -16,6 +16,13 @@ pub(crate) struct Births {
 
 /// Counts births.
 pub(crate) fn births(trace: &Trace) -> Births {
+    if let Some(part) = trace.part() {
+        // Those that are not defined make nobody read a part alone.
+        return Births {
+            all: part.totals.births(),
+            with_stack: part.totals.with_stack,
+        };
+    }
     let stacks = trace.stacks();
     let mut births = Births::default();
     for event in trace.events() {
