@@ -442,10 +442,15 @@ fn attached_while_chains_run_no_task_is_missed_or_told_twice() {
             dir.join(&format!("l{round}")),
         );
         let mut command = Command::new(program("chains"));
-        let mut chains = Child::spawn(command.args(["12", "1"]).env("LOG", &log));
+        let mut chains = Child::spawn(command.args(["12", "600"]).env("LOG", &log));
         let pid = ready(&mut chains);
         let options = ["-p", &pid.to_string(), "--ring-kb", "32768"];
         let mut recorder = watch(&file, &options);
+        // However long that took, they go on for some hundred links.
+        let logged = || fs::metadata(&log).expect("a log").len();
+        let before = logged();
+        wait_until("more links", SOON, || logged() > before + 20_000);
+        chains.signal("USR1");
         chains.expect_exit(0, SOON);
         recorder.expect_exit(0, SOON);
         let trace = open(&file);
@@ -453,7 +458,7 @@ fn attached_while_chains_run_no_task_is_missed_or_told_twice() {
         // The log has all. What the recording has not was made before it began: what is in it is there
         // from some moment on, chain by chain.
         let (missing, added) = differences(
-            &made(&fs::read_to_string(log).expect("a log")),
+            &made(&fs::read_to_string(&log).expect("a log")),
             &births(&trace),
         );
         assert_eq!(added, []);

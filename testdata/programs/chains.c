@@ -4,7 +4,8 @@
  *
  *     chains CHAINS SECONDS [LINKS]
  *
- * Each chain ends after SECONDS, or after LINKS threads if LINKS is not 0, whichever is first.
+ * Each chain ends after SECONDS, or after LINKS threads if LINKS is not 0, or at SIGUSR1, whichever is
+ * first.
  * A link waits until the kernel has cleared away the one BEHIND places before it. Else a chain makes
  * threads faster than a busy machine ends them, and takes every TID that there is.
  * Prints `ready <pid>` once all chains run, then `made` lines (to LOG if set), then
@@ -12,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "say.h"
+#include <signal.h>
 
 #define BEHIND 4
 
@@ -23,6 +25,12 @@ struct chain {
 
 static uint64_t deadline;
 static long limit, chains_left, chains_running;
+static volatile sig_atomic_t told_to_end;
+
+static void on_end(int number) {
+	(void)number;
+	told_to_end = 1;
+}
 
 static void *link_of(void *arg) {
 	struct chain *chain = arg;
@@ -34,7 +42,7 @@ static void *link_of(void *arg) {
 	while (*oldest && syscall(SYS_tgkill, getpid(), *oldest, 0) == 0)
 		sched_yield();
 	*oldest = self;
-	if (now_ns() < deadline && (!limit || chain->links < limit)) {
+	if (!told_to_end && now_ns() < deadline && (!limit || chain->links < limit)) {
 		chain->creator = self;
 		start_thread(link_of, chain, 1);
 	} else {
@@ -48,6 +56,8 @@ int main(int argc, char **argv) {
 	deadline = now_ns() + (uint64_t)number_arg(argc, argv, 2, 0, 1) * 1000000000u;
 	limit = number_arg(argc, argv, 3, 0, 0);
 	struct chain *chains = calloc((size_t)count, sizeof *chains);
+	struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART};
+	sigaction(SIGUSR1, &end, NULL);
 
 	chains_left = count;
 	for (long i = 0; i < count; i++) {
