@@ -618,13 +618,28 @@ fn kill_recorder_of(name: &str, args: &[&str], rounds: usize) {
         &std::fs::read_to_string(&log).expect("a log"),
     );
     let mut cut = 0;
-    for (round, moment) in moments().take(rounds).enumerate() {
+    let length = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
+    for (round, mut moment) in moments().take(rounds).enumerate() {
         let file = dir.join(&format!("trace{round}"));
         std::fs::write(&log, "").expect("empty the log");
         // In turn attached and launched. A launched target's end is seen by its output alone.
         let (mut target, mut recorder) = if round % 2 == 0 {
-            let target = tracee(name, args, &log);
-            let recorder = start_attach(&file, &[target.pid()], &[]);
+            let mut target = tracee(name, args, &log);
+            // A target may end before a slow attach is over. So every other one stands still until it is
+            // recorded, and the first until tidrec is killed.
+            let stands = round % 4 == 0;
+            if stands {
+                target.signal("STOP");
+            }
+            let mut recorder = start_attach(&file, &[target.pid()], &[]);
+            if stands {
+                recorder.wait_stderr("tidrec: recording ", SOON);
+                wait_until("a header", SOON, || length(&file) > 0);
+            }
+            if stands && round > 0 {
+                target.signal("CONT");
+                moment /= 10;
+            }
             (Some(target), recorder)
         } else {
             let mut command = tidrec();
@@ -637,7 +652,10 @@ fn kill_recorder_of(name: &str, args: &[&str], rounds: usize) {
             recorder.signal("KILL");
         }
         let killed = recorder.wait_exit(SOON).code().is_none();
-        if let Some(target) = &target {
+        if let Some(target) = &mut target {
+            if round == 0 {
+                target.signal("CONT");
+            }
             for (tid, state, tracer) in tracers(target.pid()) {
                 assert_eq!(tracer, 0, "{tid} after {moment:?}");
                 assert!(
@@ -668,7 +686,7 @@ fn kill_recorder_of(name: &str, args: &[&str], rounds: usize) {
             continue; // The target was faster than the attach.
         }
         // Killed before it wrote the header, tidrec leaves an empty file or none.
-        if !killed || std::fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
+        if !killed || length(&file) > 0 {
             let trace =
                 try_open(&file).unwrap_or_else(|error| panic!("{error}: {}", recorder.stderr()));
             check_prefix(&trace);
