@@ -46,7 +46,8 @@ pub(crate) fn check(pid: Pid) -> Result<()> {
 
 /// What holds for every way to record a process.
 fn look_at(pid: Pid) -> Result<Status> {
-    let (Some(stat), Some(status)) = (proc::stat_of_leader(pid), proc::status(Tid(pid.0))) else {
+    let (Some(stat), Some(status)) = (proc::stat_of_leader(pid), proc::status_of_leader(pid))
+    else {
         bail!("no process {pid}: it has ended, or the number is wrong (look with ps or pgrep)");
     };
     if status.pid != pid {

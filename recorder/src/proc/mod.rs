@@ -26,18 +26,31 @@ pub(crate) fn stat(tid: Tid) -> Option<Stat> {
 }
 
 /// The same of a process's leader, which another thread takes the place of when it executes a program.
-/// Who looks at that moment sees the old one, ended and without a parent, or nobody: then it is looked at
-/// again.
+/// Who looks at that moment may see the old one, ended and without a parent: then it is looked at again.
 pub(crate) fn stat_of_leader(pid: Pid) -> Option<Stat> {
+    of_leader(pid, stat, |stat| !stat.has_ended() || stat.parent.0 != 0)
+}
+
+/// [`status`] of a process's leader.
+pub(crate) fn status_of_leader(pid: Pid) -> Option<Status> {
+    of_leader(pid, status, |_| true)
+}
+
+/// Looks at a process's leader, and again if that saw somebody else or, amid an exec, nobody.
+fn of_leader<T>(
+    pid: Pid,
+    look: impl Fn(Tid) -> Option<T>,
+    is_right: impl Fn(&T) -> bool,
+) -> Option<T> {
     const LOOKS: usize = 20;
     for _ in 1..LOOKS {
-        match stat(Tid(pid.0)) {
-            Some(stat) if !stat.has_ended() || stat.parent.0 != 0 => return Some(stat),
+        match look(Tid(pid.0)) {
+            Some(found) if is_right(&found) => return Some(found),
             None if !is_there(pid) => return None,
             _ => std::thread::sleep(Duration::from_millis(1)),
         }
     }
-    stat(Tid(pid.0))
+    look(Tid(pid.0))
 }
 
 /// Whether there is such a process. kill(2) sees one amid an exec, too (`kill_pid_info`, Linux 6.18).
