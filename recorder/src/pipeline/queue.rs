@@ -3,6 +3,7 @@
 //! When the writer cannot keep up (a disk that hangs, a full pipe), the queue fills, and what
 //! comes then is counted as lost. The count is in the file as soon as the writer goes on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ struct Shared {
     room: Arc<Room>,
     state: Mutex<State>,
     filled: Condvar,
+    /// How many of the events that it took the writer has dealt with.
+    done: AtomicU64,
 }
 
 #[derive(Default)]
@@ -178,6 +181,11 @@ impl Sender {
         }
     }
 
+    /// How many of the events that it took the writer has dealt with: whether it gets on.
+    pub(crate) fn done(&self) -> u64 {
+        self.0.done.load(Ordering::Relaxed)
+    }
+
     /// Has notes kept for [`take_marks`](Sender::take_marks): who learns of events with a delay puts
     /// them in order.
     pub(crate) fn keep_marks_apart(&self) {
@@ -257,6 +265,11 @@ impl Receiver {
         } else {
             Woken::Open
         }
+    }
+
+    /// One of the events that were taken is dealt with.
+    pub(crate) fn note_done(&self) {
+        self.0.done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes the reasons for snapshots that were asked for.

@@ -207,7 +207,7 @@ impl Work {
             batch.clear();
             let now = self.clock.now();
             receiver.take(&mut batch, now);
-            self.push_all(&mut batch);
+            self.push_all(&mut batch, receiver);
             // Captured stacks may have called for room long before it is time to write.
             if woken == Woken::Open && now.0 < self.last_flush.0 + GATHER.as_nanos() as u64 {
                 continue;
@@ -220,7 +220,7 @@ impl Work {
             self.tend_snapshots(false);
             if woken == Woken::Closed {
                 // The queue was closed before it was emptied: this was the last batch.
-                self.push_all(&mut Vec::new());
+                self.push_all(&mut Vec::new(), receiver);
                 self.write(self.clock.now());
                 self.tend_snapshots(true);
                 return match receiver.end() {
@@ -256,7 +256,7 @@ impl Work {
 
     /// Writes a batch. What is noted on the way, renames and marks, waits for the next one: an event
     /// with an earlier time may still be on its way through the queue.
-    fn push_all(&mut self, batch: &mut Vec<Told>) {
+    fn push_all(&mut self, batch: &mut Vec<Told>, receiver: &Receiver) {
         let mut read = |tid| proc::comm(tid);
         let found = std::mem::take(&mut self.found);
         let mut found = found.into_iter().peekable();
@@ -271,6 +271,7 @@ impl Work {
             if self.names.follow(&mut event, &mut read) {
                 self.pass(event);
             }
+            receiver.note_done();
         }
         for found in found {
             self.push_found(found);

@@ -20,6 +20,7 @@ use super::looks::{Looks, Targets};
 use super::losses::{Losses, gap};
 use super::order::{Order, WINDOW_NS};
 use super::outcomes::Outcomes;
+use super::patience::{PATIENCE_NS, Patience};
 use super::pop_if;
 use super::programs::Programs;
 use super::record::Record;
@@ -45,8 +46,6 @@ const STALE_NS: u64 = 1_000_000_000;
 const MOST_WAITING: usize = 200_000;
 /// Few facts make more events than that.
 const EVENTS_OF_A_FACT: usize = 4;
-/// For how long the output may take nothing of what is left at the end, ns.
-const PATIENCE_NS: u64 = 2_000_000_000;
 /// How often the kernel is asked how many events it lost, ns.
 const COUNT_EVERY_NS: u64 = 250_000_000;
 /// After Ctrl-C at the terminal a launched command, which got it too, may end by itself.
@@ -267,25 +266,20 @@ impl Engine {
             self.round(BUSY);
         }
         self.looks.taken = None;
-        let (mut left, mut since) = (usize::MAX, self.clock.now());
+        let mut patience = Patience::new(self.clock.now());
         loop {
             self.read();
             self.advance(until);
-            let now = self.clock.now();
             let waiting = self.order.waiting();
-            let before = std::mem::replace(
-                &mut left,
-                waiting.partition_point(|fact| fact.time <= until),
-            );
+            let left = waiting.partition_point(|fact| fact.time <= until);
             if left == 0 {
                 break;
             }
-            if left < before {
-                since = now;
-            }
             self.pass_on(None);
-            // A slow output is waited for as long as it takes something, and nobody is impatient.
-            self.is_over |= now.0 > since.0 + PATIENCE_NS || self.doorbell.take().is_some();
+            // A slow output is waited for, unless somebody is impatient.
+            let done = self.queue.as_ref().map_or(0, Sender::done);
+            self.is_over |=
+                patience.is_over(self.clock.now(), left, done) || self.doorbell.take().is_some();
             std::thread::sleep(Duration::from_millis(1));
         }
         self.tell_rest(until);
@@ -513,8 +507,13 @@ impl Engine {
 
     fn tell(&mut self, bound: Time) {
         self.take_marks();
+        let most = self.most();
+        if most == 0 {
+            // To look through what waits, at our priority, would take the output's time away.
+            return;
+        }
         let bound = self.without_open(bound);
-        let (facts, bound) = self.order.take(bound, self.most());
+        let (facts, bound) = self.order.take(bound, most);
         for fact in facts {
             self.tell_found(fact.time);
             self.handle(&fact);

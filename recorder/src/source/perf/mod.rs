@@ -19,6 +19,7 @@ mod losses;
 mod may;
 mod order;
 mod outcomes;
+mod patience;
 mod programs;
 mod record;
 mod registers;
