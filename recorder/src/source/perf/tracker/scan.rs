@@ -92,12 +92,13 @@ impl Tracker {
         let mut existing = Vec::new();
         for listed in &scan.listed {
             let task = listed.task;
-            if is_new(&task.tid) {
-                continue;
-            }
-            // Its process was there as well, unless that is a new one with an old one's TID.
+            // Its process was there before the look, unless that is a new one with an old one's TID. All that is
+            // listed of it may be a thread that was born meanwhile, and ends the leader to execute a program.
             if !is_new(&Tid(task.pid.0)) {
                 self.track(task.pid);
+            }
+            if is_new(&task.tid) {
+                continue;
             }
             if self.tasks.contains_key(&task.tid) || !self.tracks(task.pid) {
                 continue;

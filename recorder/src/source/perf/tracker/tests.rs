@@ -394,6 +394,27 @@ fn an_exec_during_a_look_is_one_process() {
 }
 
 #[test]
+fn a_process_is_found_by_a_thread_that_was_born_during_the_look() {
+    // It ends the leader to take its place, and the others: nobody is listed but itself.
+    let mut tracker = Tracker::default();
+    let meanwhile = [
+        fact(12, 10, 10, made(12, THREAD)),
+        fact(13, 10, 10, ends(Some(false))),
+        fact(15, 10, 10, executes(12)),
+    ];
+    let told = take_up(&mut tracker, &scan([(14, 10, 12)]), &meanwhile);
+    assert_eq!(
+        told,
+        [
+            "12 existing 10",
+            "12 clone thread 10.12 by 10",
+            "15 exec 12 to 10"
+        ]
+    );
+    assert!(tracker.tracks(Pid(10)));
+}
+
+#[test]
 fn after_a_loss_a_look_finds_what_is_missing() {
     let mut tracker = tracking(&[10, 11, 12]);
     step(&mut tracker, [fact(2, 10, 10, made(20, 17))]);
