@@ -1077,6 +1077,7 @@ trace::also_by_perf! {
     a_killed_recorders_socket_goes_with_the_next_and_a_living_ones_stays
     a_note_that_is_too_long_is_refused_and_not_cut
     snapshots_of_earlier_recordings_count_for_the_limit
+    snapshots_that_were_moved_away_leave_room_for_others
     there_is_no_snapshot_of_a_file_that_was_moved_away
     beside_many_threads_the_command_of_a_snapshot_is_waited_for
     a_folder_that_holds_something_is_kept

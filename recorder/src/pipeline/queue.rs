@@ -42,6 +42,8 @@ struct State {
     existing: usize,
     /// Notes that wait for the tracer to put them where they belong, if it wants that.
     apart: Option<Vec<Event>>,
+    /// All that happened until then is in the queue or was, where the tracer says that.
+    reached: Option<Time>,
     /// Reasons for snapshots that were asked for.
     snapshots: Vec<String>,
     closed: bool,
@@ -189,7 +191,14 @@ impl Sender {
     /// Has notes kept for [`take_marks`](Sender::take_marks): who learns of events with a delay puts
     /// them in order.
     pub(crate) fn keep_marks_apart(&self) {
-        self.0.lock().apart.get_or_insert_default();
+        let mut state = self.0.lock();
+        state.apart.get_or_insert_default();
+        state.reached = Some(Time(0));
+    }
+
+    /// All that happened until then has been pushed. Who learns of events with a delay says so.
+    pub(crate) fn has_reached(&self, time: Time) {
+        self.0.lock().reached = Some(time);
     }
 
     /// Takes the notes that were kept.
@@ -270,6 +279,25 @@ impl Receiver {
     /// One of the events that were taken is dealt with.
     pub(crate) fn note_done(&self) {
         self.0.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until when all that happened is here, where the tracer says that and goes on.
+    pub(crate) fn reached(&self) -> Option<Time> {
+        let state = self.0.lock();
+        state.reached.filter(|_| !state.closed)
+    }
+
+    /// Has the tracer put a note where it belongs; gives it back if it does not do that.
+    pub(crate) fn hand_over(&self, mark: Event) -> Option<Event> {
+        let mut state = self.0.lock();
+        let is_open = !state.closed;
+        match &mut state.apart {
+            Some(apart) if is_open => {
+                apart.push(mark);
+                None
+            }
+            _ => Some(mark),
+        }
     }
 
     /// Takes the reasons for snapshots that were asked for.
@@ -404,5 +432,20 @@ mod tests {
             receiver.wait_for_many(Duration::from_secs(60)),
             Woken::Closed
         );
+    }
+
+    #[test]
+    fn notes_are_the_tracers_to_put_in_order_if_it_wants_that_and_while_it_is_there() {
+        let (sender, receiver) = queue();
+        assert_eq!(receiver.hand_over(mark(1)), Some(mark(1)));
+        assert_eq!(receiver.reached(), None);
+        sender.keep_marks_apart();
+        assert_eq!(receiver.hand_over(mark(2)), None);
+        assert_eq!(sender.take_marks(), [mark(2)]);
+        sender.has_reached(Time(7));
+        assert_eq!(receiver.reached(), Some(Time(7)));
+        drop(sender);
+        assert_eq!(receiver.hand_over(mark(3)), Some(mark(3)));
+        assert_eq!(receiver.reached(), None);
     }
 }

@@ -104,6 +104,8 @@ struct Work {
     stacks: Option<Stacks>,
     /// What was noted since the last batch was taken.
     found: Vec<Event>,
+    /// All that happened until then was taken, where the tracer says that.
+    reached: Option<Time>,
     /// `None` where every task is kept.
     choose: Option<Choose>,
     chosen: Vec<Event>,
@@ -183,6 +185,7 @@ impl Work {
             names: Names::new(setup.names_are_told),
             stacks,
             found: Vec::new(),
+            reached: None,
             choose: Choose::new(setup.globs),
             chosen: Vec::new(),
             progress: setup.progress,
@@ -206,6 +209,8 @@ impl Work {
             }
             batch.clear();
             let now = self.clock.now();
+            // Before the queue is emptied: what comes afterwards may be older than it says then.
+            self.reached = receiver.reached();
             receiver.take(&mut batch, now);
             self.push_all(&mut batch, receiver);
             // Captured stacks may have called for room long before it is time to write.
@@ -215,7 +220,7 @@ impl Work {
             self.last_flush = now;
             self.write(now);
             for reason in receiver.take_snapshots() {
-                self.snapshot_now(reason);
+                self.snapshot_now(reason, receiver);
             }
             self.tend_snapshots(false);
             if woken == Woken::Closed {
@@ -371,9 +376,10 @@ impl Work {
     }
 
     /// A snapshot is wanted of what is around now.
-    fn snapshot_now(&mut self, reason: String) {
+    fn snapshot_now(&mut self, reason: String, receiver: &Receiver) {
         let mark = self.ask_for_snapshot(self.clock.now(), reason);
-        self.found.extend(mark);
+        self.found
+            .extend(mark.and_then(|mark| receiver.hand_over(mark)));
     }
 
     /// The mark by which the recording says so.
@@ -392,10 +398,12 @@ impl Work {
     /// Begins the snapshot that is due, if there is one.
     fn tend_snapshots(&mut self, ending: bool) {
         // At the end there may be one that is being written, and one that waits for it.
-        while self.snapshots.is_due(self.clock.now(), ending) {
+        while self.snapshots.is_due(self.known_now(), ending) {
             // What came before this moment is in the file.
-            let on_its_way = if ending { 0 } else { ON_ITS_WAY_NS };
-            let vouched = Time(self.clock.now().0.saturating_sub(on_its_way));
+            let vouched = match ending {
+                true => self.clock.now(),
+                false => self.vouched(self.known_now()),
+            };
             self.told = self.told.max(vouched);
             self.write_out(vouched);
             let output = self.writer.get_mut().path().to_owned();
@@ -426,6 +434,20 @@ impl Work {
         }
     }
 
+    /// Before when all that happened has been pushed, if the queue was emptied then.
+    fn vouched(&self, taken: Time) -> Time {
+        let vouched = Time(taken.0.saturating_sub(ON_ITS_WAY_NS));
+        self.reached.map_or(vouched, |reached| reached.min(vouched))
+    }
+
+    /// Now, or as much later than what is known as now usually is.
+    fn known_now(&self) -> Time {
+        let now = self.clock.now();
+        self.reached.map_or(now, |reached| {
+            now.min(Time(reached.0.saturating_add(ON_ITS_WAY_NS)))
+        })
+    }
+
     /// Writes what was pushed. `taken` is when the queue was emptied: an event that is older may
     /// still be on its way into it, by some microseconds.
     fn flush(&mut self, taken: Time, defined: bool) {
@@ -434,13 +456,9 @@ impl Work {
             return;
         }
         self.last_write = taken;
-        let vouched = if quiet {
-            taken.0.saturating_sub(ON_ITS_WAY_NS)
-        } else {
-            0
-        };
-        self.told = self.told.max(Time(vouched));
-        self.write_out(Time(vouched));
+        let vouched = if quiet { self.vouched(taken) } else { Time(0) };
+        self.told = self.told.max(vouched);
+        self.write_out(vouched);
         self.rotate(taken);
         self.checkpoint();
         if taken.0 >= self.last_sync.0 + SYNC_EVERY_NS {

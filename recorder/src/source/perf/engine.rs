@@ -332,6 +332,9 @@ impl Engine {
             self.last_forgotten = begin;
         }
         self.pass_on(None);
+        if let Some(queue) = &self.queue {
+            queue.has_reached(self.order.given());
+        }
     }
 
     /// Empties the rings.

@@ -38,6 +38,11 @@ impl Order {
         self.waiting.push(fact);
     }
 
+    /// Until when all were taken.
+    pub(crate) fn given(&self) -> Time {
+        self.given
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
