@@ -225,7 +225,13 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
+        let mut state = self.0.lock();
+        // Notes that were handed over after the tracer had looked for the last time.
+        for mark in state.apart.take().unwrap_or_default() {
+            drop(state.add(mark, None));
+        }
+        state.closed = true;
+        drop(state);
         self.0.filled.notify_one();
     }
 }
@@ -444,7 +450,13 @@ mod tests {
         assert_eq!(sender.take_marks(), [mark(2)]);
         sender.has_reached(Time(7));
         assert_eq!(receiver.reached(), Some(Time(7)));
+        assert_eq!(receiver.hand_over(mark(8)), None);
         drop(sender);
+        // The tracer has not looked any more.
+        let mut batch = Vec::new();
+        receiver.take(&mut batch, Time(9));
+        let told: Vec<Event> = batch.into_iter().map(|told| told.event).collect();
+        assert_eq!(told, [mark(8)]);
         assert_eq!(receiver.hand_over(mark(3)), Some(mark(3)));
         assert_eq!(receiver.reached(), None);
     }
