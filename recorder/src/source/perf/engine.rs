@@ -52,7 +52,7 @@ const COUNT_EVERY_NS: u64 = 250_000_000;
 const INTERRUPT_GRACE_NS: u64 = 1_000_000_000;
 /// The kernel says that a task ends, takes its memory apart, and only then tells how it ended. So long
 /// that is waited for, ns; what happened later waits as well.
-const HOW_LIMIT_NS: u64 = 250_000_000;
+const HOW_LIMIT_NS: u64 = 1_000_000_000;
 
 pub(crate) struct Engine {
     clock: Clock,
