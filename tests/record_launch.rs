@@ -686,7 +686,8 @@ fn stdin_stdout_and_stderr_are_the_commands_own() {
     let mut child = tidrec()
         .arg("-o")
         .arg(dir.join("t"))
-        .args(["--", "sh", "-c", script])
+        // A slow look-up of names would be told, too.
+        .args(["--symbols", "none", "--", "sh", "-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
