@@ -19,7 +19,8 @@ mod seeds;
 use std::io::Cursor;
 
 use tidline::format::{
-    Defined, Error, Header, Segment, Skim, Stretch, Writer, extract, read_segments, read_trace as read,
+    Defined, Error, Header, Segment, Skim, Stretch, Writer, extract, read_segments,
+    read_trace as read,
 };
 use tidline::model::{Ending, Event, EventBody, Name, Time, Trace};
 
@@ -252,7 +253,11 @@ fn look(bytes: &[u8]) {
         let middle = Time(end.0 / 2);
         if let Ok(Some(part)) = skim.stretch(middle, end) {
             let events = part.events();
-            assert!(events.iter().all(|event| (middle..=end).contains(&event.time)));
+            assert!(
+                events
+                    .iter()
+                    .all(|event| (middle..=end).contains(&event.time))
+            );
         }
     }
 }
