@@ -3,6 +3,9 @@
  *
  *     turns COUNT
  *
+ * After each hundred the turn goes over: else, where as many TIDs are free as a multiple of the three
+ * creations of a turn of both, each would be the same kind's every time.
+ *
  * Prints `ready <pid>`, then COUNT `made` lines. Each process makes and joins a thread, of which there
  * is a `made` line, too. All are waited for.
  */
@@ -42,6 +45,6 @@ int main(int argc, char **argv) {
 	long count = number_arg(argc, argv, 1, 0, 100);
 	say("ready %d\n", getpid());
 	for (long i = 0; i < count; i++)
-		i % 2 ? one_process() : one_thread();
+		(i + i / 100) % 2 ? one_process() : one_thread();
 	return 0;
 }
