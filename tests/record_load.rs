@@ -327,7 +327,7 @@ fn tasks_that_have_the_same_tid_one_after_the_other_are_never_merged() {
         } += 1;
     }
     // Those that are given out again are threads' and processes', one after the other. (How often each
-    // is hangs on how many TIDs are free: every third creation is a process's.)
+    // is hangs on how many TIDs are free.)
     let often = |(threads, processes): &&(usize, usize)| {
         *threads >= 1 && *processes >= 1 && threads + processes >= 10
     };

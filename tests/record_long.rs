@@ -540,7 +540,7 @@ fn a_long_file_says_between_its_events_what_lives_and_what_was() {
     let part = skim().stretch(behind, whole.end()).expect("it can be read");
     let part = part.expect("it can be had alone");
     assert_eq!(part.events(), &whole.events()[last + 1..]);
-    assert!(part.events().len() >= 2);
+    assert!(!part.events().is_empty());
     for (place, event) in part.events().iter().enumerate() {
         let [one, other] = [part.subject(place), whole.subject(last + 1 + place)];
         let told = |task: &TaskRecord| (task.task, task.born, task.name_at(event.time).clone());
