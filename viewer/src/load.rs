@@ -44,7 +44,7 @@ pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
 /// [`Part`](tidline::model::Part). All of it is read where that is not told.
 pub(crate) fn outline(named: &[PathBuf]) -> Result<Trace> {
     match skim(named)? {
-        Some(skim) => Ok(skim.outline()),
+        Some((skim, _)) => Ok(skim.outline()),
         None => load(named),
     }
 }
@@ -55,18 +55,18 @@ pub(crate) fn stretch(
     named: &[PathBuf],
     asked: impl Fn(&Trace) -> Option<(Time, Time)>,
 ) -> Result<Option<Trace>> {
-    let Some(skim) = skim(named)? else {
+    let Some((skim, shown)) = skim(named)? else {
         return Ok(None);
     };
     let Some((from, to)) = asked(&skim.extent()) else {
         return Ok(None);
     };
     skim.stretch(from, to)
-        .with_context(|| cannot_be_read(named))
+        .with_context(|| format!("cannot read {shown}"))
 }
 
-/// What can be had of a recording without reading its events.
-fn skim(named: &[PathBuf]) -> Result<Option<Skim<BufReader<Watched>>>> {
+/// What can be had of a recording without reading its events, and what was named, to be shown.
+fn skim(named: &[PathBuf]) -> Result<Option<(Skim<BufReader<Watched>>, String)>> {
     while_files_vanish(|| {
         let recording = Recording::open(named)?;
         let shown = recording.shown.clone();
@@ -75,13 +75,9 @@ fn skim(named: &[PathBuf]) -> Result<Option<Skim<BufReader<Watched>>>> {
         let Some(only) = only.filter(|_| segments.is_empty() && left_out.0.is_empty()) else {
             return Ok(None);
         };
-        Skim::of(only).with_context(|| format!("cannot read {shown}"))
+        let skim = Skim::of(only).with_context(|| format!("cannot read {shown}"))?;
+        Ok(skim.map(|skim| (skim, shown)))
     })
-}
-
-fn cannot_be_read(named: &[PathBuf]) -> String {
-    let shown: Vec<String> = named.iter().map(|path| shown(path)).collect();
-    format!("cannot read {}", shown.join(", "))
 }
 
 /// Reads the recording whose files are named for its tasks. Of its events only those are kept of which
