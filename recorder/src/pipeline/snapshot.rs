@@ -124,6 +124,11 @@ impl Snapshots {
         there.chain(running).map(on_disk).sum()
     }
 
+    /// The next count of bytes is of what is there then.
+    pub(super) fn look_again(&mut self) {
+        self.looked = None;
+    }
+
     /// How many were written.
     pub(super) fn written(&self) -> u64 {
         self.written
@@ -246,7 +251,7 @@ impl Snapshots {
             && let Ok(Some(Some(written))) = running.thread.join()
         {
             self.there.push(written);
-            self.looked = None;
+            self.look_again();
             self.written += 1;
         }
     }

@@ -413,6 +413,8 @@ impl Work {
                     .begin(&files, 0, &self.header, &output, vouched);
                 continue;
             };
+            // Who moved the last one away a moment ago made room for this one.
+            self.snapshots.look_again();
             // Else snapshots would take the place of what they are to be made of.
             let room = folder
                 .max_bytes()
