@@ -301,17 +301,17 @@ fn attach_to_chains(chains: usize, attaches: usize) {
 
 #[test]
 fn one_chain() {
-    attach_to_chains(1, scale(20, 300));
+    attach_to_chains(1, scale(10, 300));
 }
 
 #[test]
 fn thirty_two_chains() {
-    attach_to_chains(32, scale(20, 300));
+    attach_to_chains(32, scale(5, 300));
 }
 
 #[test]
 fn a_hundred_chains() {
-    attach_to_chains(100, scale(20, 300));
+    attach_to_chains(100, scale(3, 300));
 }
 
 /// What a target logged since the attach is in the trace, and what is in the trace it logged.
@@ -569,7 +569,7 @@ fn an_exec_among_many_threads_while_they_are_seized() {
     }
     let mut target = Child::run(program("execloop"), ["300000", "40"]);
     let pid = ready(&mut target);
-    attach_during_execs(&mut target, pid, 30);
+    attach_during_execs(&mut target, pid, scale(10, 100));
 }
 
 #[test]
@@ -580,7 +580,7 @@ fn execs_in_quick_succession_while_they_are_seized() {
     let mut target = tracee("execstorm", &["1000000", "3"], Path::new("/dev/null"));
     let pid = target.pid();
     wait_until("the first exec", SOON, || tids(pid).len() > 1);
-    attach_during_execs(&mut target, pid, 30);
+    attach_during_execs(&mut target, pid, scale(10, 100));
 }
 
 /// What a run of a tracee prints and logs that is the same each time.
@@ -706,17 +706,17 @@ fn kill_recorder_of(name: &str, args: &[&str], rounds: usize) {
 
 #[test]
 fn a_recorder_killed_beside_chains() {
-    kill_recorder_of("chains", &["8", "30", "250"], scale(20, 100));
+    kill_recorder_of("chains", &["8", "30", "250"], scale(12, 100));
 }
 
 #[test]
 fn a_recorder_killed_beside_forks() {
-    kill_recorder_of("forker", &["5", "2", "2"], scale(20, 100));
+    kill_recorder_of("forker", &["5", "2", "2"], scale(12, 100));
 }
 
 #[test]
 fn a_recorder_killed_beside_signals() {
-    kill_recorder_of("signals", &["1500"], scale(20, 100));
+    kill_recorder_of("signals", &["1500"], scale(12, 100));
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn the_oldest_files_go_and_each_that_is_left_opens_alone() {
         "--compress",
         "none",
     ];
-    let (trace, files, log) = record_chains(dir.path(), &options, "8000");
+    let (trace, files, log) = record_chains(dir.path(), &options, "3000");
     assert!(bytes(&files) <= 256 << 10, "{files:?}");
     let first = trace.integrity().segments[0];
     assert!(first > 0, "nothing went: {files:?}");
@@ -190,10 +190,10 @@ fn a_small_ring_is_kept_as_full_as_a_large_one() {
     if !may_trace() {
         return;
     }
-    for (limit, bytes_of_it) in [("128K", 128 << 10), ("1M", 1 << 20)] {
+    for (limit, bytes_of_it, links) in [("128K", 128 << 10, "2000"), ("512K", 512 << 10, "5000")] {
         let dir = TempDir::new();
         let options = ["--ring", limit, "--compress", "none"];
-        let (trace, files, log) = record_chains(dir.path(), &options, "8000");
+        let (trace, files, log) = record_chains(dir.path(), &options, links);
         assert!(trace.begin() > Time(0), "{limit}: nothing went");
         let there = bytes(&files);
         assert!(there <= bytes_of_it, "{limit}: {there}");
@@ -632,7 +632,7 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
     let more = ["none", "--after", "50ms", "--on-trigger", &then];
     let mut recorder = attach(&output, &[pid], &[&options[..], &more].concat());
     let mut most = 0;
-    for count in 1..=6 {
+    for count in 1..=4 {
         let mut command = tidrec_alone();
         let ask = command.args(["ctl", &recorder.pid().to_string(), "snapshot"]);
         assert!(ask.status().expect("tidrec ctl").success());
@@ -878,7 +878,7 @@ fn what_somebody_does_to_finished_files_is_told() {
         return;
     }
     // Of those that are left, at the end; of those that are to be given up, then.
-    for (limit, what) in [("64M", "cut"), ("64M", "replaced"), ("1M", "removed")] {
+    for (limit, what) in [("64M", "cut"), ("64M", "replaced"), ("512K", "removed")] {
         let dir = TempDir::new();
         let output = dir.join("rec");
         let mut command = std::process::Command::new(program("chains"));
@@ -910,7 +910,7 @@ fn what_somebody_does_to_finished_files_is_told() {
             _ => std::fs::remove_file(&first).expect("removed"),
         }
         let said = format!("somebody {what} 000001.tid while it was recorded");
-        if limit == "1M" {
+        if limit == "512K" {
             recorder.wait_stderr(&said, 2 * SOON);
         }
         recorder.signal("INT");
@@ -965,7 +965,7 @@ fn a_flight_recorder_on_a_full_disk_gives_up_its_oldest() {
         "none",
     ];
     let output = disk.path().join("rec.tid");
-    let mut target = Child::run(program("chains"), ["8", "60", "20000"]);
+    let mut target = Child::run(program("chains"), ["8", "60", "5000"]);
     let mut recorder = attach(&output, &[ready(&mut target)], &options);
     target.expect_exit(0, 2 * SOON);
     recorder.wait_exit(SOON);

@@ -14,7 +14,7 @@ use support::{
     tracer_of, yardstick,
 };
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(120);
 
 /// A program, its arguments, and the code that it ends with; `None` for a signal.
 type Tracee<'a> = (&'a str, &'a [&'a str], Option<i32>);

@@ -15,7 +15,7 @@ use super::made::Made;
 /// `CLONE_THREAD` of linux/sched.h.
 pub(crate) const CLONE_THREAD: u64 = 0x0001_0000;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const TRACEFS: &str = "/sys/kernel/tracing";
 /// `O_NONBLOCK` of fcntl.h, on x86-64 and aarch64.
 const O_NONBLOCK: i32 = 0o4000;

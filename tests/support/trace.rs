@@ -22,7 +22,7 @@ use tidline::model::{
 use crate::support::{Child, Made, TempDir, need, scale};
 
 /// No test depends on how fast anything is: a deadline is for what hangs.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 /// The same for a whole run of a tracee.
 pub(crate) fn patience() -> Duration {

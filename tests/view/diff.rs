@@ -776,7 +776,7 @@ fn chains_and_deep_lineages_are_compared() {
 }
 
 #[test]
-fn very_many_classes_are_compared_soon() {
+fn very_many_classes_are_compared() {
     let run = |first: u32| {
         let mut server = Server::new(100);
         for number in first..first + 20_000 {
@@ -789,16 +789,10 @@ fn very_many_classes_are_compared_soon() {
         server.file(10_000)
     };
     let (old, new) = (run(100_000), run(200_000));
-    let begun = Instant::now();
     let page = prints(&["diff", &old.path(), &new.path(), "--all", "--limit", "3"]);
     assert!(
         page.contains("no difference in 20,001 classes\nmatched 20,000 under another name"),
         "{page}"
-    );
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        begun.elapsed()
     );
 }
 

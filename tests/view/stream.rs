@@ -13,50 +13,60 @@ const LOADED: [&str; 2] = ["--where", "!(alive && !alive)"];
 /// What selects all, and can.
 const READ: [&str; 2] = ["--where", "!(thread && !thread)"];
 
+/// What is compared.
+const VIEWS: [&[&str]; 13] = [
+    &["timeline", "--format", "ndjson"],
+    &["timeline", "--format", "csv"],
+    &["timeline", "--format", "json"],
+    &["timeline"],
+    &["timeline", "--stack"],
+    &["timeline", "--limit", "5"],
+    &[
+        "timeline",
+        "--kind",
+        "exit,gap,mark",
+        "--where",
+        "time >= 5ms",
+    ],
+    &[
+        "timeline", "--format", "ndjson", "--what", "thread", "--pid", "1000",
+    ],
+    &[
+        "timeline", "--format", "ndjson", "--parent", "1000", "--site", "start_1",
+    ],
+    &[
+        "timeline",
+        "--format",
+        "ndjson",
+        "--where",
+        "parent == 1000 && name =~ worker",
+    ],
+    &[
+        "timeline",
+        "--format",
+        "ndjson",
+        "--pid",
+        "77",
+        "--where",
+        "text == x || start == y",
+    ],
+    &["export", "--to", "csv"],
+    &["export", "--to", "ndjson", "--kind", "clone,exit"],
+];
+/// Of much only these: objects, a table, and some of the events.
+const FEW: [&[&str]; 3] = [VIEWS[0], VIEWS[3], VIEWS[6]];
+
 /// Says that both ways give the same of what is named.
 #[track_caller]
 fn same(named: &[&str]) {
-    for view in [
-        &["timeline", "--format", "ndjson"][..],
-        &["timeline", "--format", "csv"],
-        &["timeline", "--format", "json"],
-        &["timeline"],
-        &["timeline", "--stack"],
-        &["timeline", "--limit", "5"],
-        &[
-            "timeline",
-            "--kind",
-            "exit,gap,mark",
-            "--where",
-            "time >= 5ms",
-        ],
-        &[
-            "timeline", "--format", "ndjson", "--what", "thread", "--pid", "1000",
-        ],
-        &[
-            "timeline", "--format", "ndjson", "--parent", "1000", "--site", "start_1",
-        ],
-        &[
-            "timeline",
-            "--format",
-            "ndjson",
-            "--where",
-            "parent == 1000 && name =~ worker",
-        ],
-        &[
-            "timeline",
-            "--format",
-            "ndjson",
-            "--pid",
-            "77",
-            "--where",
-            "text == x || start == y",
-        ],
-        &["export", "--to", "csv"],
-        &["export", "--to", "ndjson", "--kind", "clone,exit"],
-    ] {
+    same_in(&VIEWS, named);
+}
+
+#[track_caller]
+fn same_in(views: &[&[&str]], named: &[&str]) {
+    for view in views {
         let run = |more: [&str; 2]| {
-            let mut run = tidview(&[view, named, &more].concat());
+            let mut run = tidview(&[*view, named, &more].concat());
             // What is selected is said in the words that were typed.
             for words in [&mut run.out, &mut run.err] {
                 *words = words.replace(more[1], "...");
@@ -131,16 +141,19 @@ fn of_more_events_than_are_looked_at_together() {
     same(&[&file.path()]);
     // A part begins in another file than it ends, and one file is not there.
     let files = several(&synth::header(), &events, 4_000, 0);
-    same(&[&Folder::of(&files, &[0, 1, 3, 4, 5, 6, 7, 8]).path("")]);
+    same_in(
+        &FEW,
+        &[&Folder::of(&files, &[0, 1, 3, 4, 5, 6, 7, 8]).path("")],
+    );
     // All at once.
     for event in &mut events {
         event.time = tidline::model::Time(7);
     }
-    same(&[&File::trace(&synth::header(), &events, 9).path()]);
+    same_in(&FEW, &[&File::trace(&synth::header(), &events, 9).path()]);
     let (code, events) = creations(18_000, 30, 5);
     let end = events.last().map_or(0, |event| event.time.0);
     let bytes = with_stacks(&synth::header(), &code, &events, end, &[]);
-    same(&[&File::new("stacks.tid", &bytes).path()]);
+    same_in(&FEW, &[&File::new("stacks.tid", &bytes).path()]);
 }
 
 #[test]

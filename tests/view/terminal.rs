@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// The longest that a screen is waited for, on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A terminal with a shell in it. It ends with the test.
 pub(crate) struct Terminal {
