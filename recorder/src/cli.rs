@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use glob::Pattern;
 use regex_lite::Regex;
@@ -29,7 +30,8 @@ use crate::syscall::selection::parse_name;
 #[command(group = ArgGroup::new("target").args(["pids", "names", "all", "cgroup", "command"]).required(true).multiple(true))]
 pub(crate) struct Cli {
     /// Write the trace to FILE [default: tidline-NAME-PID-YYYYMMDD-HHMMSS.tid]
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE",
+          value_parser = PathBufValueParser::new().try_map(check_output))]
     pub(crate) output: Option<PathBuf>,
 
     /// Overwrite FILE if it exists
@@ -343,6 +345,14 @@ fn parse_ring(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Elsewhere `-` is standard output, where a command's own words go.
+fn check_output(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.as_os_str() == "-" {
+        true => Err("name a file: /dev/stdout is standard output, ./- a file of this name"),
+        false => Ok(path),
+    }
+}
+
 fn parse_regex(text: &str) -> Result<Regex, String> {
     if text.is_empty() {
         return Err("it would match every process".into());
@@ -395,6 +405,17 @@ mod tests {
         for wrong in ["", "s", "0s", "-1s", "5 parsecs", "nan", "infs", "1e300h"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_output_has_a_name_of_its_own() {
+        let parse = |output: &str| Cli::try_parse_from(["tidrec", "-o", output, "--", "true"]);
+        for name in ["./-", "/dev/stdout", "f"] {
+            assert_eq!(parse(name).unwrap().output, Some(name.into()));
+        }
+        let error = parse("-").unwrap_err().to_string();
+        assert!(error.contains("'-' for '--output <FILE>'"), "{error}");
+        assert!(error.contains("/dev/stdout"), "{error}");
     }
 
     #[test]
