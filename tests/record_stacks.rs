@@ -8,10 +8,11 @@ mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use support::{Child, TempDir, need, program_with};
 use tidline::model::{Birth, EventBody, FrameId, StackEnd, StackId, Trace, What};
-use trace::{birth_events, may_trace, open, patience, tidrec};
+use trace::{SOON, birth_events, may_trace, open, patience, tidrec};
 
 /// A function on a stack, as the file names it: inlined ones stand for themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,6 +239,61 @@ fn symbols_may_wait_for_the_end_or_be_left_to_others() {
         false,
         false,
     );
+}
+
+/// The process by which a recorder looks up names.
+fn helper_of(recorder: u32) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let read = |pid: u32, file: &str| {
+        let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    pids.into_iter().find(|pid| {
+        read(*pid, "status").contains(&format!("\nPPid:\t{recorder}\n"))
+            && read(*pid, "cmdline").contains("__symbolize")
+    })
+}
+
+#[test]
+fn a_recording_ends_when_nothing_is_watched_any_more_however_long_names_are_looked_up() {
+    if !may_trace() {
+        return;
+    }
+    let sites = program_with("sites", &["-O2", "-g"]);
+    // One that is done before it is stopped shows nothing.
+    for _ in 0..20 {
+        let dir = TempDir::new();
+        let file = dir.join("trace");
+        let begun = Instant::now();
+        let mut command = tidrec();
+        command.args(["--symbols", "end", "-o"]).arg(&file);
+        let mut recorder = Child::spawn(command.arg("--").arg(&sites));
+        let helper = loop {
+            match helper_of(recorder.pid()) {
+                Some(helper) => break Some(helper),
+                None if recorder.try_exit().is_some() => break None,
+                None => {}
+            }
+        };
+        let Some(helper) = helper else { continue };
+        support::send("STOP", &[helper]);
+        let told = "the target is free; names are looked up";
+        while !recorder.stderr().contains(told) && recorder.try_exit().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if recorder.try_exit().is_some() {
+            continue;
+        }
+        let free = begun.elapsed();
+        std::thread::sleep(free.min(Duration::from_secs(2)));
+        support::send("CONT", &[helper]);
+        recorder.expect_exit(0, SOON);
+        let end = Duration::from_nanos(open(&file).end().0);
+        assert!(end <= free, "{end:?} of {free:?}");
+        return;
+    }
+    panic!("names were always found at once");
 }
 
 #[test]
@@ -637,6 +693,7 @@ fn build_go(dir: &TempDir, source: &str) -> Option<PathBuf> {
 }
 
 trace::also_by_perf! {
+    a_recording_ends_when_nothing_is_watched_any_more_however_long_names_are_looked_up
     stacks_can_be_left_out_or_cut
     as_much_of_deep_stacks_as_was_asked_for
     a_signal_handler_s_stack_goes_on_behind_the_signal

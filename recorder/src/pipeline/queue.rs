@@ -53,6 +53,8 @@ struct State {
 /// What the trace ends with.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
+    /// When: what happened later was not watched.
+    pub(crate) at: Time,
     /// Why the recording ended, in words.
     pub(crate) reason: String,
     /// What the recorder counted about itself.

@@ -631,7 +631,9 @@ impl Work {
         if let Some(folder) = &self.folder {
             counters.extend(folder.counters());
         }
-        let result = self.writer.finish(self.clock.now(), &end.reason, &counters);
+        // Not now: names may have been looked up for a long while.
+        let ended = end.at.max(self.told);
+        let result = self.writer.finish(ended, &end.reason, &counters);
         let written = match result {
             Ok(output) => output
                 .sync()

@@ -179,7 +179,12 @@ impl Engine {
                 ("late_facts", self.order.late),
                 ("kernel_lost", self.losses.total),
             ];
-            queue.end_with(queue::End { reason, counters });
+            let at = self.clock.now();
+            queue.end_with(queue::End {
+                at,
+                reason,
+                counters,
+            });
         }
     }
 

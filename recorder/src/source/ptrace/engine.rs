@@ -148,7 +148,12 @@ impl Engine {
         if let Some(queue) = self.queue.take() {
             let mut counters = self.stats.counters();
             counters.push(("queue_high_water", queue.high_water()));
-            queue.end_with(queue::End { reason, counters });
+            let at = self.clock.now();
+            queue.end_with(queue::End {
+                at,
+                reason,
+                counters,
+            });
         }
     }
 
