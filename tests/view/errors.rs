@@ -211,6 +211,7 @@ Options:
       --utc                    Show wall times in UTC, not in the recording host's zone
       --color <WHEN>           Use colours; auto: on a terminal, unless NO_COLOR is set [default:
                                auto] [possible values: auto, always, never]
+      --ascii                  Draw tables with ASCII only; other characters of names are shown as ?
       --no-pager               Do not show what is longer than the screen through $TIDVIEW_PAGER,
                                $PAGER or less
       --limit <N>              Show at most N lines or objects; 0 shows all

@@ -783,3 +783,29 @@ fn colour_is_only_where_it_is_asked_for() {
         .fold(coloured, |text, code| text.replace(code, ""));
     assert_eq!(bare, plain);
 }
+
+#[test]
+fn with_ascii_tables_have_nothing_else_and_are_as_long() {
+    let file = crate::support::File::trace(&header(), &everything(), 500_000_000);
+    let path = file.path();
+    let mut drawn = 0;
+    for view in [
+        &["info", &path][..],
+        &["timeline", &path, "--stack"],
+        &["timeline", &path, "--lanes"],
+        &["tree", &path],
+        &["threads", &path, "--all"],
+        &["sites", &path],
+        &["leaks", &path],
+        &["stats", &path],
+        &["diff", &path, &path, "--all", "--tree"],
+    ] {
+        let (usual, plain) = (prints(view), prints(&[view, &["--ascii"]].concat()));
+        assert!(plain.is_ascii(), "{view:?}: {plain}");
+        assert_eq!(plain.lines().count(), usual.lines().count(), "{view:?}");
+        drawn += usize::from(!usual.is_ascii());
+    }
+    assert!(drawn >= 4, "{drawn}");
+    let json = ["timeline", &path, "--format", "json"];
+    assert_eq!(prints(&[&json[..], &["--ascii"]].concat()), prints(&json));
+}

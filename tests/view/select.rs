@@ -529,8 +529,7 @@ fn lanes_are_of_the_stretch() {
   worker-2[122]                 ├────────────────────╳
   worker-3[123]                           ├────────────────→
 
-← there before   ├ birth   ┤ exit 0   ╳ killed
-→ alive at the end
+← there before   ├ birth   ┤ exit 0   ╳ killed   → lives on
 6 of 10 tasks; 4 hidden by --since 15ms+40ms --what thread
 "#
     );

@@ -148,7 +148,7 @@ lives     p50 20.0 ms, p90 35.0 ms, p99 35.0 ms, max 35.0 ms, of 5
           that ended
 execs     2
 killed    SIGSEGV x 1
-losses    1 gap, 1,234 events lost
+losses    1,234 events, 1 gap: `tidview check` says more
 recorder  stop total 7.00 µs, stops 5
 
 CREATED  BY

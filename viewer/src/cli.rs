@@ -371,6 +371,9 @@ pub(crate) struct Common {
     /// Use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Draw tables with ASCII only; other characters of names are shown as ?
+    #[arg(long)]
+    pub(crate) ascii: bool,
     /// Do not show what is longer than the screen through $TIDVIEW_PAGER, $PAGER or less
     #[arg(long)]
     pub(crate) no_pager: bool,
@@ -434,9 +437,6 @@ pub(crate) struct Stats {
     /// Count in parts of this length (1s, 100ms) [default: by how long it is]
     #[arg(long, value_name = "SPAN")]
     pub(crate) bucket: Option<String>,
-    /// Draw with ASCII only; other characters of names are shown as ?
-    #[arg(long)]
-    pub(crate) ascii: bool,
     /// Columns to use [default: the terminal's width, else 100]
     #[arg(long, value_name = "N")]
     pub(crate) width: Option<usize>,

@@ -131,6 +131,7 @@ fn options(common: &Common, anchors: &[Anchor], width: Option<usize>) -> Options
 fn look(common: &Common) -> Look {
     Look {
         color: wants_color(common.color),
+        ascii: common.ascii,
         columns: terminal_width(),
     }
 }

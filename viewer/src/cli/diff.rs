@@ -65,6 +65,9 @@ pub(crate) struct Diff {
     /// Use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Draw tables with ASCII only; other characters of names are shown as ?
+    #[arg(long)]
+    pub(crate) ascii: bool,
     /// Do not show what is longer than the screen through $TIDVIEW_PAGER, $PAGER or less
     #[arg(long)]
     pub(crate) no_pager: bool,

@@ -108,6 +108,7 @@ mod tests {
     fn paint(widths: &[usize], rows: Vec<Vec<Text>>, lines: &[&str]) -> Vec<String> {
         let look = Look {
             color: true,
+            ascii: false,
             columns: None,
         };
         let mut painter = Painter::new(look, widths, rows);

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, TableStyle, Width};
 
+use super::ascii::Ascii;
 use super::paint::Painter;
 use crate::page::{Block, Column, Fact, Lanes, Page, Span, Style, Table, Text};
 use crate::view::timeline::{KIND_WIDTH, Layout};
@@ -16,11 +17,21 @@ use crate::view::timeline::{KIND_WIDTH, Layout};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     pub(crate) color: bool,
+    /// Nothing but ASCII is written.
+    pub(crate) ascii: bool,
     /// Columns there are; `None` for no end of them.
     pub(crate) columns: Option<usize>,
 }
 
 impl Look {
+    /// How what has become ASCII looks.
+    fn plain(self) -> Self {
+        Look {
+            ascii: false,
+            ..self
+        }
+    }
+
     pub(super) fn paint(self, text: &str, style: Style) -> String {
         let code = match style {
             _ if !self.color || text.is_empty() => "",
@@ -41,6 +52,9 @@ impl Look {
 
 /// Writes a page.
 pub(crate) fn page(out: &mut dyn Write, page: &Page<'_>, look: Look) -> io::Result<()> {
+    if look.ascii {
+        return self::page(&mut Ascii(out), page, look.plain());
+    }
     notices(out, &page.notices, look)?;
     for block in &page.blocks {
         match block {
@@ -55,6 +69,9 @@ pub(crate) fn page(out: &mut dyn Write, page: &Page<'_>, look: Look) -> io::Resu
 
 /// Writes what the reader must know first.
 pub(crate) fn notices(out: &mut dyn Write, notices: &[String], look: Look) -> io::Result<()> {
+    if look.ascii {
+        return self::notices(&mut Ascii(out), notices, look.plain());
+    }
     for notice in notices {
         write!(out, "{} ", look.paint("!", Style::Note))?;
         write_last(out, &Text::styled(notice, Style::Note), 2, look)?;
@@ -72,6 +89,9 @@ pub(crate) fn foot(
     apart: bool,
     look: Look,
 ) -> io::Result<()> {
+    if look.ascii {
+        return self::foot(&mut Ascii(out), foot, apart, look.plain());
+    }
     if apart && !foot.is_empty() {
         writeln!(out)?;
     }
@@ -347,6 +367,9 @@ pub(crate) fn timeline_row(
     row: &[Text; 5],
     look: Look,
 ) -> io::Result<()> {
+    if look.ascii {
+        return timeline_row(&mut Ascii(out), layout, row, look.plain());
+    }
     let [elapsed, wall, kind, task, detail] = row;
     for (cell, width, right) in [
         (elapsed, layout.elapsed, true),
@@ -372,6 +395,9 @@ pub(crate) fn timeline_row(
 /// Writes what belongs to the row above, a line for each.
 pub(crate) fn below_row(out: &mut dyn Write, lines: &[Text], look: Look) -> io::Result<()> {
     const INDENT: usize = 6;
+    if look.ascii {
+        return below_row(&mut Ascii(out), lines, look.plain());
+    }
     for line in lines {
         write!(out, "{:INDENT$}", "")?;
         write_last(out, line, INDENT, look)?;

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style as Cells};
 
 use crate::page::{Style, Text};
+use crate::render::ascii::nearest;
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug)]
@@ -40,41 +41,10 @@ impl Palette {
         }
         for cell in &mut buffer.content {
             if !cell.symbol().is_ascii() {
-                let c = cell.symbol().chars().next().map_or(' ', ascii);
+                let c = cell.symbol().chars().next().map_or(' ', nearest);
                 cell.set_char(c);
             }
         }
-    }
-}
-
-/// The ASCII character nearest to one.
-fn ascii(c: char) -> char {
-    match c {
-        '▁' => '.',
-        '▂' => ':',
-        '▃' => '-',
-        '▄' => '=',
-        '▅' => '+',
-        '▆' => '*',
-        '▇' => '#',
-        '█' => '@',
-        '░' => '/',
-        '─' => '-',
-        '│' | '├' | '┤' | '‖' => '|',
-        '←' | '◀' => '<',
-        '→' | '▶' | '»' => '>',
-        '▸' => '+',
-        '▾' => '-',
-        '↓' => 'v',
-        '↑' => '^',
-        '•' | '·' => '.',
-        '◆' => 'M',
-        '╳' | '×' => 'x',
-        '…' | '⋯' => '~',
-        '≤' => '<',
-        'µ' => 'u',
-        '±' => '*',
-        _ => '?',
     }
 }
 

@@ -57,6 +57,7 @@ fn print(args: &Diff, shown: &Shown<'_>, out: &mut dyn Write, report: &mut Repor
     let couples = args.pairs.then(|| couples(shown.comparison));
     let look = Look {
         color: wants_color(args.color),
+        ascii: args.ascii,
         columns: shown.width,
     };
     let more = match (args.format, &couples) {

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use unicode_width::UnicodeWidthChar;
 
 use super::{Report, open_tasks};
 use crate::cli::{self, RowFormat};
@@ -20,17 +19,12 @@ pub(super) fn stats(args: &cli::Stats, out: &mut dyn Write, report: &mut Report)
     let (trace, options) = (&opened.trace, &opened.options);
     let figures = stats::figures(trace, &opened.sites, &selector, bucket)?;
     if args.format == RowFormat::Table {
-        let page = stats::page(trace, &figures, &selector, args.ascii, options);
+        let page = stats::page(trace, &figures, &selector, options);
         let look = text::Look {
             columns: args.width.or(opened.look.columns),
             ..opened.look
         };
-        if !args.ascii {
-            return Ok(text::page(out, &page, look)?);
-        }
-        let mut shown = Vec::new();
-        text::page(&mut shown, &page, look)?;
-        return Ok(out.write_all(plain(&String::from_utf8_lossy(&shown)).as_bytes())?);
+        return Ok(text::page(out, &page, look)?);
     }
     report.asides = view::notices_of(trace, &selector);
     let (tasks, all) = (figures.tasks as usize, figures.all_tasks as usize);
@@ -49,16 +43,4 @@ pub(super) fn stats(args: &cli::Stats, out: &mut dyn Write, report: &mut Report)
         rows::row(out, bucket)?;
     }
     Ok(())
-}
-
-/// A text in ASCII, as wide as it was.
-fn plain(text: &str) -> String {
-    let plain = |c: char| match c {
-        '│' => "|".to_string(),
-        '…' => "~".to_string(),
-        'µ' => "u".to_string(),
-        c if c.is_ascii() => c.to_string(),
-        c => "?".repeat(c.width().unwrap_or(0)),
-    };
-    text.chars().map(plain).collect()
 }

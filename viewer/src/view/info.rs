@@ -375,7 +375,7 @@ pub(crate) fn page(trace: &Trace, modules: bool, options: &Options) -> Page<'sta
     add(label, file(&info, several), Style::Plain);
     let (value, style) = ending(&info, trace);
     add("ending", value, style);
-    let (value, style) = losses_in_words(&info, trace);
+    let (value, style) = losses(trace).in_words(trace);
     add("losses", value, style);
     for limit in &info.limits {
         add("limits", limit.clone(), Style::Note);
@@ -536,32 +536,6 @@ fn ending(info: &Info, trace: &Trace) -> (String, Style) {
             };
             (words, style)
         }
-    }
-}
-
-fn losses_in_words(info: &Info, trace: &Trace) -> (String, Style) {
-    let parts = [
-        (info.lost, "event"),
-        (info.gaps, "gap"),
-        (info.damaged_chunks as u64, "damaged part"),
-        (info.unknown_records, "unknown record"),
-    ];
-    let some = parts.iter().filter(|(number, _)| *number > 0);
-    let words = some.map(|(number, noun)| {
-        let mut words = counted(*number, noun);
-        if *noun == "damaged part" && super::several_files(trace) {
-            words += &format!(" ({})", super::files_of(&trace.integrity().damage));
-        }
-        words
-    });
-    let words: Vec<String> = words.collect();
-    if words.is_empty() {
-        ("none".into(), Style::Good)
-    } else {
-        (
-            format!("{}: `tidview check` says more", words.join(", ")),
-            Style::Bad,
-        )
     }
 }
 

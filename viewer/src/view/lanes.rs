@@ -110,7 +110,8 @@ impl Drawing<'_> {
             })
             .collect();
         let folded = lanes.iter().any(|lane| matches!(lane, Lane::Many { .. }));
-        let legend = legend(&drawn, folded, columns);
+        let whole = self.stretch.1 >= self.trace.end();
+        let legend = legend(&drawn, folded, whole, columns);
         let block = Lanes {
             label_width,
             axis: scale.axis(),
@@ -186,7 +187,7 @@ impl Drawing<'_> {
 }
 
 /// Says what the signs mean that were drawn, in lines of at most `columns`.
-fn legend(lanes: &[(Text, Text)], folded: bool, columns: usize) -> Vec<String> {
+fn legend(lanes: &[(Text, Text)], folded: bool, whole: bool, columns: usize) -> Vec<String> {
     let signs = [
         ('←', "there before"),
         ('├', "birth"),
@@ -197,7 +198,14 @@ fn legend(lanes: &[(Text, Text)], folded: bool, columns: usize) -> Vec<String> {
         ('↑', "became leader by exec"),
         ('»', "let go"),
         ('?', "end not known"),
-        ('→', "alive at the end"),
+        (
+            '→',
+            if whole {
+                "alive at the end"
+            } else {
+                "lives on"
+            },
+        ),
     ];
     let drawn: std::collections::HashSet<char> = lanes
         .iter()

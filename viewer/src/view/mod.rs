@@ -67,6 +67,35 @@ pub(crate) struct Losses {
     pub(crate) lost: u64,
 }
 
+impl Losses {
+    /// What is missing, with what the file itself has lost.
+    pub(crate) fn in_words(self, trace: &Trace) -> (String, Style) {
+        let integrity = trace.integrity();
+        let parts = [
+            (self.lost, "event"),
+            (self.gaps, "gap"),
+            (integrity.damage.len() as u64, "damaged part"),
+            (integrity.unknown_records, "unknown record"),
+        ];
+        let some = parts.iter().filter(|(number, _)| *number > 0);
+        let words = some.map(|(number, noun)| {
+            let mut words = counted(*number, noun);
+            if *noun == "damaged part" && several_files(trace) {
+                words += &format!(" ({})", files_of(&integrity.damage));
+            }
+            words
+        });
+        let words: Vec<String> = words.collect();
+        match words.is_empty() {
+            true => ("none".into(), Style::Good),
+            false => (
+                format!("{}: `tidview check` says more", words.join(", ")),
+                Style::Bad,
+            ),
+        }
+    }
+}
+
 /// Counts what the recorder noted as missing.
 pub(crate) fn losses(trace: &Trace) -> Losses {
     if let Some(part) = trace.part() {

@@ -56,6 +56,9 @@ pub(crate) struct Figures {
     pub(crate) bursts: Vec<Burst>,
     pub(crate) gaps: u64,
     pub(crate) lost: u64,
+    /// Of the whole file, whatever is asked for.
+    pub(crate) complete: bool,
+    pub(crate) damaged_chunks: usize,
     pub(crate) recorder: BTreeMap<String, u64>,
     pub(crate) buckets: Vec<Bucket>,
 }
@@ -189,6 +192,8 @@ pub(crate) fn figures(
         bursts: bursts(trace, moments, admits),
         gaps: of_events.gaps,
         lost: of_events.lost,
+        complete: trace.is_complete(),
+        damaged_chunks: trace.integrity().damage.len(),
         recorder: trace.counters().iter().cloned().collect(),
         buckets: buckets.all,
     })

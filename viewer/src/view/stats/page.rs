@@ -9,28 +9,24 @@ use crate::select::Selector;
 use crate::time::{self, SECOND, elapsed};
 use crate::view::bars::{BLOCKS, Scale};
 use crate::view::sites::{Counted, rate};
-use crate::view::{Options, moment, notices_of};
+use crate::view::{Losses, Options, moment, notices_of};
 use crate::words::{count, counted, label, shorten, shown_name};
-
-/// Signs for terminals that can do little, from few to many.
-const ASCII: [char; 8] = ['.', ':', '-', '=', '+', '*', '#', '@'];
 
 /// The figures as a page.
 pub(crate) fn page<'a>(
     trace: &Trace,
     figures: &'a Figures,
     selector: &Selector<'_>,
-    ascii: bool,
     options: &Options,
 ) -> Page<'a> {
     let mut page = Page {
         notices: notices_of(trace, selector),
         ..Page::default()
     };
-    page.blocks
-        .push(Block::Lanes(plot(figures, ascii, options)));
+    page.blocks.push(Block::Lanes(plot(figures, options)));
     page.blocks.push(Block::Line(Text::default()));
-    page.blocks.push(Block::Facts(facts(figures, options)));
+    page.blocks
+        .push(Block::Facts(facts(trace, figures, options)));
     let narrow = options.columns() < 80;
     if !figures.creators.is_empty() {
         page.blocks.push(Block::Line(Text::default()));
@@ -76,8 +72,7 @@ pub(crate) fn page<'a>(
 }
 
 /// Creations, ends and what lived, against time.
-fn plot(figures: &Figures, ascii: bool, options: &Options) -> Lanes {
-    let signs = if ascii { &ASCII } else { &BLOCKS };
+fn plot(figures: &Figures, options: &Options) -> Lanes {
     let numbers = |of: fn(&super::Bucket) -> u64| figures.buckets.iter().map(of).collect();
     let rows: [(&str, Vec<u64>); 4] = [
         ("created", numbers(|part| part.creations)),
@@ -93,7 +88,12 @@ fn plot(figures: &Figures, ascii: bool, options: &Options) -> Lanes {
             let label = match name {
                 "alive" => format!("alive    max {}", count(most)),
                 name => {
-                    let per_s = most as f64 * SECOND as f64 / figures.bucket_ns as f64;
+                    // The only part may be longer than the stretch.
+                    let length = figures
+                        .bucket_ns
+                        .min(figures.to_ns - figures.from_ns)
+                        .max(1);
+                    let per_s = most as f64 * SECOND as f64 / length as f64;
                     format!("{name:<8} max {}/s", rate(per_s))
                 }
             };
@@ -118,7 +118,7 @@ fn plot(figures: &Figures, ascii: bool, options: &Options) -> Lanes {
             0 => ' ',
             number => {
                 let eighths = (u128::from(number) * 8).div_ceil(u128::from(most.max(1)));
-                signs[(eighths as usize).clamp(1, 8) - 1]
+                BLOCKS[(eighths as usize).clamp(1, 8) - 1]
             }
         };
         let columns = columns(numbers, scale.columns).into_iter();
@@ -134,7 +134,7 @@ fn plot(figures: &Figures, ascii: bool, options: &Options) -> Lanes {
     }
 }
 
-fn facts(figures: &Figures, options: &Options) -> Vec<Fact> {
+fn facts(trace: &Trace, figures: &Figures, options: &Options) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |label, value: String, style| {
         facts.push(Fact {
@@ -217,12 +217,8 @@ fn facts(figures: &Figures, options: &Options) -> Vec<Fact> {
     if !figures.signals.is_empty() {
         add("killed", list(&figures.signals, 5), Style::Bad);
     }
-    let losses = match (figures.gaps, figures.lost) {
-        (0, 0) => "none".into(),
-        (gaps, lost) => format!("{}, {} lost", counted(gaps, "gap"), counted(lost, "event")),
-    };
-    let bad = figures.gaps > 0 || figures.lost > 0;
-    let style = if bad { Style::Bad } else { Style::Plain };
+    let (gaps, lost) = (figures.gaps, figures.lost);
+    let (losses, style) = Losses { gaps, lost }.in_words(trace);
     add("losses", losses, style);
     if !figures.recorder.is_empty() {
         let cost = figures.recorder.iter().map(|(name, value)| {
