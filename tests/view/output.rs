@@ -437,6 +437,33 @@ fn threads_json_is_a_list() {
     );
 }
 
+/// A process has its place by the first of its tasks that lives: not by one of the past, which may
+/// have been of another process with its number.
+#[test]
+fn threads_are_in_order_of_what_lives() {
+    use crate::made::{existing, exit, process, thread};
+    use tidline::model::Task;
+    let [one, other] = [Task::new(10, 10), Task::new(20, 20)];
+    let events = [
+        existing(0, one, b"one"),
+        existing(0, other, b"other"),
+        exit(5, one, 0),
+        thread(10, other, Task::new(20, 21)),
+        process(20, other, one),
+        thread(30, one, Task::new(10, 11)),
+    ];
+    let file = File::trace(&header(), &events, END);
+    let order = |args: &[&str]| -> Vec<String> {
+        let out = prints(&[&["threads", &file.path()], args].concat());
+        let rows = out.lines().skip(1).take_while(|line| !line.is_empty());
+        let tids = rows.filter_map(|row| row.split_whitespace().next());
+        tids.map(Into::into).collect()
+    };
+    assert_eq!(order(&[]), ["20", "21", "10", "11"]);
+    assert_eq!(order(&["--at", "4ms"]), ["10", "20"]);
+    assert_eq!(order(&["--all"]), ["10", "10", "11", "20", "21"]);
+}
+
 #[test]
 fn threads_say_so_when_all_have_ended() {
     let events = [

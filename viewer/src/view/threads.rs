@@ -53,17 +53,17 @@ pub(crate) struct Thread {
     inner_tid: Option<u32>,
 }
 
-/// The tasks asked for, each process's together, in the order in which they appeared.
+/// The tasks asked for, each process's together, in the order in which they appeared: a process with
+/// the first of its tasks that lived then.
 fn tasks<'a>(trace: &'a Trace, which: Which, selector: &Selector<'_>) -> Vec<&'a TaskRecord> {
     let mut first = std::collections::HashMap::new();
-    for task in trace.tasks() {
+    let mut tasks: Vec<&TaskRecord> = Vec::new();
+    for task in trace.tasks().iter().filter(|task| which.admits(task)) {
         first.entry(task.task.pid).or_insert(task.id);
+        if selector.admits_task(task) {
+            tasks.push(task);
+        }
     }
-    let admitted = trace
-        .tasks()
-        .iter()
-        .filter(|task| which.admits(task) && selector.admits_task(task));
-    let mut tasks: Vec<&TaskRecord> = admitted.collect();
     tasks.sort_by_key(|task| (first.get(&task.task.pid), task.id));
     tasks
 }
