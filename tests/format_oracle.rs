@@ -125,6 +125,7 @@ fn carried_on(tasks: u32) -> Vec<u8> {
         inner: (number % 3 == 0).then_some(Tid(number)),
         origin: [Origin::Existing, Origin::Birth, Origin::Inferred][number as usize % 3],
         parent: (number > 0).then_some(number as usize / 2),
+        creator_name: (number % 6 == 1).then(|| "starter".into()),
         born: Time(u64::from(number) * 1_000),
         name: "worker".into(),
         exe: (number % 5 == 0).then(|| "/bin/sh".into()),
@@ -451,7 +452,7 @@ fn carried_json(carried: &Carried) -> String {
         .map(|(time, ended)| format!("[{},{}]", time.0, how(ended)));
     format!(
         "{{{},\"inner\":{},\"origin\":\"{origin}\",\"parent\":{},\"born\":{},\"name\":{},\"exe\":{},\
-         \"ended\":{},\"stack\":{},\"start\":{}}}",
+         \"ended\":{},\"stack\":{},\"start\":{},\"creator_name\":{}}}",
         task_json(carried.task),
         optional(carried.inner),
         optional(carried.parent),
@@ -461,6 +462,7 @@ fn carried_json(carried: &Carried) -> String {
         optional(ended),
         optional(carried.stack.map(|stack| stack.0)),
         optional(carried.start.map(|start| start.0)),
+        optional(carried.creator_name.as_ref().map(name_json)),
     )
 }
 

@@ -107,6 +107,12 @@ class Bytes:
             return {"stack": None, "start": None}
         return {"stack": self.number(), "start": self.number()}
 
+    def last_hex(self):
+        return self.hex() if self.left() else None
+
+    def last_bool(self):
+        return self.bool() if self.left() else False
+
     def option(self, value):
         return value() if self.bool() else None
 
@@ -354,6 +360,7 @@ def read_carried(b):
         "exe": b.option(b.hex),
         "ended": b.option(lambda: [b.u64(), b.u16()]),
         **b.stack_and_start(),
+        "creator_name": b.last_hex(),
     }
 
 
@@ -366,7 +373,8 @@ COUNTED = (
 def read_tally(b):
     counts = {name: b.u64() for name in COUNTED}
     refused = b.vec(lambda: [b.u16(), b.u64()])
-    return {**counts, "refused": refused, "stacks": b.vec(b.u32)}
+    stacks = b.vec(b.u32)
+    return {**counts, "refused": refused, "stacks": stacks, "creators": b.last_bool()}
 
 
 def read_definition(kind, b):

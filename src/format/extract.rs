@@ -659,6 +659,7 @@ mod tests {
             inner: None,
             origin: Origin::Birth,
             parent,
+            creator_name: None,
             born: Time(born),
             name: b"x".into(),
             exe: None,

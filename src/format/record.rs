@@ -232,7 +232,7 @@ struct CarriedBody<'a> {
     exe: Option<&'a [u8]>,
     /// When and how, as in EXIT and with more numbers.
     ended: Option<(u64, u16)>,
-    // And `Stacked`, if it has any.
+    // And `Stacked`, if it has any; and behind that its creator's name then, if that is another now.
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -253,6 +253,7 @@ struct TallyBody {
     refused_with_stack: u64,
     refused: Vec<(u16, u64)>,
     stacks: Vec<u32>,
+    // And `true`, if creators' names are told.
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -572,7 +573,10 @@ impl Encoder {
                 .ended
                 .map(|(time, how)| (time.0, ended_to_number(how))),
         });
-        self.put_last(stacked(carried.stack, carried.start));
+        let stacked = stacked(carried.stack, carried.start);
+        let creator_name = carried.creator_name.as_ref();
+        self.put_last(stacked.or(creator_name.map(|_| Stacked::default())));
+        self.put_last(creator_name.map(|name| cut(name.as_bytes())));
         self.frame(kind::CARRIED, time, out);
     }
 
@@ -605,6 +609,7 @@ impl Encoder {
             stacks: tally.stacks.iter().map(|stack| stack.0).collect(),
         };
         self.put(&body);
+        self.put_last(tally.tells_creators.then_some(true));
         self.frame(kind::TALLY, time, out);
         true
     }
@@ -970,13 +975,12 @@ impl<'a> Decoder<'a> {
             }
             kind::CARRIED if self.passes_over_tasks => return Ok(None),
             kind::CARRIED => {
-                let (body, stacked): (CarriedBody<'_>, Option<Stacked>) = self.body_and(body)?;
-                let stacked = stacked.unwrap_or_default();
-                return Ok(Some(Record::Carried(carried(&body, stacked))));
+                return Ok(Some(Record::Carried(self.carried(body)?)));
             }
             kind::TALLY => {
-                let body: TallyBody = self.body(body)?;
-                return Ok(Some(Record::Tally(Box::new(tally(body)))));
+                let (body, tells_creators) = self.body_and(body)?;
+                let tally = tally(body, tells_creators.unwrap_or(false));
+                return Ok(Some(Record::Tally(Box::new(tally))));
             }
             kind::MODULE | kind::FRAME | kind::STACK | kind::SYMBOL => {
                 return Ok(Some(Record::Definition(self.definition(number, body)?)));
@@ -1027,13 +1031,28 @@ impl<'a> Decoder<'a> {
         body: &'a [u8],
     ) -> Result<(T, Option<L>), String> {
         let (value, used) = codec::decode(body)?;
-        let rest = &body[used..];
-        let last = if rest.is_empty() {
-            None
-        } else {
-            Some(self.body(rest)?)
-        };
-        Ok((value, last))
+        Ok((value, self.last(&body[used..])?))
+    }
+
+    /// The field that may stand at a body's end.
+    fn last<T: BorrowDecode<'a, ()>>(&mut self, rest: &'a [u8]) -> Result<Option<T>, String> {
+        match rest {
+            [] => Ok(None),
+            rest => self.body(rest).map(Some),
+        }
+    }
+
+    fn carried(&mut self, body: &'a [u8]) -> Result<Carried, String> {
+        let (value, used) = codec::decode::<CarriedBody<'_>>(body)?;
+        let mut rest = &body[used..];
+        let mut stacked = Stacked::default();
+        if !rest.is_empty() {
+            let used;
+            (stacked, used) = codec::decode(rest)?;
+            rest = &rest[used..];
+        }
+        let creator_name: Option<&[u8]> = self.last(rest)?;
+        Ok(carried(&value, stacked, creator_name))
     }
 
     fn definition(&mut self, number: u8, body: &'a [u8]) -> Result<Definition, String> {
@@ -1229,7 +1248,7 @@ fn number_to_symbol_source(number: u8) -> SymbolSource {
     }
 }
 
-fn tally(body: TallyBody) -> Tally {
+fn tally(body: TallyBody, tells_creators: bool) -> Tally {
     let totals = Totals {
         events: body.events,
         existing: body.existing,
@@ -1248,10 +1267,14 @@ fn tally(body: TallyBody) -> Tally {
         refused: body.refused.into_iter().collect(),
     };
     let stacks = body.stacks.into_iter().map(StackId).collect();
-    Tally { totals, stacks }
+    Tally {
+        totals,
+        stacks,
+        tells_creators,
+    }
 }
 
-fn carried(body: &CarriedBody<'_>, stacked: Stacked) -> Carried {
+fn carried(body: &CarriedBody<'_>, stacked: Stacked, creator_name: Option<&[u8]>) -> Carried {
     let ended = |(time, number)| (Time(time), number_to_ended(number));
     Carried {
         task: Task::new(body.pid, body.tid),
@@ -1264,6 +1287,7 @@ fn carried(body: &CarriedBody<'_>, stacked: Stacked) -> Carried {
             _ => Origin::Inferred,
         },
         parent: body.parent.map(|place| place as usize),
+        creator_name: creator_name.map(Into::into),
         born: Time(body.born),
         name: body.name.into(),
         exe: body.exe.map(Into::into),

@@ -23,6 +23,8 @@ pub struct Carried {
     pub start: Option<FrameId>,
     /// Who made it: the place of an earlier task in the same checkpoint.
     pub parent: Option<usize>,
+    /// Of one that lives its creator's name when it was made, where that has another in this checkpoint.
+    pub creator_name: Option<Name>,
     /// When it was made, or first seen.
     pub born: Time,
     /// Its last name.
@@ -50,6 +52,8 @@ pub struct Live {
     /// Stacks that events have, and those of them that no tally told of yet.
     stacks: HashSet<StackId>,
     untold: Vec<StackId>,
+    /// Tasks that have children and got another name at `now`.
+    renamed: HashSet<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +64,8 @@ struct Entry {
     stack: Option<StackId>,
     start: Option<FrameId>,
     parent: Option<u64>,
+    /// The creator's name at the end of the moment `born`; empty without a creator.
+    creator_name: Name,
     born: Time,
     name: Name,
     exe: Option<Name>,
@@ -89,7 +95,10 @@ impl Live {
 
     /// Notes that nothing that comes happened before this.
     pub fn reached(&mut self, time: Time) {
-        self.now = self.now.max(time);
+        if time > self.now {
+            self.settle_names();
+            self.now = time;
+        }
     }
 
     /// What there was so far. After [`Live::restored`] it is what came since.
@@ -103,6 +112,7 @@ impl Live {
         Tally {
             totals: self.totals.clone(),
             stacks: std::mem::take(&mut self.untold),
+            tells_creators: true,
         }
     }
 
@@ -142,6 +152,9 @@ impl Live {
             // Places become serial numbers.
             let (serial, parent) = (live.next, carried.parent.map(|place| place as u64));
             live.next += 1;
+            let creator = parent.and_then(|parent| live.tasks.get(&parent));
+            let now = creator.map(|creator| &creator.name);
+            let creator_name = carried.creator_name.as_ref().or(now).cloned();
             if carried.ended.is_none() {
                 live.enter(carried.task, serial);
                 if let Some(parent) = parent.and_then(|parent| live.tasks.get_mut(&parent)) {
@@ -155,6 +168,7 @@ impl Live {
                 stack: carried.stack,
                 start: carried.start,
                 parent,
+                creator_name: creator_name.unwrap_or_default(),
                 born: carried.born,
                 name: carried.name.clone(),
                 exe: carried.exe.clone(),
@@ -182,6 +196,7 @@ impl Live {
             stack: entry.stack,
             start: entry.start,
             parent: entry.parent.and_then(|parent| places.get(&parent)).copied(),
+            creator_name: self.creator_name(entry).cloned(),
             born: entry.born,
             name: entry.name.clone(),
             exe: entry.exe.clone(),
@@ -190,9 +205,35 @@ impl Live {
         carried.collect()
     }
 
+    /// The name of a living task's creator when it was made, if that is known and has another now.
+    fn creator_name<'a>(&'a self, entry: &'a Entry) -> Option<&'a Name> {
+        let creator = self.tasks.get(&entry.parent?)?;
+        let is_of_now = entry.born == self.now && self.renamed.contains(&entry.parent?);
+        let differs = !is_of_now && creator.name != entry.creator_name;
+        (differs && entry.ended.is_none()).then_some(&entry.creator_name)
+    }
+
+    /// A moment is over. The names that creators have then are those that they had in it.
+    fn settle_names(&mut self) {
+        if self.renamed.is_empty() {
+            return;
+        }
+        let names: HashMap<u64, Name> = self
+            .renamed
+            .drain()
+            .filter_map(|serial| Some((serial, self.tasks.get(&serial)?.name.clone())))
+            .collect();
+        let made = self.tasks.values_mut().rev();
+        for task in made.take_while(|task| task.born == self.now) {
+            if let Some(name) = task.parent.and_then(|parent| names.get(&parent)) {
+                task.creator_name = name.clone();
+            }
+        }
+    }
+
     /// Follows the next event.
     pub fn follow(&mut self, event: &Event) {
-        self.now = self.now.max(event.time);
+        self.reached(event.time);
         if let Some(stack) = self.totals.count(event)
             && self.stacks.insert(stack)
         {
@@ -221,9 +262,7 @@ impl Live {
             EventBody::Detach { task, reason } => self.end(*task, Ended::Detached(*reason)),
             EventBody::Rename { task, name } => {
                 let serial = self.serial_or_inferred(*task);
-                if let Some(entry) = self.tasks.get_mut(&serial) {
-                    entry.name = name.clone();
-                }
+                self.rename(serial, name);
             }
             EventBody::CreateFailed { task, .. }
             | EventBody::SyscallEnter { task, .. }
@@ -274,11 +313,20 @@ impl Live {
                 self.close(serial, self.now, Ended::Missing);
             }
         }
+        if !name.is_empty() {
+            self.rename(leader, name);
+        }
         if let Some(entry) = self.tasks.get_mut(&leader) {
-            if !name.is_empty() {
-                entry.name = name.clone();
-            }
             entry.exe = Some(exe.clone());
+        }
+    }
+
+    fn rename(&mut self, serial: u64, name: &Name) {
+        if let Some(entry) = self.tasks.get_mut(&serial) {
+            entry.name = name.clone();
+            if entry.children > 0 {
+                self.renamed.insert(serial);
+            }
         }
     }
 
@@ -313,8 +361,10 @@ impl Live {
     ) -> u64 {
         let serial = self.next;
         self.next += 1;
+        let mut creator_name = Name::default();
         if let Some(parent) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
             parent.children += 1;
+            creator_name = parent.name.clone();
         }
         // It may be the creator, which its child needs: so only now.
         if let Some(&former) = self.alive.get(&task.tid) {
@@ -334,6 +384,7 @@ impl Live {
                 stack: None,
                 start: None,
                 parent,
+                creator_name,
                 born,
                 name,
                 exe: None,
@@ -446,6 +497,26 @@ mod tests {
         totals
     }
 
+    /// What the creators of a checkpoint's living tasks were called when they made them.
+    fn creators(checkpoint: &[Carried]) -> Vec<(Task, Name)> {
+        let live = checkpoint.iter().filter(|task| task.ended.is_none());
+        let named = live.filter_map(|task| {
+            let now = &checkpoint[task.parent?].name;
+            Some((task.task, task.creator_name.as_ref().unwrap_or(now).clone()))
+        });
+        named.collect()
+    }
+
+    /// The same, of a trace whose tasks all had names at once.
+    fn creators_of(trace: &Trace) -> Vec<(Task, Name)> {
+        let live = trace.tasks().iter().filter(|task| task.ended.is_none());
+        let named = live.filter_map(|task| {
+            let parent = trace.task(task.parent?);
+            Some((task.task, parent.name_at(task.born).clone()))
+        });
+        named.collect()
+    }
+
     fn built(checkpoint: Option<(&[Carried], Time)>, events: &[Event]) -> Trace {
         let mut builder = TraceBuilder::new(crate::format::Header::default());
         if let Some((checkpoint, now)) = checkpoint {
@@ -554,7 +625,11 @@ mod tests {
             }
             let checkpoint = live.checkpoint();
             let tally = live.tally();
-            prop_assert_eq!(&tally.totals, &counted(&built(None, &events[..at])));
+            let before = built(None, &events[..at]);
+            prop_assert_eq!(&tally.totals, &counted(&before));
+            if before.tasks().iter().all(|task| task.origin != Origin::Inferred) {
+                prop_assert_eq!(creators(&checkpoint), creators_of(&before));
+            }
             let part = built(Some((&checkpoint, live.now())), &events[at..]);
             prop_assert_eq!(alive(&part), alive(&whole));
             // And one that was carried on carries on the same.

@@ -51,6 +51,9 @@ pub struct Tally {
     pub totals: Totals,
     /// Stacks that events have since the tally before, and none had earlier.
     pub stacks: Vec<StackId>,
+    /// Whether the checkpoint tells by what names creators made tasks; see
+    /// [`Carried::creator_name`](super::Carried::creator_name).
+    pub tells_creators: bool,
 }
 
 /// Of a recording of which only a part was read: what all of it has.

@@ -23,7 +23,13 @@ const WORDS: [(&str, &[&str]); 8] = [
     ("files", &["srcdir", "srcfile"]),
     (
         "names",
-        &["namefirst", "nameexec", "namelater", "namecarried"],
+        &[
+            "namefirst",
+            "nameexec",
+            "namelater",
+            "namecarried",
+            "namecreator",
+        ],
     ),
     ("host", &["hostword", "bootword", "c0ffee"]),
     ("marks", &["markword", "90127"]),
@@ -70,6 +76,7 @@ fn secret() -> File {
         stack: None,
         start: None,
         parent: None,
+        creator_name: None,
         born: Time(0),
         name: b"namecarried-3".into(),
         exe: Some(b"/olddir/x".into()),
@@ -80,7 +87,15 @@ fn secret() -> File {
         wall_ns: header.start_wall_ns,
         utc_offset_s: 7_200,
     };
-    writer.checkpoint(&[carried], anchor).unwrap();
+    let child = Carried {
+        task: Task::new(100, 109),
+        origin: Origin::Birth,
+        parent: Some(0),
+        creator_name: Some(b"namecreator-4".into()),
+        exe: None,
+        ..carried.clone()
+    };
+    writer.checkpoint(&[carried, child], anchor).unwrap();
     let function = |name: &str| Function {
         name: name.into(),
         file: "/srcdir/srcfile.rs".into(),

@@ -295,6 +295,9 @@ impl Rewrite for Scrubber {
 
     fn carried(&mut self, mut carried: Carried) -> Carried {
         self.name(&mut carried.name);
+        if let Some(name) = &mut carried.creator_name {
+            self.name(name);
+        }
         if let Some(exe) = &mut carried.exe {
             self.path(exe, Keep::Paths);
         }

@@ -73,7 +73,11 @@ fn carried_task() -> impl Strategy<Value = Carried> {
         any::<u8>().prop_map(|reason| Ended::Detached(number_to_detach(reason))),
     ];
     let ended = proptest::option::of((any::<u64>().prop_map(Time), how));
-    let names = (name(), proptest::option::of(name()));
+    let names = (
+        name(),
+        proptest::option::of(name()),
+        proptest::option::of(name()),
+    );
     let place = proptest::option::of(any::<u32>());
     let lived = (any::<u64>(), ended);
     (
@@ -87,16 +91,17 @@ fn carried_task() -> impl Strategy<Value = Carried> {
         start(),
     )
         .prop_map(
-            |(task, inner, origin, (name, exe), place, (born, ended), stack, start)| Carried {
+            |(task, inner, origin, names, place, (born, ended), stack, start)| Carried {
                 task,
                 inner,
                 origin,
                 stack,
                 start,
                 parent: place.map(|place| place as usize),
+                creator_name: names.2,
                 born: Time(born),
-                name,
-                exe,
+                name: names.0,
+                exe: names.1,
                 ended,
             },
         )
