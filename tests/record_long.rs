@@ -546,6 +546,24 @@ fn a_long_file_says_between_its_events_what_lives_and_what_was() {
         let told = |task: &TaskRecord| (task.task, task.born, task.name_at(event.time).clone());
         assert_eq!(one.map(told), other.map(told));
     }
+    for at in [whole.events()[last].time, Time(whole.end().0 / 2)] {
+        let part = skim().moment(at).expect("it can be read");
+        let part = part.expect("it can be had alone");
+        assert_eq!(lived(&part, at), lived(&whole, at));
+        assert!(!lived(&part, at).is_empty());
+    }
+}
+
+/// Who lived at a moment, who made them under which name, and how they ended.
+fn lived(trace: &Trace, at: Time) -> Vec<String> {
+    let tasks = trace.tasks().iter().filter(|task| task.alive_at(at));
+    let told = tasks.map(|task| {
+        let parent = task.parent.map(|parent| trace.task(parent));
+        let parent = parent.map(|it| (it.task, it.name_at(task.born)));
+        let life = (task.born, task.ended, task.how);
+        format!("{:?} {:?} {life:?} {parent:?}", task.task, task.name_at(at))
+    });
+    told.collect()
 }
 
 fn marks_so_far(file: &Path) -> usize {

@@ -260,6 +260,13 @@ fn look(bytes: &[u8]) {
             );
         }
     }
+    let segment = Segment::open(Cursor::new(bytes));
+    if let Ok(Some(skim)) = segment.and_then(Skim::of) {
+        let middle = Time(skim.extent().end().0 / 2);
+        if let Ok(Some(part)) = skim.moment(middle) {
+            walk(&part);
+        }
+    }
 }
 
 /// Calls everything that a trace offers, and checks what must hold of every trace.

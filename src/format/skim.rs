@@ -6,8 +6,9 @@
 //! irregular (damage, an unknown kind, a cut end, times that go back, a checkpoint without a tally)
 //! makes it `None`: whoever asked then reads the file as any other, and finds what is wrong.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
 use super::error::Error;
@@ -17,8 +18,8 @@ use super::reader::{Segment, put_in_order, unpacked_at_most};
 use super::record::{Decoder, Record};
 use super::writer::GOES_ON;
 use crate::model::{
-    Anchor, Carried, Ending, Event, Integrity, Live, Part, StackId, Stacks, TaskRecord, Time,
-    Totals, Trace, TraceBuilder,
+    Anchor, Carried, Ending, Event, Integrity, Live, Part, StackId, Stacks, Task, TaskId,
+    TaskRecord, Time, Totals, Trace, TraceBuilder,
 };
 
 /// A finished file, all of whose chunks are what was written.
@@ -27,9 +28,14 @@ pub struct Skim<R> {
     input: Input<R>,
     header: Header,
     walk: Walk,
+    /// Who lives at the end.
+    last: Live,
     /// Why the recording ended.
     reason: String,
 }
+
+/// Tasks that lived at a moment, and whose end is looked for.
+type Sought = HashMap<(Task, Time), TaskId>;
 
 /// Where a chunk stands.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +52,8 @@ struct Checkpoint {
     events: u64,
     /// Which chunk of events is the first behind it.
     next: usize,
+    /// Whether it tells by what names creators made tasks.
+    tells_creators: bool,
 }
 
 /// What the chunks tell on the way from the first to the last.
@@ -104,6 +112,7 @@ impl<R: Read + Seek> Skim<R> {
             input,
             header,
             walk,
+            last: Live::default(),
             reason,
         };
         let whole = skim.count_rest()?.is_some() && skim.walk.totals.events == events;
@@ -136,22 +145,11 @@ impl<R: Read + Seek> Skim<R> {
     pub fn stretch(mut self, from: Time, to: Time) -> Result<Option<Trace>, Error> {
         let mut checkpoints = self.walk.checkpoints.iter();
         let start = checkpoints.rposition(|checkpoint| checkpoint.time < from);
-        let (mut first, next) = start.map_or((0, 0), |start| {
-            let checkpoint = &self.walk.checkpoints[start];
-            (checkpoint.events, checkpoint.next)
-        });
+        let mut first = start.map_or(0, |start| self.walk.checkpoints[start].events);
+        let next = self.behind(start).start;
         let mut builder = self.builder();
-        if let Some(start) = start {
-            let Some(carried) = self.carried(start)? else {
-                return Ok(None);
-            };
-            if self.header.launched {
-                let Some(task) = self.first_task()? else {
-                    return Ok(None);
-                };
-                builder.know_first(&task, &carried);
-            }
-            builder.resume(&carried, self.walk.checkpoints[start].time);
+        if self.resume(start, &mut builder)?.is_none() {
+            return Ok(None);
         }
         let behind = self.walk.places[next..].iter();
         let behind = next + behind.take_while(|place| place.chunk.first <= to).count();
@@ -175,6 +173,126 @@ impl<R: Read + Seek> Skim<R> {
         builder.take_part(self.part(first));
         builder.take_stacks(std::mem::take(&mut self.walk.definitions));
         Ok(Some(builder.finish(self.integrity())))
+    }
+
+    /// The trace with the tasks that lived at a moment, who made them, and when and how they ended; it
+    /// has no event, and of other tasks only some. The rest is in its [`Part`]. `None` as in
+    /// [`Skim::of`], and where the checkpoint before does not tell by what names creators made tasks.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn moment(mut self, at: Time) -> Result<Option<Trace>, Error> {
+        let checkpoints = &self.walk.checkpoints;
+        let start = checkpoints.iter().rposition(|it| it.time <= at);
+        if start.is_some_and(|start| !checkpoints[start].tells_creators) {
+            return Ok(None);
+        }
+        let mut builder = self.builder();
+        if self.resume(start, &mut builder)?.is_none() {
+            return Ok(None);
+        }
+        // Such a task is shown by the name that it gets later. That of others stays as it was.
+        let mut has_nameless = None;
+        let followed = self.follow(self.behind(start), |event| {
+            if event.time > at {
+                has_nameless.get_or_insert_with(|| builder.has_nameless_tasks());
+            }
+            builder.follow(event);
+        });
+        if followed?.is_none() || has_nameless.unwrap_or_else(|| builder.has_nameless_tasks()) {
+            return Ok(None);
+        }
+        let next = start.map_or(0, |start| start + 1);
+        if self.find_ends(at, next, &mut builder)?.is_none() {
+            return Ok(None);
+        }
+        builder.take_part(self.part(0));
+        builder.take_stacks(std::mem::take(&mut self.walk.definitions));
+        Ok(Some(builder.finish(self.integrity())))
+    }
+
+    /// Finds the ends of those who lived at a moment, and still at a checkpoint. Where all of them live
+    /// at the next one, too, what is between them tells nothing new.
+    fn find_ends(
+        &mut self,
+        at: Time,
+        from: usize,
+        builder: &mut TraceBuilder,
+    ) -> Result<Option<()>, Error> {
+        let tasks = builder.tasks().iter();
+        let still = tasks.filter(|task| task.alive_at(at) && task.ended.is_none());
+        let mut sought: Sought = still
+            .map(|task| ((task.task, task.born), task.id))
+            .collect();
+        // Those of the end have none.
+        let last = living(&self.last.checkpoint());
+        sought.retain(|who, _| !last.contains(who));
+        let all = self.walk.checkpoints.len();
+        let mut here = match from < all {
+            true => self.carried(from)?,
+            false => return Ok(sought.is_empty().then_some(())),
+        };
+        for checkpoint in from..all {
+            if sought.is_empty() {
+                break;
+            }
+            let there = match checkpoint + 1 < all {
+                true => self.carried(checkpoint + 1)?,
+                false => Some(self.last.checkpoint()),
+            };
+            let (Some(before), Some(after)) = (here, there) else {
+                return Ok(None);
+            };
+            let alive = living(&after);
+            if sought.keys().any(|who| !alive.contains(who)) {
+                let mut between = self.builder();
+                between.resume(&before, self.walk.checkpoints[checkpoint].time);
+                let events = self.behind(Some(checkpoint));
+                if self
+                    .follow(events, |event| between.follow(event))?
+                    .is_none()
+                {
+                    return Ok(None);
+                }
+                take_ends(at, between.tasks(), &mut sought, builder);
+            }
+            if sought.keys().any(|who| !alive.contains(who)) {
+                return Ok(None);
+            }
+            here = Some(after);
+        }
+        Ok(Some(()))
+    }
+
+    /// Takes up what lived at a checkpoint; without one, nothing did.
+    fn resume(
+        &mut self,
+        checkpoint: Option<usize>,
+        builder: &mut TraceBuilder,
+    ) -> Result<Option<()>, Error> {
+        let Some(checkpoint) = checkpoint else {
+            return Ok(Some(()));
+        };
+        let Some(carried) = self.carried(checkpoint)? else {
+            return Ok(None);
+        };
+        if self.header.launched {
+            let Some(task) = self.first_task()? else {
+                return Ok(None);
+            };
+            builder.know_first(&task, &carried);
+        }
+        builder.resume(&carried, self.walk.checkpoints[checkpoint].time);
+        Ok(Some(()))
+    }
+
+    /// The chunks of events between a checkpoint, or the front, and the next one.
+    fn behind(&self, checkpoint: Option<usize>) -> Range<usize> {
+        let checkpoints = &self.walk.checkpoints;
+        let next = checkpoint.map_or(0, |checkpoint| checkpoint + 1);
+        let first = checkpoint.map_or(0, |checkpoint| checkpoints[checkpoint].next);
+        let behind = checkpoints.get(next).map(|checkpoint| checkpoint.next);
+        first..behind.unwrap_or(self.walk.places.len())
     }
 
     /// A trace without events and tasks.
@@ -223,16 +341,13 @@ impl<R: Read + Seek> Skim<R> {
         }
         let stacks = std::mem::take(&mut self.walk.stacks);
         live.count_on(self.walk.totals.clone(), stacks);
-        for place in self.walk.checkpoints[last].next..self.walk.places.len() {
-            if self
-                .each_event(place, |event| live.follow(&event))?
-                .is_none()
-            {
-                return Ok(None);
-            }
+        let rest = self.behind(Some(last));
+        if self.follow(rest, |event| live.follow(&event))?.is_none() {
+            return Ok(None);
         }
         self.walk.totals = live.totals().clone();
         self.walk.stacks = live.stacks().clone();
+        self.last = live;
         let defined = |stack: &StackId| self.walk.definitions.node(*stack).is_some();
         Ok(self.walk.stacks.iter().all(defined).then_some(()))
     }
@@ -268,7 +383,21 @@ impl<R: Read + Seek> Skim<R> {
         if self.each_event(0, |event| builder.follow(event))?.is_none() {
             return Ok(None);
         }
-        Ok(builder.first_task().cloned())
+        Ok(builder.tasks().first().cloned())
+    }
+
+    /// Gives the events of several chunks.
+    fn follow(
+        &mut self,
+        places: Range<usize>,
+        mut take: impl FnMut(Event),
+    ) -> Result<Option<()>, Error> {
+        for place in places {
+            if self.each_event(place, &mut take)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
     }
 
     /// Gives the events of a chunk, which must be within its times.
@@ -363,6 +492,7 @@ impl Walk {
             time: place.chunk.last,
             events: tally.totals.events,
             next: self.places.len(),
+            tells_creators: tally.tells_creators,
         });
         self.totals = tally.totals;
         self.stacks.extend(tally.stacks);
@@ -382,6 +512,23 @@ impl Walk {
             Some(())
         })?;
         self.end.as_ref().map(|_| ())
+    }
+}
+
+/// Who lives at a checkpoint, and since when.
+fn living(carried: &[Carried]) -> HashSet<(Task, Time)> {
+    let alive = carried.iter().filter(|task| task.ended.is_none());
+    alive.map(|task| (task.task, task.born)).collect()
+}
+
+/// Takes over the ends that these tasks have, of those that are sought.
+fn take_ends(at: Time, tasks: &[TaskRecord], sought: &mut Sought, builder: &mut TraceBuilder) {
+    for task in tasks {
+        if let Some(ended) = task.ended.filter(|ended| *ended > at)
+            && let Some(id) = sought.remove(&(task.task, task.born))
+        {
+            builder.know_end(id, ended, task.how);
+        }
     }
 }
 

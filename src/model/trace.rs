@@ -224,6 +224,15 @@ impl Trace {
         }
     }
 
+    /// How many tasks the recording knows of.
+    #[must_use]
+    pub fn task_count(&self) -> usize {
+        match &self.part {
+            Some(part) => part.totals.tasks() as usize,
+            None => self.tasks.len(),
+        }
+    }
+
     /// What the recorder counted about itself: names and values.
     #[must_use]
     pub fn counters(&self) -> &[(String, u64)] {
@@ -627,26 +636,43 @@ impl TraceBuilder {
     /// Takes up a checkpoint of a recording whose beginning is known, and of which nothing before was
     /// read.
     pub(crate) fn resume(&mut self, checkpoint: &[Carried], time: Time) {
-        self.restore(checkpoint, time);
-        self.begin = Time(0);
+        self.end = self.end.max(time);
+        let mut ids: Vec<TaskId> = Vec::with_capacity(checkpoint.len());
+        for carried in checkpoint {
+            let parent = carried.parent.and_then(|place| ids.get(place)).copied();
+            ids.push(self.carry(carried, parent));
+        }
+        for (place, names) in names_of_creators(checkpoint, time) {
+            if let Some(id) = ids.get(place) {
+                self.tasks[id.0 as usize].names = names;
+            }
+        }
     }
 
-    /// Keeps the first place for the first task of all, unless the checkpoint that comes has it there.
+    /// Keeps the first place for the first task of all, unless the checkpoint that comes has it there:
+    /// then it has ended, at a time that nobody asks for.
     pub(crate) fn know_first(&mut self, first: &TaskRecord, checkpoint: &[Carried]) {
         let is_first = |task: &Carried| (task.task, task.born) == (first.task, first.born);
         if !checkpoint.first().is_some_and(is_first) {
             let name = first.name().clone();
-            self.new_record(first.task, None, first.origin, first.born, name);
+            let id = self.new_record(first.task, None, first.origin, first.born, name);
+            self.close(id, first.born, Ended::Missing);
         }
     }
 
-    pub(crate) fn first_task(&self) -> Option<&TaskRecord> {
-        self.tasks.first()
+    /// Notes when and how a task ended, of which no event told.
+    pub(crate) fn know_end(&mut self, id: TaskId, ended: Time, how: Ended) {
+        self.close(id, ended, how);
     }
 
-    /// Whether a task has no name so far.
+    pub(crate) fn tasks(&self) -> &[TaskRecord] {
+        &self.tasks
+    }
+
+    /// Whether a task has no name so far, or had none when it made another.
     pub(crate) fn has_nameless_tasks(&self) -> bool {
-        self.tasks.iter().any(|task| task.name().is_empty())
+        let mut names = self.tasks.iter().flat_map(|task| task.names.iter());
+        names.any(|(_, name)| name.is_empty())
     }
 
     /// Only a part of the recording is read: this is what all of it has.
@@ -824,6 +850,43 @@ impl TraceBuilder {
             *names = (names[0].0, name).into();
         } else if names[names.len() - 1].1 != name {
             names.push((time, name));
+        }
+    }
+}
+
+/// What creators were called at the births of those that live, as far as a checkpoint tells that they
+/// were called otherwise than now: by their places.
+fn names_of_creators(checkpoint: &[Carried], time: Time) -> HashMap<usize, History> {
+    let renamed = checkpoint.iter().filter(|task| task.creator_name.is_some());
+    let renamed = renamed.filter_map(|task| Some((task.parent?, History::default())));
+    let mut all: HashMap<usize, History> = renamed.collect();
+    if all.is_empty() {
+        return all;
+    }
+    let now = |place: usize| checkpoint.get(place).map(|creator| &creator.name);
+    for task in checkpoint.iter().filter(|task| task.ended.is_none()) {
+        if let Some(place) = task.parent
+            && let Some(names) = all.get_mut(&place)
+            && let Some(name) = task.creator_name.as_ref().or(now(place))
+        {
+            add_name(names, task.born, name);
+        }
+    }
+    for (place, names) in &mut all {
+        if let Some(name) = now(*place) {
+            add_name(names, time, name);
+        }
+    }
+    all
+}
+
+/// Adds a name, if it is another than the last. A time before the last one's is raised to it.
+fn add_name(names: &mut History, time: Time, name: &Name) {
+    match names.last() {
+        Some((_, last)) if last == name => {}
+        last => {
+            let time = last.map_or(time, |(last, _)| time.max(*last));
+            names.push((time, name.clone()));
         }
     }
 }

@@ -65,6 +65,22 @@ pub(crate) fn stretch(
         .with_context(|| format!("cannot read {shown}"))
 }
 
+/// Reads of the recording whose files are named the tasks of the moment that `asked` makes of its
+/// extent. `None` where they cannot be had without the rest.
+pub(crate) fn moment(
+    named: &[PathBuf],
+    asked: impl Fn(&Trace) -> Option<Time>,
+) -> Result<Option<Trace>> {
+    let Some((skim, shown)) = skim(named)? else {
+        return Ok(None);
+    };
+    let Some(at) = asked(&skim.extent()) else {
+        return Ok(None);
+    };
+    skim.moment(at)
+        .with_context(|| format!("cannot read {shown}"))
+}
+
 /// What can be had of a recording without reading its events, and what was named, to be shown.
 fn skim(named: &[PathBuf]) -> Result<Option<(Skim<BufReader<Watched>>, String)>> {
     while_files_vanish(|| {

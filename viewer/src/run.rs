@@ -22,7 +22,7 @@ use crate::render::text::Look;
 use crate::render::{json, text};
 use crate::scrub::{self, Scrubber};
 use crate::select::{self, Selector, Selectors};
-use crate::site::Sites;
+use crate::site::{Rules, Sites};
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
@@ -94,9 +94,15 @@ fn open_with_sites(
     width: Option<usize>,
 ) -> Result<Opened> {
     let rules = load::rules(frames.runtime_frames.as_deref())?;
-    let mut opened = open(common, width)?;
-    opened.sites = Sites::of(&opened.trace, &rules);
-    Ok(opened)
+    let trace = load::load(&common.files)?;
+    Ok(opened_with_sites(trace, common, &rules, width))
+}
+
+fn opened_with_sites(trace: Trace, common: &Common, rules: &Rules, width: Option<usize>) -> Opened {
+    Opened {
+        sites: Sites::of(&trace, rules),
+        ..opened(trace, common, width)
+    }
 }
 
 /// The same for a command that needs the events of births only where a selector asks for them. To take
@@ -242,11 +248,49 @@ fn tree(args: &cli::Tree, out: &mut dyn Write, report: &mut Report) -> Result<()
 }
 
 fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let opened = open_with_sites(&args.common, &args.frames, None)?;
+    let rules = load::rules(args.frames.runtime_frames.as_deref())?;
+    if let Some(trace) = threads_of_a_moment(args)? {
+        let opened = opened_with_sites(trace, &args.common, &rules, None);
+        // That there is no such task at all is known by who has read everything.
+        if opened.selector(&args.select)?.notices().is_empty() {
+            return show_threads(args, &opened, out, report);
+        }
+    }
+    let trace = load::load(&args.common.files)?;
+    let opened = opened_with_sites(trace, &args.common, &rules, None);
+    show_threads(args, &opened, out, report)
+}
+
+/// The tasks of the moment that is asked for, if they can be had without the rest.
+fn threads_of_a_moment(args: &cli::Threads) -> Result<Option<Trace>> {
+    let select = &args.select;
+    let is_of_moment = match &args.at {
+        Some(at) => !select::is_by_mark(at),
+        None => !args.all && !select.ask_for_times(),
+    };
+    if !is_of_moment || !select.ask_of_a_moment() {
+        return Ok(None);
+    }
+    // What is wrong with the time is told by who has read everything.
+    load::moment(&args.common.files, |extent| match &args.at {
+        Some(at) => {
+            let clock = time::Clock::new(extent.anchors(), args.common.utc);
+            select::moment("--at", at, extent, &clock).ok()
+        }
+        None => Some(extent.end()),
+    })
+}
+
+fn show_threads(
+    args: &cli::Threads,
+    opened: &Opened,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<()> {
     let selector = opened.selector(&args.select)?;
     let which = match opened.at(args.at.as_deref())? {
         Some(time) => Which::AliveAt(time),
-        None if args.all || selector.asks_for_times() => Which::All,
+        None if args.all || args.select.ask_for_times() => Which::All,
         None => Which::AliveAtEnd,
     };
     let Opened {
@@ -254,7 +298,7 @@ fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Res
         sites,
         options,
         look,
-    } = &opened;
+    } = opened;
     match args.format {
         Format::Table => {
             let page = view::threads::page(trace, sites, which, &selector, options);

@@ -37,7 +37,13 @@ fn told(trace: &Trace, place: usize) -> Option<impl PartialEq + std::fmt::Debug 
     };
     let task = trace.subject(place)?;
     let parent = task.parent.map(|parent| one(trace.task(parent)));
-    Some((one(task), parent, task.stack, task.start, task.id.0 == 0))
+    let is_first = is_launched(trace, task);
+    Some((one(task), parent, task.stack, task.start, is_first))
+}
+
+/// The first task of all is asked for only where a command was launched.
+fn is_launched(trace: &Trace, task: &TaskRecord) -> bool {
+    trace.header().launched && task.id.0 == 0
 }
 
 /// Compares a stretch with the same of the whole; whether it could be had alone.
@@ -65,6 +71,37 @@ fn compare(file: &[u8], from: Time, to: Time) -> bool {
     assert_eq!(totals.tasks(), whole.tasks().len() as u64);
     let alive = whole.tasks().iter().filter(|task| task.ended.is_none());
     assert_eq!(totals.alive(), alive.count() as u64);
+    true
+}
+
+/// The tasks that lived at a moment, with all that is told of them.
+fn alive(trace: &Trace, at: Time) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
+    let tasks = trace.tasks().iter().filter(|task| task.alive_at(at));
+    let told = tasks.map(|task| {
+        let parent = task.parent.map(|parent| trace.task(parent));
+        let parent = parent.map(|it| (it.task, it.name_at(task.born).clone()));
+        let life = (task.born, task.ended, task.how);
+        let is_first = is_launched(trace, task);
+        let is = (task.task, task.inner, task.origin, task.what, is_first);
+        let name = task.name_at(at).clone();
+        (is, life, name, parent, (task.stack, task.start))
+    });
+    told.collect()
+}
+
+/// Compares a moment with the same of the whole; whether it could be had alone.
+fn compare_moment(file: &[u8], at: Time) -> bool {
+    let whole = read_trace(Cursor::new(file)).unwrap();
+    let Some(skim) = skim(file) else { return false };
+    let Some(part) = skim.moment(at).unwrap() else {
+        return false;
+    };
+    assert_eq!(alive(&part, at), alive(&whole, at), "{at:?}");
+    assert_eq!(part.task_count(), whole.tasks().len());
+    assert_eq!(part.event_count(), whole.event_count());
+    assert_eq!((part.begin(), part.end()), (whole.begin(), whole.end()));
+    assert_eq!(part.anchors(), whole.anchors());
+    assert_eq!(part.integrity(), whole.integrity());
     true
 }
 
@@ -152,6 +189,143 @@ proptest! {
         let header = Header { launched, ..synth::header() };
         compare(&file(&events, &header, spacing), Time(from), Time(from + length));
     }
+
+    #[test]
+    fn a_moment_is_as_the_whole_has_it(
+        seed in 0..1000u64,
+        (width, spacing) in (1..60usize, 1..500u64),
+        at in 0..30_000_000u64,
+        launched in any::<bool>(),
+    ) {
+        let header = Header { launched, ..synth::header() };
+        let events = with_names(synthetic(1_000, width, seed));
+        let file = file(&events, &header, spacing);
+        prop_assert!(compare_moment(&file, Time(at)));
+    }
+
+    #[test]
+    fn a_moment_of_contradictions_is_as_the_whole_has_it_or_none(
+        events in contradictory(),
+        spacing in 1..40u64,
+        at in 0..120u64,
+        launched in any::<bool>(),
+    ) {
+        let header = Header { launched, ..synth::header() };
+        compare_moment(&file(&events, &header, spacing), Time(at));
+    }
+}
+
+/// With other names of whoever makes tasks, now and then.
+fn with_names(events: Vec<Event>) -> Vec<Event> {
+    let mut made = 0;
+    let mut all = Vec::new();
+    for event in events {
+        let creator = match &event.body {
+            EventBody::Birth(birth) => birth.parent,
+            _ => None,
+        };
+        let time = event.time;
+        all.push(event);
+        let Some(task) = creator else { continue };
+        made += 1;
+        if made % 9 == 0 {
+            let name = Name::from(format!("then-{}", made / 27).as_str());
+            let body = EventBody::Rename { task, name };
+            all.push(Event { time, body });
+        }
+    }
+    all.sort_by_key(|event| event.time);
+    all
+}
+
+/// Made while its creator had one name and another, and lives on while it has a third.
+#[test]
+fn a_creator_has_the_name_that_it_had_then() {
+    let main = Task::new(100, 100);
+    let at = |time, body| Event {
+        time: Time(time),
+        body,
+    };
+    let rename = |name: &str| EventBody::Rename {
+        task: main,
+        name: name.into(),
+    };
+    let birth = |tid| {
+        EventBody::Birth(Birth {
+            via: Via::Clone,
+            what: What::Thread,
+            parent: Some(main),
+            child: Task::new(100, tid),
+            flags: None,
+            pc: None,
+            inner: None,
+            stack: None,
+            start: None,
+        })
+    };
+    let events = [
+        at(
+            0,
+            EventBody::Existing {
+                task: main,
+                parent_pid: None,
+                name: "first".into(),
+                pc: None,
+                inner: None,
+            },
+        ),
+        at(10, birth(101)),
+        at(20, rename("second")),
+        at(30, birth(102)),
+        // Of one moment, the last name counts.
+        at(40, birth(103)),
+        at(40, rename("third")),
+        at(40, rename("fourth")),
+        at(50, birth(104)),
+        at(60, rename("fifth")),
+    ];
+    let creators = |trace: &Trace| -> Vec<String> {
+        let made = trace.tasks().iter().filter(|task| task.parent.is_some());
+        let names = made.map(|task| trace.task(task.parent.unwrap()).name_at(task.born));
+        names.map(ToString::to_string).collect()
+    };
+    for spacing in 1..10 {
+        let file = file(&events, &synth::header(), spacing);
+        let trace = skim(&file).unwrap().moment(Time(70)).unwrap();
+        let trace = trace.expect("a checkpoint that tells of creators");
+        assert_eq!(creators(&trace), ["first", "second", "fourth", "fourth"]);
+        for time in 0..65 {
+            assert!(compare_moment(&file, Time(time)), "{time}");
+        }
+    }
+}
+
+/// A recorder of before did not tell by what names creators made tasks.
+#[test]
+fn a_moment_needs_a_checkpoint_that_tells_of_creators() {
+    let mut writer = Writer::start(Vec::new(), &synth::header()).unwrap();
+    let mut live = Live::default();
+    for event in synthetic(400, 10, 5) {
+        writer.push(&event).unwrap();
+        live.follow(&event);
+        if (writer.events() + writer.pending()).is_multiple_of(90) {
+            let anchor = Anchor {
+                time: live.now(),
+                wall_ns: 5,
+                utc_offset_s: 0,
+            };
+            let tally = crate::model::Tally {
+                tells_creators: false,
+                ..live.tally()
+            };
+            let carried = live.checkpoint();
+            writer.checkpoint_with(&carried, &tally, anchor).unwrap();
+        }
+    }
+    let file = writer.finish(live.now(), "done", &[]).unwrap();
+    assert!(compare_moment(&file, Time(1_000)));
+    assert!(!compare_moment(&file, live.now()));
+    assert!(compare(&file, Time(1_000_000), live.now()));
 }
 
 #[test]
@@ -227,6 +401,9 @@ fn headers_that_lie_do_no_harm() {
                 for (from, to) in [(0, 3_000_000), (4_000_000, 6_000_000), (0, u64::MAX)] {
                     if let Some(skim) = skim(&file) {
                         let _ = skim.stretch(Time(from), Time(to)).unwrap();
+                    }
+                    if let Some(skim) = skim(&file) {
+                        let _ = skim.moment(Time(to)).unwrap();
                     }
                 }
             }

@@ -39,6 +39,13 @@ fn compare(words: &[&str]) {
                 timeline::loaded(args, opened, &rules, out, report)
             }),
         ),
+        Command::Threads(args) => (
+            printed(|out, report| threads(args, out, report)),
+            printed(|out, report| {
+                let opened = open_with_sites(&args.common, &args.frames, None)?;
+                show_threads(args, &opened, out, report)
+            }),
+        ),
         other => panic!("{other:?}"),
     };
     assert_eq!(quick, full, "{words:?}");
@@ -63,6 +70,12 @@ fn compare_all(file: &Path, since: &str, until: &str) {
         &["--format", "csv", "--limit", "50"],
     ] {
         compare(&[&stretch[..], more].concat());
+    }
+    compare(&["threads", file]);
+    for at in [since, until] {
+        let moment = ["threads", file, "--at", at];
+        compare(&[&moment[..], &["--limit", "0"]].concat());
+        compare(&[&moment[..], &["--format", "json", "--limit", "7"]].concat());
     }
 }
 
@@ -91,9 +104,12 @@ fn recording(events: usize, seed: u64, spacing: u64, stacks: bool) -> Vec<u8> {
 
 /// Whether a file can be had without its events.
 fn is_quick(file: &Path) -> bool {
+    let files = [file.to_owned()];
     let all = |extent: &Trace| Some((extent.begin(), extent.end()));
-    let trace = load::stretch(&[file.to_owned()], all).expect("a trace");
-    trace.is_some()
+    let stretch = load::stretch(&files, all).expect("a trace");
+    let moment = load::moment(&files, |extent| Some(extent.end())).expect("a trace");
+    assert_eq!(stretch.is_some(), moment.is_some());
+    stretch.is_some()
 }
 
 proptest! {
@@ -143,6 +159,56 @@ fn other_ways_to_say_when_are_understood_alike() {
         ],
     ] {
         compare(&[&["timeline", file, "--limit", "30"], words].concat());
+    }
+}
+
+#[test]
+fn selected_tasks_of_a_moment_are_shown_alike() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("trace.tid");
+    fs::write(&file, recording(1_500, 7, 200, true)).expect("a temporary file");
+    let file = file.to_str().expect("a name of letters");
+    for words in [
+        &["--pid", "1000"][..],
+        &["--pid", "7"],
+        &["--tid", "1400"],
+        &["--parent", "1000"],
+        &["--under", "1000"],
+        &["--what", "process"],
+        &["--host", "synthetic"],
+        &["--host", "other"],
+        &["--name", "worker-*"],
+        &["--kind", "fork"],
+        &["--site", "add_worker_3*"],
+        &["--since", "14ms", "--until", "16ms"],
+        &["--since", "mark:deploy"],
+        &["--alive-at", "14ms"],
+        &["--alive-at", "soon"],
+        &["--min-life", "200us", "--max-life", "1ms"],
+        &["--where", "life > 300us && code == 0 && !alive"],
+        &["--where", "start =~ 'worker_[12]' || site =~ 'worker_3'"],
+        &["--where", "name =~ 'worker.*'"],
+        &["--where", "time > 13ms && parent == 1000 && thread"],
+        &["--where", "children > 3"],
+        &["--where", "errno == EAGAIN"],
+        &["--where", "text == deploy"],
+        &["--where", "flags == 0"],
+        &["--where", "what =="],
+        &["--utc", "--limit", "3"],
+    ] {
+        for at in [
+            &["--at", "15ms"][..],
+            &["--at", "mark:deploy"],
+            &[],
+            &["--all"],
+        ] {
+            let words = [&["threads", file], at, words].concat();
+            compare(&words);
+            compare(&[&words[..], &["--format", "json"]].concat());
+        }
+    }
+    for at in ["16:13:20", "2026-09-21T14:13:20.005Z", "1h", "soon", "0s"] {
+        compare(&["threads", file, "--at", at]);
     }
 }
 

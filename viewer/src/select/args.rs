@@ -89,11 +89,16 @@ impl Selectors {
         !self.site.is_empty() || self.wheres.iter().any(of_sites)
     }
 
+    /// Whether a time is asked for: then those alive at the end are not all that is meant.
+    pub(crate) fn ask_for_times(&self) -> bool {
+        self.since.is_some() || self.until.is_some() || self.alive_at.is_some()
+    }
+
     /// Whether no more is asked for than a stretch of time, by times, and kinds that are in it.
     pub(crate) fn ask_for_a_stretch(&self) -> bool {
         let ends = || self.since.iter().chain(&self.until);
-        // Marks must be found first, and why there is no refused creation is known by all events.
-        let is_by_marks = ends().any(|text| text.contains("mark:"));
+        // Why there is no refused creation is known by all events.
+        let is_by_marks = ends().any(|text| is_by_mark(text));
         let is_of_failures = self.kind.iter().any(|kind| kind == "create-failed");
         let more = Selectors {
             since: None,
@@ -102,6 +107,20 @@ impl Selectors {
             ..self.clone()
         };
         ends().count() > 0 && !is_by_marks && !is_of_failures && more.words().is_empty()
+    }
+
+    /// Whether tasks of a moment are asked for no more than what is known of them without the others, and
+    /// without what they did later, but for their ends.
+    pub(crate) fn ask_of_a_moment(&self) -> bool {
+        let of_moment = |text: &String| Expr::parse(text).is_ok_and(|it| it.is_of_a_moment());
+        let mut times = [&self.since, &self.until, &self.alive_at]
+            .into_iter()
+            .flatten();
+        self.name.is_empty()
+            && self.kind.is_empty()
+            && self.under.is_none()
+            && self.wheres.iter().all(of_moment)
+            && !times.any(|text| is_by_mark(text))
     }
 
     /// What was typed, safe to print: `--pid 200 --kind fork,exec`.
@@ -135,6 +154,11 @@ impl Selectors {
         });
         each.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Whether a time is given by a mark, which must be found first.
+pub(crate) fn is_by_mark(time: &str) -> bool {
+    time.contains("mark:")
 }
 
 /// A value in quotes where it has blanks, cut where it is long.

@@ -143,13 +143,20 @@ impl Expr {
         })
     }
 
-    /// Whether it asks for the field of this name.
     /// Whether it asks an event only for what is known when it happens.
     pub(crate) fn is_of_now(&self) -> bool {
         const LATER: [&str; 6] = ["exe", "signal", "code", "life", "children", "alive"];
         LATER.iter().all(|name| !self.mentions(name))
     }
 
+    /// Whether it asks a task that lived at a moment only for what is known then, and for its end: not
+    /// for the event of its birth, nor for what it did later.
+    pub(crate) fn is_of_a_moment(&self) -> bool {
+        const OTHER: [&str; 5] = ["kind", "flags", "name", "exe", "children"];
+        OTHER.iter().all(|name| !self.mentions(name))
+    }
+
+    /// Whether it asks for the field of this name.
     pub(crate) fn mentions(&self, name: &str) -> bool {
         match self {
             Expr::And(one, other) | Expr::Or(one, other) => {

@@ -8,7 +8,7 @@ mod when;
 
 use tidline::model::{Event, EventBody, TaskRecord, Trace};
 
-pub(crate) use args::Selectors;
+pub(crate) use args::{Selectors, is_by_mark};
 pub(crate) use selector::Selector;
 pub(crate) use when::{moment, span, stretch};
 

@@ -264,11 +264,6 @@ impl<'a> Selector<'a> {
         &self.notices
     }
 
-    /// Whether a time is asked for: then those alive at the end are not all that is meant.
-    pub(crate) fn asks_for_times(&self) -> bool {
-        self.stretch.is_some() || self.alive_at.is_some()
-    }
-
     /// Whether a stretch of time is asked for.
     pub(crate) fn has_stretch(&self) -> bool {
         self.stretch.is_some()

@@ -227,7 +227,7 @@ fn row(trace: &Trace, task: &TaskRecord, moment: Time, narrow: bool) -> Vec<Text
 }
 
 fn summary(trace: &Trace, which: Which, found: usize, options: &Options) -> String {
-    let all = trace.tasks().len();
+    let all = trace.task_count();
     if all == 0 {
         return "no task is in this trace".into();
     }
