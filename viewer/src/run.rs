@@ -256,8 +256,7 @@ fn threads(args: &cli::Threads, out: &mut dyn Write, report: &mut Report) -> Res
             return show_threads(args, &opened, out, report);
         }
     }
-    let trace = load::load(&args.common.files)?;
-    let opened = opened_with_sites(trace, &args.common, &rules, None);
+    let opened = open_tasks(&args.common, &args.frames, &args.select, None)?;
     show_threads(args, &opened, out, report)
 }
 
