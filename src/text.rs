@@ -23,8 +23,10 @@ use std::fmt::Write as _;
 /// ```
 #[must_use]
 pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
+    // Almost all names are of such letters.
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
     if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.chars().any(is_hostile)
+        && (bytes.iter().all(is_plain) || !text.chars().any(is_hostile))
     {
         return Cow::Borrowed(text);
     }

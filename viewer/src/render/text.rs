@@ -33,6 +33,12 @@ impl Look {
     }
 
     pub(super) fn paint(self, text: &str, style: Style) -> String {
+        let mut out = String::with_capacity(text.len() + 12);
+        self.push(&mut out, text, style);
+        out
+    }
+
+    fn push(self, out: &mut String, text: &str, style: Style) {
         let code = match style {
             _ if !self.color || text.is_empty() => "",
             Style::Plain => "",
@@ -42,10 +48,9 @@ impl Look {
             Style::Bad => "31",
             Style::Note => "33",
         };
-        if code.is_empty() {
-            text.into()
-        } else {
-            format!("\x1b[{code}m{text}\x1b[0m")
+        match code {
+            "" => out.push_str(text),
+            code => out.extend(["\x1b[", code, "m", text, "\x1b[0m"]),
         }
     }
 }
@@ -123,10 +128,15 @@ fn write_last(out: &mut dyn Write, text: &Text, at: usize, look: Look) -> io::Re
 }
 
 fn painted(text: &Text, look: Look) -> String {
-    let spans = text.0.iter();
-    spans
-        .map(|span| look.paint(&span.text, span.style))
-        .collect()
+    let mut out = String::new();
+    push_painted(&mut out, text, look);
+    out
+}
+
+fn push_painted(out: &mut String, text: &Text, look: Look) {
+    for Span { text, style } in &text.0 {
+        look.push(out, text, *style);
+    }
 }
 
 /// Columns without which wrapping would make it worse.
@@ -371,21 +381,30 @@ pub(crate) fn timeline_row(
         return timeline_row(&mut Ascii(out), layout, row, look.plain());
     }
     let [elapsed, wall, kind, task, detail] = row;
+    // There may be millions of rows: to write each of their pieces takes longer than to put them together.
+    let mut line = String::with_capacity(160);
     for (cell, width, right) in [
         (elapsed, layout.elapsed, true),
         (wall, layout.wall, false),
         (kind, KIND_WIDTH, false),
     ] {
         if width > 0 {
-            write_cell(out, cell, width, right, look)?;
-            write!(out, "  ")?;
+            push_cell(&mut line, cell, width, right, look);
+            line.push_str("  ");
         }
     }
     if detail.0.is_empty() {
-        return writeln!(out, "{}", painted(task, look).trim_end());
+        line.push_str(painted(task, look).trim_end());
+        return writeln!(out, "{line}");
     }
-    write_cell(out, task, layout.task, false, look)?;
-    write!(out, "  ")?;
+    push_cell(&mut line, task, layout.task, false, look);
+    line.push_str("  ");
+    if look.columns.is_none() {
+        push_painted(&mut line, detail, look);
+        line.push('\n');
+        return out.write_all(line.as_bytes());
+    }
+    out.write_all(line.as_bytes())?;
     let wall = if layout.wall == 0 { 0 } else { layout.wall + 2 };
     let (kind, task) = (kind.width().max(KIND_WIDTH), task.width().max(layout.task));
     let at = layout.elapsed + wall + kind + task + 6;
@@ -405,22 +424,10 @@ pub(crate) fn below_row(out: &mut dyn Write, lines: &[Text], look: Look) -> io::
     Ok(())
 }
 
-fn write_cell(
-    out: &mut dyn Write,
-    cell: &Text,
-    width: usize,
-    right: bool,
-    look: Look,
-) -> io::Result<()> {
+fn push_cell(line: &mut String, cell: &Text, width: usize, right: bool, look: Look) {
     let gap = width.saturating_sub(cell.width());
     let (before, after) = if right { (gap, 0) } else { (0, gap) };
-    write!(out, "{:before$}", "")?;
-    for Span { text, style } in &cell.0 {
-        if look.color {
-            write!(out, "{}", look.paint(text, *style))?;
-        } else {
-            write!(out, "{text}")?;
-        }
-    }
-    write!(out, "{:after$}", "")
+    line.extend(std::iter::repeat_n(' ', before));
+    push_painted(line, cell, look);
+    line.extend(std::iter::repeat_n(' ', after));
 }
