@@ -377,11 +377,20 @@ impl<R: Read + Seek> Skim<R> {
         Ok(Some(carried))
     }
 
-    /// The first task of all, of which the first events tell.
+    /// The first task of all, as it was when the moment of its birth was over.
     fn first_task(&mut self) -> Result<Option<TaskRecord>, Error> {
         let mut builder = TraceBuilder::new(self.header.clone());
-        if self.each_event(0, |event| builder.follow(event))?.is_none() {
-            return Ok(None);
+        for place in 0..self.walk.places.len() {
+            let first = self.walk.places[place].chunk.first;
+            if builder.tasks().first().is_some_and(|it| it.born < first) {
+                break;
+            }
+            if self
+                .each_event(place, |event| builder.follow(event))?
+                .is_none()
+            {
+                return Ok(None);
+            }
         }
         Ok(builder.tasks().first().cloned())
     }

@@ -652,7 +652,12 @@ impl TraceBuilder {
     /// Keeps the first place for the first task of all, unless the checkpoint that comes has it there:
     /// then it has ended, at a time that nobody asks for.
     pub(crate) fn know_first(&mut self, first: &TaskRecord, checkpoint: &[Carried]) {
-        let is_first = |task: &Carried| (task.task, task.born) == (first.task, first.born);
+        // Another of its TID may have been born at the moment at which it was born and ended.
+        let lived = first.ended.is_none_or(|ended| ended > first.born);
+        let is_first = |task: &Carried| {
+            let alike = (task.task, task.born) == (first.task, first.born);
+            alike && (lived || task.ended.is_some())
+        };
         if !checkpoint.first().is_some_and(is_first) {
             let name = first.name().clone();
             let id = self.new_record(first.task, None, first.origin, first.born, name);

@@ -300,6 +300,50 @@ fn a_creator_has_the_name_that_it_had_then() {
     }
 }
 
+/// The first task of a launched command is told from another of its TID, even if that was born at the
+/// same moment.
+#[test]
+fn the_first_task_is_not_another_of_its_tid() {
+    let task = Task::new(100, 100);
+    let at = |time, body| Event {
+        time: Time(time),
+        body,
+    };
+    let existing = || EventBody::Existing {
+        task,
+        parent_pid: None,
+        name: "x".into(),
+        pc: None,
+        inner: None,
+    };
+    let exit = EventBody::Exit {
+        task,
+        end: End::Code(0),
+    };
+    let rename = |name: &str| EventBody::Rename {
+        task,
+        name: name.into(),
+    };
+    let events = [
+        at(1, existing()),
+        at(1, exit),
+        at(1, existing()),
+        at(5, rename("y")),
+        at(9, rename("z")),
+    ];
+    let header = Header {
+        launched: true,
+        ..synth::header()
+    };
+    for spacing in 1..5 {
+        let file = file(&events, &header, spacing);
+        for time in [1, 5, 7, 9] {
+            assert!(compare_moment(&file, Time(time)));
+            assert!(compare(&file, Time(time), Time(9)));
+        }
+    }
+}
+
 /// A recorder of before did not tell by what names creators made tasks.
 #[test]
 fn a_moment_needs_a_checkpoint_that_tells_of_creators() {
