@@ -42,6 +42,7 @@ mod history;
 mod ids;
 mod intern;
 mod live;
+mod numbers;
 mod signal;
 mod stack;
 mod task;

@@ -7,6 +7,7 @@ use super::event::{Birth, Event, EventBody, What};
 use super::history::History;
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
 use super::live::Carried;
+use super::numbers::ByNumber;
 use super::stack::{Definition, Stacks};
 use super::task::{Ended, Origin, TaskRecord};
 use super::totals::Part;
@@ -289,9 +290,9 @@ pub struct TraceBuilder {
     events: Vec<Event>,
     subjects: Vec<u32>,
     tasks: Vec<TaskRecord>,
-    live: HashMap<Tid, TaskId>,
+    live: ByNumber<Tid, TaskId>,
     /// The tasks of each thread group since its last exec, ended ones too.
-    members: HashMap<Pid, Vec<TaskId>>,
+    members: ByNumber<Pid, Vec<TaskId>>,
     peak_alive: usize,
     anchors: Vec<Anchor>,
     stacks: Stacks,
@@ -340,8 +341,8 @@ impl TraceBuilder {
             events: Vec::new(),
             subjects: Vec::new(),
             tasks: Vec::new(),
-            live: HashMap::new(),
-            members: HashMap::new(),
+            live: ByNumber::default(),
+            members: ByNumber::default(),
             peak_alive: 0,
             counters: Vec::new(),
             counter_places: HashMap::new(),
