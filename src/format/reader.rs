@@ -80,12 +80,17 @@ impl<R: Read + Seek> Segment<R> {
     /// it was when it was opened first.
     #[must_use]
     pub fn closed(mut self, open: impl FnOnce() -> io::Result<R> + Send + 'static) -> Self {
-        let len = match &self.input {
+        self.input = Source::Closed(Box::new(open), self.bytes());
+        self
+    }
+
+    /// How much of the file is read, bytes: as long as it was when it was opened first.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match &self.input {
             Source::Open(input) => input.len(),
             Source::Closed(_, len) => *len,
-        };
-        self.input = Source::Closed(Box::new(open), len);
-        self
+        }
     }
 
     /// The file, open. One that was closed must have the header that it had.

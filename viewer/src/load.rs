@@ -15,6 +15,7 @@ use tidline::model::{
 use tidline::text;
 
 use crate::progress::{self, Watched};
+use crate::reading;
 use crate::site::Rules;
 use crate::time::Clock;
 use crate::words::{counted, numbers};
@@ -107,8 +108,8 @@ pub(crate) fn load_tasks(named: &[PathBuf]) -> Result<Trace> {
         };
         let shown = recording.shown.clone();
         let (segments, left_out) = recording.into_segments();
-        let integrity =
-            scan(segments, &mut tasks).with_context(|| format!("cannot read {shown}"))?;
+        let integrity = reading::scan_ahead(segments, &mut tasks)
+            .with_context(|| format!("cannot read {shown}"))?;
         let builder = tasks.builder;
         let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
         Ok(builder.finish(integrity))
@@ -244,8 +245,8 @@ impl Recording {
         let mut builder = TraceBuilder::new(self.header().clone());
         let shown = self.shown.clone();
         let (segments, left_out) = self.into_segments();
-        let integrity =
-            scan(segments, &mut builder).with_context(|| format!("cannot read {shown}"))?;
+        let integrity = reading::scan_ahead(segments, &mut builder)
+            .with_context(|| format!("cannot read {shown}"))?;
         let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
         Ok(builder.finish(integrity))
     }

@@ -21,6 +21,7 @@ mod page;
 mod pager;
 mod part;
 mod progress;
+mod reading;
 mod render;
 mod replay;
 mod report;

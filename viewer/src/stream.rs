@@ -8,17 +8,13 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
-use std::thread;
 
-use anyhow::{Context, Result, bail};
-use tidline::format::{Error, Header, Sink, scan};
-use tidline::model::{
-    Anchor, Carried, Damage, Definition, Ending, Event, FrameId, Integrity, Time, Trace,
-    TraceBuilder,
-};
+use anyhow::{Context, Result, anyhow, bail};
+use tidline::format::Header;
+use tidline::model::{Ending, FrameId, Integrity, Time, Trace, TraceBuilder};
 
-use crate::ahead::{self, Giver};
 use crate::load::{self, Recording};
+use crate::reading::{self, Item};
 use crate::select::{Selector, Selectors};
 use crate::site::{Rules, Sites};
 use crate::view::notices;
@@ -174,12 +170,9 @@ impl Reading {
         let mut builder = builder(recording.header());
         let shown = recording.shown().to_string();
         let (segments, left_out) = recording.into_segments();
-        let (giver, items) = ahead::channel();
-        thread::spawn(move || {
-            let mut items = Items(giver);
-            let end = scan(segments, &mut items);
-            items.0.give(Item::End(Box::new(end)));
-        });
+        let items = reading::ahead(segments).map_err(|(_, problem)| {
+            anyhow!("cannot read {shown}: cannot start a thread that reads: {problem}")
+        })?;
         let mut taken = 0;
         for item in items {
             match item {
@@ -196,6 +189,7 @@ impl Reading {
                 Item::Anchor(anchor) => builder.anchor(anchor),
                 Item::Counter(name, value) => builder.count(name, value),
                 Item::Reached(time) => builder.reached(time),
+                Item::Damaged(_) => {}
                 Item::End(end) => {
                     builder.part(self.span, &mut look)?;
                     let end = end.with_context(|| format!("cannot read {shown}"))?;
@@ -206,41 +200,4 @@ impl Reading {
         }
         bail!("cannot read {shown}: the reading ended before the file");
     }
-}
-
-/// What the files hold.
-enum Item {
-    Event(Event),
-    Checkpoint(Vec<Carried>, Time),
-    Define(Definition),
-    Anchor(Anchor),
-    Counter(String, u64),
-    Reached(Time),
-    End(Box<Result<Integrity, Error>>),
-}
-
-/// Hands on what is read.
-struct Items(Giver<Item>);
-
-impl Sink for Items {
-    fn event(&mut self, event: Event) {
-        self.0.give(Item::Event(event));
-    }
-    fn checkpoint(&mut self, carried: &[Carried], time: Time) {
-        self.0.give(Item::Checkpoint(carried.to_vec(), time));
-        self.0.hand_on();
-    }
-    fn define(&mut self, definition: Definition) {
-        self.0.give(Item::Define(definition));
-    }
-    fn anchor(&mut self, anchor: Anchor) {
-        self.0.give(Item::Anchor(anchor));
-    }
-    fn counter(&mut self, name: String, value: u64) {
-        self.0.give(Item::Counter(name, value));
-    }
-    fn reached(&mut self, time: Time) {
-        self.0.give(Item::Reached(time));
-    }
-    fn damaged(&mut self, _: &Damage) {}
 }
