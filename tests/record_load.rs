@@ -281,7 +281,7 @@ fn assert_never_merged(trace: &Trace, log: &[Made]) {
     let mut last_ends: HashMap<u32, u64> = HashMap::new();
     for (record, made) in tasks.iter().zip(log) {
         assert_eq!(record.task.tid.0, made.child, "{record:?}");
-        assert_eq!(record.what.as_str(), made.kind, "{record:?}");
+        assert_eq!(record.what().as_str(), made.kind, "{record:?}");
         assert_eq!(record.how, Ended::Exit(End::Code(0)), "{record:?}");
         let ended = record.ended.expect("an end");
         assert!(record.born <= ended, "{record:?}");

@@ -673,7 +673,7 @@ mod tests {
                 let is_end = matches!(event.body, EventBody::Exit { .. });
                 let end = is_end.then_some((task.ended, task.how, task.born));
                 (
-                    (task.task, task.inner, task.origin, task.what, task.stack),
+                    (task.task, task.inner, task.origin, task.what(), task.stack),
                     (task.name_at(event.time).clone(), former, parent, end),
                     task.id.0 == 0,
                 )

@@ -51,7 +51,7 @@ mod trace;
 
 pub use errno::errno_name;
 pub use event::{Birth, DetachReason, End, Event, EventBody, GapReason, Via, What};
-pub use history::History;
+pub use history::{Entries, History};
 pub use ids::{Name, Pid, Task, TaskId, Tid, Time};
 pub use intern::Interner;
 pub use live::{Carried, Live};

@@ -1,7 +1,7 @@
 //! A task of a trace: one thread's or process's life, however often its TID was used.
 
 use super::event::{DetachReason, End, What};
-use super::history::History;
+use super::history::{Entries, History};
 use super::ids::{Name, Task, TaskId, Tid, Time};
 use super::stack::{FrameId, StackId};
 
@@ -24,8 +24,6 @@ pub struct TaskRecord {
     pub stack: Option<StackId>,
     /// The function that it began with, where it is known.
     pub start: Option<FrameId>,
-    /// Thread, or process (the leader of its group).
-    pub what: What,
     /// When it was made, or first seen.
     pub born: Time,
     /// When it ended; `None` if it was alive at the end of the trace.
@@ -35,7 +33,7 @@ pub struct TaskRecord {
     /// Its names, oldest first; at least one. A newborn has its creator's (the kernel copies it).
     pub names: History,
     /// Executables it became by exec, oldest first.
-    pub execs: History,
+    pub execs: Entries,
 }
 
 /// How the trace came to know of a task.
@@ -65,6 +63,15 @@ pub enum Ended {
 }
 
 impl TaskRecord {
+    /// Thread, or process (the leader of its group).
+    #[must_use]
+    pub fn what(&self) -> What {
+        match self.task.is_leader() {
+            true => What::Process,
+            false => What::Thread,
+        }
+    }
+
     /// The name at a time: the last one that is not later, else the first.
     #[must_use]
     pub fn name_at(&self, time: Time) -> &Name {
@@ -88,5 +95,16 @@ impl TaskRecord {
     #[must_use]
     pub fn lifetime_ns(&self, now: Time) -> u64 {
         self.ended.unwrap_or(now).0.saturating_sub(self.born.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Traces have millions of them, and most of what a view takes is these.
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<TaskRecord>() <= 104);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::event::{Birth, Event, EventBody, What};
-use super::history::History;
+use super::event::{Birth, Event, EventBody};
+use super::history::Entries;
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
 use super::live::Carried;
 use super::numbers::ByNumber;
@@ -824,16 +824,11 @@ impl TraceBuilder {
             origin,
             stack: None,
             start: None,
-            what: if task.is_leader() {
-                What::Process
-            } else {
-                What::Thread
-            },
             born: time,
             ended: None,
             how: Ended::Alive,
             names: (time, name).into(),
-            execs: History::default(),
+            execs: Entries::default(),
         });
         id
     }

@@ -2,7 +2,7 @@
 //! from left to right, `+` a birth, `x` an end, `E` an exec.
 
 use super::*;
-use crate::model::{DetachReason, End, GapReason, Via};
+use crate::model::{DetachReason, End, GapReason, Via, What};
 
 fn existing(pid: u32, tid: u32, name: &str) -> EventBody {
     EventBody::Existing {
@@ -179,7 +179,7 @@ fn exec_of_a_process_with_one_thread_changes_its_program_only() {
 #[test]
 fn a_birth_may_have_no_known_parent() {
     let trace = trace([birth(None, Task::new(5, 6)), birth(None, Task::new(7, 7))]);
-    let known = |record: &TaskRecord| (record.parent, record.origin, record.what);
+    let known = |record: &TaskRecord| (record.parent, record.origin, record.what());
     let known: Vec<_> = trace.tasks().iter().map(known).collect();
     let expected = [
         (None, Origin::Birth, What::Thread),

@@ -157,7 +157,7 @@ impl Events<'_> {
         self.text("name", &lives::title(task))?;
         write!(self.out, ",\"args\":{{\"end\":")?;
         json::line(self.out, &words::how(task.how))?;
-        self.text("what", task.what.as_str())?;
+        self.text("what", task.what().as_str())?;
         write!(self.out, "}}")?;
         self.close()
     }

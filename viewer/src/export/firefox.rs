@@ -143,13 +143,13 @@ fn keys(trace: &Trace, processes: &Processes, most: usize) -> (Shares, Vec<Key>)
         let own = |task: &TaskRecord| {
             let process = processes.of(task.id) as u32;
             let number = Name::from(task.id.0.to_string().as_str());
-            (process, task.what, number)
+            (process, task.what(), number)
         };
         return (Shares::Nothing, tasks.map(own).collect());
     }
     let of_process = |task: &TaskRecord| {
         let process = processes.of(task.id) as u32;
-        (process, task.what, fold::class(task.name()))
+        (process, task.what(), fold::class(task.name()))
     };
     let keys: Vec<Key> = tasks.clone().map(of_process).collect();
     let distinct: std::collections::HashSet<&Key> = keys.iter().collect();
@@ -161,7 +161,7 @@ fn keys(trace: &Trace, processes: &Processes, most: usize) -> (Shares, Vec<Key>)
         let process = &processes.all[processes.of(task.id)];
         let next = classes.len() as u32;
         let class = *classes.entry(fold::class(&process.name)).or_insert(next);
-        (class, task.what, fold::class(task.name()))
+        (class, task.what(), fold::class(task.name()))
     };
     (Shares::Everything, tasks.map(of_class).collect())
 }
@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
                     Some(ended) => MarkerTiming::Interval(stamp(task.born), stamp(ended)),
                     None => MarkerTiming::IntervalStart(stamp(task.born)),
                 };
-                let what = task.what.as_str();
+                let what = task.what().as_str();
                 let text = format!("{what} {}: {}", task.task.tid, words::how(task.how));
                 let track = self.tracks.of(task.id);
                 self.marker(track, timing, &lives::title(task), &text);

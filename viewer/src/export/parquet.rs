@@ -427,7 +427,7 @@ fn task(trace: &Trace, sites: &Sites, id: &str, task: &TaskRecord) -> [Cell; TAS
         number(Some(task.task.tid.0)),
         number(task.inner.map(|inner| inner.0)),
         number(task.parent.map(|parent| parent.0)),
-        text(Some(task.what.as_str())),
+        text(Some(task.what().as_str())),
         name(Some(task.name())),
         name(Some(&fold::class(task.name()))),
         name(task.execs.last().map(|(_, exe)| exe)),

@@ -252,7 +252,7 @@ impl<'a> Writer<'a> {
                 if created {
                     event = event.fixed(field::event::TERMINATING_FLOW_IDS, flow(task.id));
                 }
-                let event = word(event, "what", task.what.as_str());
+                let event = word(event, "what", task.what().as_str());
                 let event = word(event, "end", &words::how(task.how));
                 let event = number(event, "tid", u64::from(task.task.tid.0));
                 self.event(task.born, &event, None)

@@ -83,7 +83,7 @@ pub(super) fn nodes(trace: &Trace, most: usize) -> Vec<Node> {
 
 /// What makes tasks alike.
 fn key(task: &TaskRecord) -> (What, Name) {
-    (task.what, fold::class(task.name()))
+    (task.what(), fold::class(task.name()))
 }
 
 /// Siblings, one by one or alike ones together, in order of their first.
@@ -141,7 +141,7 @@ fn node(trace: &Trace, parent: Option<usize>, tasks: &[TaskId], recursive: bool)
         ],
         tasks => vec![
             words::shown_name(&fold::class(first.name()), NAME),
-            counted_what(tasks.len(), first.what),
+            counted_what(tasks.len(), first.what()),
             match alive {
                 0 => "all ended".into(),
                 alive => format!("{} alive", words::count(alive as u64)),
@@ -152,7 +152,7 @@ fn node(trace: &Trace, parent: Option<usize>, tasks: &[TaskId], recursive: bool)
         parent,
         lines,
         recursive,
-        what: match first.what {
+        what: match first.what() {
             What::Process => Kind::Process,
             What::Thread => Kind::Thread,
         },

@@ -25,7 +25,7 @@ pub(crate) fn line(state: &State) -> Option<String> {
             let (trace, task) = (state.trace(), state.trace().task(id));
             format!(
                 "{name} {} of pid {}, born {}, lived {}, {}",
-                task.what.as_str(),
+                task.what().as_str(),
                 task.task.pid,
                 view::born(trace, task),
                 view::lived(trace, task),

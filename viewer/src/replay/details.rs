@@ -97,7 +97,7 @@ fn of_task(state: &State, id: TaskId) -> Vec<Text> {
         Text::styled(who, Style::Strong).with(words::inside(task), Style::Plain),
         fact(
             "what",
-            format!("{} of pid {}", task.what.as_str(), task.task.pid),
+            format!("{} of pid {}", task.what().as_str(), task.task.pid),
         ),
     ];
     let born = match view::was_there_before(trace, task) || task.born < trace.begin() {

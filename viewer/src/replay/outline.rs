@@ -377,7 +377,7 @@ impl Maker<'_> {
         let task = self.trace.task(id);
         let next = self.classes.len() as u32;
         let class = *self.classes.entry(class(task.name())).or_insert(next);
-        (class, task.what)
+        (class, task.what())
     }
 
     fn add(&mut self, item: Item, waiting: &Waiting) {
@@ -404,7 +404,7 @@ impl Maker<'_> {
         let task = self.trace.task(*first);
         self.outline.folds.push(Fold {
             class: class(task.name()),
-            what: task.what,
+            what: task.what(),
             parent: task.parent,
             place,
             members: ids.len() as u32,

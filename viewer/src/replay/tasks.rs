@@ -254,7 +254,7 @@ fn branch(state: &State, place: Place, width: usize) -> Text {
         Item::Task(id) => {
             let task = trace.task(id);
             [
-                Text::plain(task.what.as_str()),
+                Text::plain(task.what().as_str()),
                 Text::plain(view::born(trace, task)),
                 Text::plain(lived(state, id)),
                 view::end(task, width < 90),

@@ -260,7 +260,7 @@ fn tasks(
         "kind",
         list().map(|(_, task)| {
             let before = view::was_there_before(trace, task);
-            let process = task.what == What::Process;
+            let process = task.what() == What::Process;
             let inferred = task.origin == Origin::Inferred;
             let above = !chosen.is_asked(task);
             u64::from(process)

@@ -74,7 +74,7 @@ impl Facts for OfEvent<'_, '_> {
 fn of_task(selector: &Selector<'_>, task: &TaskRecord, name: &str) -> Option<Fact> {
     let trace = selector.trace();
     Some(match name {
-        "what" => text(task.what.as_str()),
+        "what" => text(task.what().as_str()),
         "host" => text(selector.host(task)?),
         "pid" => number(task.task.pid.0),
         "tid" => number(task.task.tid.0),
@@ -91,7 +91,7 @@ fn of_task(selector: &Selector<'_>, task: &TaskRecord, name: &str) -> Option<Fac
         "life" => Fact::Number(task.lifetime_ns(trace.end()) as f64),
         "children" => Fact::Number(trace.children(task.id).len() as f64),
         "alive" => Fact::Bool(task.ended.is_none()),
-        "thread" => Fact::Bool(task.what == What::Thread),
+        "thread" => Fact::Bool(task.what() == What::Thread),
         _ => return None,
     })
 }

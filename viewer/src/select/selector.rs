@@ -170,7 +170,7 @@ impl<'a> Selector<'a> {
             least.is_none_or(|least| life >= least) && most.is_none_or(|most| life <= most)
         };
         let tasks = self.trace.tasks().iter().map(|task| {
-            what.is_none_or(|what| task.what.as_str() == what)
+            what.is_none_or(|what| task.what().as_str() == what)
                 && of_host(task)
                 && of_parent(task)
                 && under.as_ref().is_none_or(|under| under[task.id.0 as usize])
@@ -363,7 +363,7 @@ impl<'a> Selector<'a> {
             (Some(body), _) => Some(body.kind()),
             (None, Origin::Existing) => Some("existing"),
             // It was in a file that is not here any more.
-            (None, Origin::Birth) if task.what == What::Thread => Some("clone"),
+            (None, Origin::Birth) if task.what() == What::Thread => Some("clone"),
             (None, Origin::Birth | Origin::Inferred) => None,
         }
     }

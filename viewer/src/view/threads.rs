@@ -86,7 +86,7 @@ pub(crate) fn threads(
             pid: task.task.pid.0,
             tid: task.task.tid.0,
             name: String::from_utf8_lossy(name).into_owned(),
-            what: task.what.as_str(),
+            what: task.what().as_str(),
             parent_pid: parent.map(|parent| parent.pid.0),
             parent_tid: parent.map(|parent| parent.tid.0),
             born_ns: task.born.0,
@@ -206,7 +206,7 @@ impl SiteColumn {
 }
 
 fn row(trace: &Trace, task: &TaskRecord, moment: Time, narrow: bool) -> Vec<Text> {
-    let weight = match task.what {
+    let weight = match task.what() {
         What::Process => Style::Strong,
         What::Thread => Style::Plain,
     };

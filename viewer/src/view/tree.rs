@@ -51,7 +51,7 @@ pub(crate) fn node(trace: &Trace, selector: &Selector<'_>, id: TaskId) -> Node {
         pid: task.task.pid.0,
         tid: task.task.tid.0,
         name: String::from_utf8_lossy(task.name().as_bytes()).into_owned(),
-        what: task.what.as_str(),
+        what: task.what().as_str(),
         born_ns: task.born.0,
         ended_ns: task.ended.map(|time| time.0),
         how: words::how(task.how).into_owned(),
@@ -196,7 +196,13 @@ impl Walk<'_> {
             return siblings.iter().copied().map(Item::Task).collect();
         }
         let leaf = |id: TaskId| self.forest.children(id).is_empty();
-        let key = |id: TaskId| (self.class(id), self.trace.task(id).what, self.selected(id));
+        let key = |id: TaskId| {
+            (
+                self.class(id),
+                self.trace.task(id).what(),
+                self.selected(id),
+            )
+        };
         let leaves = fold(siblings.to_vec(), MOST_LEAVES, |id| {
             leaf(*id).then(|| key(*id))
         });
@@ -213,10 +219,10 @@ impl Walk<'_> {
         let mut links = vec![first];
         let mut last = first;
         let class = self.class(first);
-        let what = self.trace.task(first).what;
+        let what = self.trace.task(first).what();
         let selected = self.selected(first);
         while let [next] = *self.forest.children(last) {
-            let other = self.trace.task(next).what != what || self.class(next) != class;
+            let other = self.trace.task(next).what() != what || self.class(next) != class;
             if other || self.selected(next) != selected {
                 break;
             }
@@ -256,7 +262,7 @@ impl Walk<'_> {
 
     fn task_row(&self, lead: Text, id: TaskId) -> Vec<Text> {
         let task = self.trace.task(id);
-        let weight = match task.what {
+        let weight = match task.what() {
             What::Process => Style::Strong,
             What::Thread => Style::Plain,
         };
@@ -271,7 +277,7 @@ impl Walk<'_> {
         {
             who = who.with(format!("  {}", shown_name(exe, 48)), Style::Faint);
         }
-        let what = Text::plain(task.what.as_str());
+        let what = Text::plain(task.what().as_str());
         let born = Text::plain(born(self.trace, task));
         let lived = Text::plain(lived(self.trace, task));
         let mut cells = self.cells(
@@ -297,7 +303,7 @@ impl Walk<'_> {
         let who = format!("{name} x {}{more}", count(tasks.len() as u64));
         let selected = self.selected(first.id);
         let who = if selected { who } else { format!("({who})") };
-        let what = match first.what {
+        let what = match first.what() {
             What::Process => "processes",
             What::Thread => "threads",
         };

@@ -126,7 +126,7 @@ pub(crate) fn figures(
             && let Some(bucket) = buckets.at(task.born.0)
         {
             bucket.creations += 1;
-            match task.what {
+            match task.what() {
                 What::Thread => threads += 1,
                 What::Process => processes += 1,
             }
