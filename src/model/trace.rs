@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use super::event::{Birth, Event, EventBody};
 use super::history::Entries;
@@ -21,7 +22,8 @@ pub struct Trace {
     /// For each event the task it is about, `NO_TASK` where there is none.
     subjects: Vec<u32>,
     tasks: Vec<TaskRecord>,
-    children: Children,
+    /// Made when they are first asked for: many views do not.
+    children: OnceLock<Children>,
     peak_alive: usize,
     counters: Vec<(String, u64)>,
     anchors: Vec<Anchor>,
@@ -197,7 +199,8 @@ impl Trace {
     /// The tasks that a task made, oldest first.
     #[must_use]
     pub fn children(&self, id: TaskId) -> &[TaskId] {
-        self.children.of_task(id)
+        let children = self.children.get_or_init(|| Children::of(&self.tasks));
+        children.of_task(id)
     }
 
     /// The most tasks alive at once.
@@ -532,7 +535,7 @@ impl TraceBuilder {
             header: std::mem::take(&mut self.header),
             events: std::mem::take(&mut self.events),
             subjects: std::mem::take(&mut self.subjects),
-            children: Children::of(&self.tasks),
+            children: OnceLock::new(),
             tasks: std::mem::take(&mut self.tasks),
             peak_alive: self.peak_alive,
             counters: std::mem::take(&mut self.counters),
@@ -621,7 +624,7 @@ impl TraceBuilder {
             header: self.header,
             events: self.events,
             subjects: self.subjects,
-            children: Children::of(&self.tasks),
+            children: OnceLock::new(),
             tasks: self.tasks,
             peak_alive: self.peak_alive,
             counters: self.counters,
