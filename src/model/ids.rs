@@ -1,5 +1,6 @@
 //! Identifiers, times and names: small values with one meaning each.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,6 +90,13 @@ impl Name {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Maps by names can be asked for bytes: they hash as a name does.
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -9,19 +9,47 @@ use tidline::model::Name;
 /// The class of a name: each run of digits becomes `#`, so `worker-7` and `worker-812` are both
 /// `worker-#`.
 pub(crate) fn class(name: &Name) -> Name {
-    let bytes = name.as_bytes();
-    if !bytes.iter().any(u8::is_ascii_digit) {
-        return name.clone();
+    let changed = changed(name.as_bytes());
+    changed.map_or_else(|| name.clone(), |class| Name::from(&class[..]))
+}
+
+/// Looks at the class of a name, without making a name of it.
+pub(crate) fn with_class<T>(name: &Name, look: impl FnOnce(&[u8]) -> T) -> T {
+    let changed = changed(name.as_bytes());
+    look(changed.as_deref().unwrap_or(name.as_bytes()))
+}
+
+/// A name's class where it is another than the name.
+fn changed(name: &[u8]) -> Option<Vec<u8>> {
+    if !name.iter().any(u8::is_ascii_digit) {
+        return None;
     }
-    let mut out = Vec::with_capacity(bytes.len());
-    for byte in bytes {
+    let mut out = Vec::with_capacity(name.len());
+    for byte in name {
         if !byte.is_ascii_digit() {
             out.push(*byte);
         } else if out.last() != Some(&b'#') {
             out.push(b'#');
         }
     }
-    Name::from(&out[..])
+    Some(out)
+}
+
+/// Numbers of classes: millions of tasks have few.
+#[derive(Debug, Default)]
+pub(crate) struct Classes(HashMap<Name, usize>);
+
+impl Classes {
+    /// The number of a name's class.
+    pub(crate) fn number(&mut self, name: &Name) -> usize {
+        with_class(name, |class| match self.0.get(class) {
+            Some(number) => *number,
+            None => {
+                let next = self.0.len();
+                *self.0.entry(class.into()).or_insert(next)
+            }
+        })
+    }
 }
 
 /// Of an item without a key.
@@ -36,18 +64,25 @@ pub(crate) enum Folded<T> {
 
 /// Folds items of the same key where there are more than `most`. A fold stands where its first
 /// item stood. Items without a key are never folded.
-pub(crate) fn fold<T, K: Eq + Hash>(
+pub(crate) fn fold<T, K: Clone + Eq + Hash>(
     items: Vec<T>,
     most: usize,
     key: impl Fn(&T) -> Option<K>,
 ) -> Vec<Folded<T>> {
-    // Millions of items have few keys: of each a number is kept.
+    // Millions of items have few keys: of each a number is kept. Often the next is as the last.
     let mut known: HashMap<K, usize> = HashMap::new();
     let mut sizes: Vec<usize> = Vec::new();
+    let mut last: Option<(K, usize)> = None;
     let mut number = |key: K| {
-        let next = sizes.len();
-        let number = *known.entry(key).or_insert(next);
-        if number == next {
+        let number = match &last {
+            Some((same, number)) if *same == key => *number,
+            _ => {
+                let number = *known.entry(key.clone()).or_insert(sizes.len());
+                last = Some((key, number));
+                number
+            }
+        };
+        if number == sizes.len() {
             sizes.push(0);
         }
         sizes[number] += 1;
@@ -78,7 +113,7 @@ pub(crate) fn fold<T, K: Eq + Hash>(
 }
 
 /// Folds what an earlier fold left single, by another key.
-pub(crate) fn fold_rest<T, K: Eq + Hash>(
+pub(crate) fn fold_rest<T, K: Clone + Eq + Hash>(
     items: Vec<Folded<T>>,
     most: usize,
     key: impl Fn(&T) -> Option<K>,
@@ -118,7 +153,18 @@ mod tests {
             ("a1b22c", "a#b#c"),
         ] {
             assert_eq!(class(&name.into()), Name::from(expected));
+            with_class(&name.into(), |class| {
+                assert_eq!(class, expected.as_bytes());
+            });
         }
+    }
+
+    #[test]
+    fn a_class_has_one_number() {
+        let mut classes = Classes::default();
+        let names = ["worker-7", "main", "worker-812", "main", "worker-"];
+        let numbers = names.map(|name| classes.number(&name.into()));
+        assert_eq!(numbers, [0, 1, 0, 1, 2]);
     }
 
     #[test]

@@ -232,12 +232,14 @@ impl Groups {
         for task in classifier.trace.tasks().iter().filter(|task| admits(task)) {
             let place = groups.place(classifier.of(task));
             let start = classifier.sites.of_start(task.start);
-            groups.groups[place].stats.add(task, start, end);
+            let stats = &mut groups.groups[place].stats;
+            stats.add(task, start, end);
+            stats.add_span(task, end);
         }
         groups
     }
 
-    /// The tasks that `admits` takes as one group; `None` if there are none.
+    /// The tasks that `admits` takes as one group, without their spans; `None` if there are none.
     pub(crate) fn together(
         classifier: &Classifier<'_>,
         end: Moments,

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use tidline::model::{Ended, Name, Origin, TaskRecord, Time, Trace};
 
-use crate::fold::class;
+use crate::fold::with_class;
 use crate::site::SiteId;
 
 /// The moments that statistics are made between.
@@ -41,6 +41,11 @@ impl Moments {
             Ended::Detached(_) => false,
         }
     }
+
+    /// When a task ended, if it is not alive at the end.
+    fn end_of(self, task: &TaskRecord) -> Option<Time> {
+        task.ended.filter(|_| !self.outlived_by(task))
+    }
 }
 
 /// How often each of some values was met.
@@ -66,6 +71,16 @@ impl<T: Eq + Hash + Ord> Tally<T> {
     }
 }
 
+impl Tally<Name> {
+    /// Adds the class of a name.
+    fn add_class(&mut self, name: &Name) {
+        with_class(name, |class| match self.0.get_mut(class) {
+            Some(count) => *count += 1,
+            None => self.add(class.into()),
+        });
+    }
+}
+
 /// What the tasks of one class did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stats {
@@ -81,7 +96,8 @@ pub(crate) struct Stats {
     pub(crate) ends: Vec<Time>,
     /// How long those lived whose birth and end were seen, ns, in order.
     pub(crate) lives: Vec<u64>,
-    /// Births and ends of each task, in the tasks' order; no end for those alive at the end.
+    /// Births and ends of each task, in the tasks' order; no end for those alive at the end. Only those that
+    /// [`Stats::add_span`] was told of.
     pub(crate) spans: Vec<(Time, Option<Time>)>,
     pub(crate) names: Tally<Name>,
     pub(crate) routines: Tally<SiteId>,
@@ -94,8 +110,7 @@ impl Stats {
         self.created += u64::from(born);
         self.births.push(task.born);
         let alive = moments.outlived_by(task);
-        let ended = task.ended.filter(|_| !alive);
-        self.spans.push((task.born, ended));
+        let ended = moments.end_of(task);
         self.alive += u64::from(alive);
         self.let_go += u64::from(matches!(task.how, Ended::Detached(_)));
         self.ends.extend(ended);
@@ -104,10 +119,15 @@ impl Stats {
             self.lives
                 .extend(ended.map(|ended| ended.0.saturating_sub(task.born.0)));
         }
-        self.names.add(class(task.name()));
+        self.names.add_class(task.name());
         if let Some(start) = start {
             self.routines.add(start);
         }
+    }
+
+    /// Adds when a task lived.
+    pub(super) fn add_span(&mut self, task: &TaskRecord, moments: Moments) {
+        self.spans.push((task.born, moments.end_of(task)));
     }
 
     pub(super) fn sort(&mut self) {

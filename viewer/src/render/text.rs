@@ -147,7 +147,8 @@ const BELOW: usize = 6;
 const BATCH: usize = 256;
 
 /// Writes a table without borders, its columns two spaces apart. Its rows are made twice, the
-/// first time for their widths, and laid out in batches, so that they need not fit into memory.
+/// first time for their widths, and laid out in batches, so that they need not fit into memory; the first
+/// few are kept, since one row may be of millions of tasks.
 fn write_table(out: &mut dyn Write, table: &Table<'_>, look: Look) -> io::Result<()> {
     let titles = table
         .columns
@@ -155,8 +156,13 @@ fn write_table(out: &mut dyn Write, table: &Table<'_>, look: Look) -> io::Result
         .map(|column| Text::styled(column.title, Style::Faint));
     let titles: Vec<Text> = titles.collect();
     let mut widths: Vec<usize> = titles.iter().map(Text::width).collect();
+    let mut made = Vec::new();
     for index in 0..table.rows {
-        widen(&mut widths, &(table.row)(index));
+        let row = (table.row)(index);
+        widen(&mut widths, &row);
+        if index < BATCH {
+            made.push(row);
+        }
     }
     let left_out = left_out(&widths, table, look);
     let kept = |index: usize| !left_out.contains(&index);
@@ -165,7 +171,10 @@ fn write_table(out: &mut dyn Write, table: &Table<'_>, look: Look) -> io::Result
     fit(&mut widths, &columns, look);
     let mut batch = vec![only(&titles, kept)];
     for index in 0..table.rows {
-        batch.push(only(&(table.row)(index), kept));
+        batch.push(match made.get(index) {
+            Some(row) => only(row, kept),
+            None => only(&(table.row)(index), kept),
+        });
         if batch.len() >= BATCH {
             write_rows(out, &columns, &widths, std::mem::take(&mut batch), look)?;
         }

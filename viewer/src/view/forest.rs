@@ -31,12 +31,12 @@ impl Forest {
                 next = parents[id.0 as usize];
             }
         }
-        let kept = || trace.tasks().iter().filter(|task| kept[task.id.0 as usize]);
+        let kept = || (0..).map(TaskId).zip(&kept).filter(|(_, kept)| **kept);
         let parent = |id: TaskId| parents[id.0 as usize];
         // How many are under each, two places further; then where they begin, one further: where the
         // next is put, so that in the end it is where those of the next task begin.
         let mut begins = vec![0; parents.len() + 2];
-        for parent in kept().filter_map(|task| parent(task.id)) {
+        for parent in kept().filter_map(|(id, _)| parent(id)) {
             begins[parent.0 as usize + 2] += 1;
         }
         let mut sum = 0;
@@ -49,13 +49,13 @@ impl Forest {
             children: vec![TaskId(0); sum as usize],
             begins,
         };
-        for task in kept() {
-            let Some(parent) = parent(task.id) else {
-                forest.roots.push(task.id);
+        for (id, _) in kept() {
+            let Some(parent) = parent(id) else {
+                forest.roots.push(id);
                 continue;
             };
             let next = &mut forest.begins[parent.0 as usize + 1];
-            forest.children[*next as usize] = task.id;
+            forest.children[*next as usize] = id;
             *next += 1;
         }
         forest

@@ -4,14 +4,15 @@
 //! the next. For programs the tree is nested and never folded. Neither recurses: a chain of
 //! 100,000 creators is walked with an explicit stack, and indented only so far.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use tidline::model::{Name, TaskId, TaskRecord, Time, Trace, What};
 
 use super::forest::Forest;
 use super::{Options, births, born, end, hidden, lived, moment, notices_of};
-use crate::fold::{Folded, class, fold, fold_rest};
+use crate::fold::{Classes, Folded, class, fold, fold_rest};
 use crate::page::{Block, Page, Style, Table, Text};
 use crate::select::Selector;
 use crate::site::Sites;
@@ -85,6 +86,7 @@ pub(crate) fn page<'a>(
         sites,
         forest,
         selector,
+        classes: RefCell::default(),
         folds,
         narrow: options.narrow(),
         site: match options.width {
@@ -160,6 +162,7 @@ struct Walk<'a> {
     sites: &'a Sites,
     forest: &'a Forest,
     selector: &'a Selector<'a>,
+    classes: RefCell<Classes>,
     folds: bool,
     narrow: bool,
     /// Columns of a site.
@@ -197,11 +200,9 @@ impl Walk<'_> {
         }
         let leaf = |id: TaskId| self.forest.children(id).is_empty();
         let key = |id: TaskId| {
-            (
-                self.class(id),
-                self.trace.task(id).what(),
-                self.selected(id),
-            )
+            let task = self.trace.task(id);
+            let class = self.classes.borrow_mut().number(task.name());
+            (class, task.what(), self.selected(id))
         };
         let leaves = fold(siblings.to_vec(), MOST_LEAVES, |id| {
             leaf(*id).then(|| key(*id))
@@ -325,13 +326,19 @@ impl Walk<'_> {
     fn lives(&self, tasks: &[&TaskRecord]) -> String {
         let now = self.trace.end();
         let mut lives: Vec<u64> = tasks.iter().map(|task| task.lifetime_ns(now)).collect();
-        lives.sort_unstable();
-        let life = |index: usize| time::duration(lives.get(index).copied().unwrap_or(0));
+        let shown = |life: Option<u64>| time::duration(life.unwrap_or(0));
+        let (shortest, longest) = (lives.iter().copied().min(), lives.iter().copied().max());
         let middle = lives.len() / 2;
+        // To sort millions for one of them takes longer than all else.
+        let median = match middle < lives.len() {
+            true => Some(*lives.select_nth_unstable(middle).1),
+            false => None,
+        };
         if self.narrow {
-            life(middle)
+            shown(median)
         } else {
-            format!("{} / {} / {}", life(0), life(middle), life(lives.len() - 1))
+            let lives = [shortest, median, longest].map(shown);
+            lives.join(" / ")
         }
     }
 
@@ -398,9 +405,10 @@ impl Item {
 
 /// How many ended how: `3 alive, 807 exit 0, 2 killed by SIGSEGV`. The living come first.
 fn ends(tasks: &[&TaskRecord]) -> Text {
-    let mut kinds: std::collections::BTreeMap<_, usize> = std::collections::BTreeMap::new();
-    for task in tasks {
-        *kinds.entry(task.how).or_default() += 1;
+    let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
+    // Most end as the one before did.
+    for alike in tasks.chunk_by(|one, next| one.how == next.how) {
+        *kinds.entry(alike[0].how).or_default() += alike.len();
     }
     let mut kinds: Vec<_> = kinds.into_iter().collect();
     kinds.sort_by_key(|(how, number)| {

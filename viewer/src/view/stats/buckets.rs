@@ -1,6 +1,7 @@
 //! Figures over time: the stretch in equal parts, and what happened in each.
 
 use serde::Serialize;
+use tidline::model::Time;
 
 use crate::time::{self, SECOND};
 
@@ -67,21 +68,21 @@ impl Buckets {
 
     /// Notes how many lived, from births and ends in order; returns the most, and when it was
     /// first so. Ends come before births of the same moment, but what has no length lived.
-    pub(crate) fn live(&mut self, births: &[u64], ends: &[u64]) -> (u64, u64) {
+    pub(crate) fn live(&mut self, births: &[Time], ends: &[Time]) -> (u64, u64) {
         let alive = |born: usize, ended: usize| born.saturating_sub(ended) as u64;
-        let mut born = births.partition_point(|birth| *birth <= self.from);
-        let mut ended = ends.partition_point(|end| *end <= self.from);
+        let mut born = births.partition_point(|birth| birth.0 <= self.from);
+        let mut ended = ends.partition_point(|end| end.0 <= self.from);
         let mut peak = (alive(born, ended), self.from);
         for number in 0..self.all.len() {
             let begin = self.all[number].from_ns;
             let behind = begin.saturating_add(self.length);
-            while ends.get(ended).is_some_and(|end| *end <= begin) {
+            while ends.get(ended).is_some_and(|end| end.0 <= begin) {
                 ended += 1;
             }
             let mut most = alive(born, ended);
             while let Some(birth) = births
                 .get(born)
-                .filter(|birth| **birth < behind && **birth <= self.to)
+                .filter(|birth| birth.0 < behind && birth.0 <= self.to)
             {
                 while ends.get(ended).is_some_and(|end| end <= birth) {
                     ended += 1;
@@ -90,7 +91,7 @@ impl Buckets {
                 let now = alive(born, ended).max(1);
                 most = most.max(now);
                 if now > peak.0 {
-                    peak = (now, *birth);
+                    peak = (now, birth.0);
                 }
             }
             self.all[number].alive = most;
@@ -147,12 +148,13 @@ mod tests {
     #[test]
     fn parts_have_the_most_that_lived_in_them() {
         let mut buckets = Buckets::new(10, 39, Some(10)).unwrap();
-        let peak = buckets.live(&[0, 5, 12, 14, 25, 50], &[13, 14, 30, 50]);
+        let (births, ends) = ([0, 5, 12, 14, 25, 50].map(Time), [13, 14, 30, 50].map(Time));
+        let peak = buckets.live(&births, &ends);
         let alive: Vec<u64> = buckets.all.iter().map(|part| part.alive).collect();
         assert_eq!(alive, [3, 3, 2]);
         assert_eq!(peak, (3, 12));
         let mut buckets = Buckets::new(0, 9, Some(5)).unwrap();
-        assert_eq!(buckets.live(&[7], &[7]), (1, 7));
+        assert_eq!(buckets.live(&[Time(7)], &[Time(7)]), (1, 7));
         assert_eq!(buckets.all[0].alive, 0);
         assert_eq!(buckets.all[1].alive, 1);
     }

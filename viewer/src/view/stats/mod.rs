@@ -115,8 +115,7 @@ pub(crate) fn figures(
     };
     let together = Groups::together(&classifier, moments, |task| admits(task.id));
     let stats = together.map_or_else(Stats::default, |group| group.stats);
-    let of = |times: &[tidline::model::Time]| times.iter().map(|time| time.0).collect::<Vec<_>>();
-    let (peak_alive, peak_ns) = buckets.live(&of(&stats.births), &of(&stats.ends));
+    let (peak_alive, peak_ns) = buckets.live(&stats.births, &stats.ends);
 
     let (mut threads, mut processes, mut exits) = (0, 0, 0);
     let mut creators: Tally<Option<TaskId>> = Tally::default();
