@@ -292,6 +292,8 @@ pub struct TraceBuilder {
     header: Header,
     events: Vec<Event>,
     subjects: Vec<u32>,
+    /// Of the last event.
+    subject: Option<TaskId>,
     tasks: Vec<TaskRecord>,
     live: ByNumber<Tid, TaskId>,
     /// The tasks of each thread group since its last exec, ended ones too.
@@ -343,6 +345,7 @@ impl TraceBuilder {
             named_late: false,
             events: Vec::new(),
             subjects: Vec::new(),
+            subject: None,
             tasks: Vec::new(),
             live: ByNumber::default(),
             members: ByNumber::default(),
@@ -359,8 +362,8 @@ impl TraceBuilder {
         event.time = event.time.max(self.end);
         self.end = event.time;
         self.first.get_or_insert(event.time);
-        let subject = self.apply(&event);
-        self.subjects.push(subject.map_or(NO_TASK, |id| id.0));
+        self.subject = self.apply(&event);
+        self.subjects.push(self.subject.map_or(NO_TASK, |id| id.0));
         self.events.push(event);
     }
 
@@ -369,7 +372,13 @@ impl TraceBuilder {
     pub fn follow(&mut self, mut event: Event) {
         event.time = event.time.max(self.end);
         self.end = event.time;
-        self.apply(&event);
+        self.subject = self.apply(&event);
+    }
+
+    /// The task that the last event is about, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> Option<TaskId> {
+        self.subject
     }
 
     /// Notes what the recorder counted about itself. A later value of a name replaces an earlier.

@@ -63,6 +63,10 @@ fn main() {
             vec!["timeline", &old, "--format", "ndjson", "--limit", "0"],
         ),
         ("export --to csv", vec!["export", &old, "--to", "csv"]),
+        (
+            "export --to perfetto",
+            vec!["export", &old, "--to", "perfetto", "-o", "-"],
+        ),
     ];
     let mut runs: Vec<Vec<Run>> = views.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {

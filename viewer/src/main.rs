@@ -25,6 +25,7 @@ mod reading;
 mod render;
 mod replay;
 mod report;
+mod retold;
 mod run;
 mod scrub;
 mod select;

@@ -3,16 +3,19 @@
 
 use std::io::{self, Write};
 
+use anyhow::Result;
 use tidline::model::{TaskRecord, Time, Trace};
 use tidline::text;
 
 use super::lives::{self, Processes, Step};
 use crate::render::json;
+use crate::retold::Story;
 use crate::view::notices;
 use crate::words;
 
 /// Writes a trace.
-pub(super) fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(story: &Story, out: &mut dyn Write) -> Result<()> {
+    let trace = story.trace();
     let processes = Processes::new(trace);
     let mut events = Events {
         trace,
@@ -20,7 +23,7 @@ pub(super) fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
         first: true,
     };
     write!(events.out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
-    lives::tell(trace, &processes, |step| events.step(&step, &processes))?;
+    lives::tell(story, &processes, |step| events.step(&step, &processes))?;
     let header = trace.header();
     let host = text::escape(header.host.as_bytes()).into_owned();
     let about = [
@@ -39,7 +42,7 @@ pub(super) fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
         write!(out, "{comma}\"{name}\":")?;
         json::line(out, value)?;
     }
-    writeln!(out, "}}}}")
+    Ok(writeln!(out, "}}}}")?)
 }
 
 struct Events<'a> {
@@ -85,7 +88,7 @@ impl Events<'_> {
         self.close()
     }
 
-    fn step(&mut self, step: &Step<'_>, processes: &Processes) -> io::Result<()> {
+    fn step(&mut self, step: &Step<'_, '_>, processes: &Processes) -> io::Result<()> {
         match step {
             // It is named when its first task is.
             Step::Process(_) => Ok(()),

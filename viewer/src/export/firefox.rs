@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anyhow::Result;
 use fx::{
     CategoryColor, CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, MarkerFieldFlags,
     MarkerFieldFormat, MarkerTiming, ProcessHandle, Profile, ReferenceTimestamp, SamplingInterval,
@@ -17,10 +18,12 @@ use tidline::text;
 use super::lives::{self, Processes, Step};
 use super::stacks;
 use crate::fold;
+use crate::retold::Story;
 use crate::words;
 
 /// Writes a profile of at most so many tracks.
-pub(super) fn write(trace: &Trace, most: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(story: &Story, most: usize, out: &mut dyn Write) -> Result<()> {
+    let trace = story.trace();
     let processes = Processes::new(trace);
     let header = trace.header();
     let product = format!("tidline on {}", text::escape(header.host.as_bytes()));
@@ -45,14 +48,14 @@ pub(super) fn write(trace: &Trace, most: usize, out: &mut dyn Write) -> io::Resu
         labels: HashMap::new(),
         profile,
     };
-    lives::tell(trace, &processes, |step| {
+    lives::tell(story, &processes, |step| {
         writer.step(step);
         Ok(())
     })?;
     writer.end();
     let mut serializer = serde_json::Serializer::new(&mut *out);
-    serde::Serialize::serialize(&writer.profile, &mut serializer)?;
-    writeln!(out)
+    serde::Serialize::serialize(&writer.profile, &mut serializer).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
 }
 
 /// Which track each task is on.
@@ -178,7 +181,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn step(&mut self, step: Step<'a>) {
+    fn step(&mut self, step: Step<'a, '_>) {
         match step {
             Step::Process(_) | Step::End { .. } => {}
             Step::Begin { task, .. } => {

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::io;
 
+use anyhow::Result;
 use tidline::model::{
     Birth, Event, EventBody, Name, Pid, TaskId, TaskRecord, Time, Trace, errno_name,
 };
 
+use crate::retold::Story;
 use crate::view::record::error_of;
 use crate::words::{self, counted};
 
@@ -69,7 +71,7 @@ impl Processes {
 }
 
 /// What happens next.
-pub(super) enum Step<'a> {
+pub(super) enum Step<'a, 'e> {
     /// A process comes into sight, before any of its tasks: its number.
     Process(usize),
     /// A task's life begins.
@@ -82,7 +84,7 @@ pub(super) enum Step<'a> {
     Creates {
         creator: &'a TaskRecord,
         child: &'a TaskRecord,
-        birth: &'a Birth,
+        birth: &'e Birth,
         time: Time,
     },
     /// Something at one moment; to a task, if it is known to which.
@@ -107,17 +109,17 @@ pub(super) enum Step<'a> {
 /// Tells the story. Steps come in order of time, but for what has no event of its own: the lives
 /// of tasks that something else tells of, and all ends.
 pub(super) fn tell<'a>(
-    trace: &'a Trace,
+    story: &'a Story,
     processes: &Processes,
-    mut each: impl FnMut(Step<'a>) -> io::Result<()>,
-) -> io::Result<()> {
+    mut each: impl FnMut(Step<'a, '_>) -> io::Result<()>,
+) -> Result<()> {
+    let trace = story.trace();
     let mut begun = Begun {
         tasks: vec![false; trace.tasks().len()],
         processes: vec![false; processes.all.len()],
         of: processes,
     };
-    for (index, event) in trace.events().iter().enumerate() {
-        let task = trace.subject(index);
+    story.each(|event, task| {
         if let (Some(child), EventBody::Birth(birth)) = (task, &event.body)
             && let Some(creator) = child.parent.map(|id| trace.task(id))
         {
@@ -134,10 +136,11 @@ pub(super) fn tell<'a>(
         if let Some(task) = task {
             begun.begin(task, false, &mut each)?;
         }
-        if let Some(step) = step(event, task) {
-            each(step)?;
+        match step(event, task) {
+            Some(step) => each(step),
+            None => Ok(()),
         }
-    }
+    })?;
     for task in trace.tasks() {
         begun.begin(task, false, &mut each)?;
         if let Some(time) = task.ended {
@@ -158,7 +161,7 @@ impl Begun<'_> {
     fn process<'a>(
         &mut self,
         task: &'a TaskRecord,
-        each: &mut impl FnMut(Step<'a>) -> io::Result<()>,
+        each: &mut impl FnMut(Step<'a, '_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let process = self.of.of(task.id);
         match std::mem::replace(&mut self.processes[process], true) {
@@ -171,7 +174,7 @@ impl Begun<'_> {
         &mut self,
         task: &'a TaskRecord,
         created: bool,
-        each: &mut impl FnMut(Step<'a>) -> io::Result<()>,
+        each: &mut impl FnMut(Step<'a, '_>) -> io::Result<()>,
     ) -> io::Result<()> {
         if std::mem::replace(&mut self.tasks[task.id.0 as usize], true) {
             return Ok(());
@@ -182,7 +185,7 @@ impl Begun<'_> {
 }
 
 /// What an event is beside the beginning or end of a life.
-fn step<'a>(event: &Event, task: Option<&'a TaskRecord>) -> Option<Step<'a>> {
+fn step<'a>(event: &Event, task: Option<&'a TaskRecord>) -> Option<Step<'a, 'static>> {
     let title = match &event.body {
         EventBody::Existing { .. } | EventBody::Birth(_) | EventBody::Exit { .. } => return None,
         EventBody::Exec { exe, .. } => format!("exec {}", words::shown_name(exe, NAME)),
@@ -239,7 +242,7 @@ fn behind_colon(detail: &Name) -> String {
     format!(": {}", words::shorten(&detail.to_string(), NAME))
 }
 
-fn stretch(event: &Event, since: Time, title: String) -> Step<'static> {
+fn stretch(event: &Event, since: Time, title: String) -> Step<'static, 'static> {
     Step::Stretch {
         since: since.min(event.time),
         until: event.time,

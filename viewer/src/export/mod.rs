@@ -1,7 +1,8 @@
 //! `export`: a trace in the formats of other programs.
 //!
 //! Each format is one file here, but for csv and ndjson, which are `timeline`'s. The loaded trace is all
-//! that they keep in memory, but for Firefox's profiles, which are made as a whole.
+//! that they keep in memory, of which Perfetto's and Chrome's need no more than the tasks; but for Firefox's
+//! profiles, which are made as a whole.
 
 mod chrome;
 mod dot;
@@ -25,6 +26,7 @@ use crate::cli::{self, Counting, EventFormat};
 use crate::events::Events;
 use crate::load::{self, Recording};
 use crate::output::{Output, is_stdout};
+use crate::retold::Story;
 use crate::run::Report;
 use crate::run::timeline::records;
 use crate::select::Selector;
@@ -107,17 +109,21 @@ fn written(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Resu
         let events = Events::read((&stream, again), &args.select, &selector);
         return records(events, &options, format, out, report);
     }
-    let trace = load::load(&args.files)?;
-    let sites = stacks::sites(&trace);
-    let selector = selector(args, &trace, &sites)?;
+    let story = match args.to {
+        To::Perfetto | To::Chrome => Story::open(&args.files)?,
+        _ => Story::Whole(load::load(&args.files)?),
+    };
+    let trace = story.trace();
+    let sites = stacks::sites(trace);
+    let selector = selector(args, trace, &sites)?;
     if let Some(format) = format {
-        let events = Events::loaded(&trace, &sites, &selector);
-        return records(events, &options(args, &trace), format, out, report);
+        let events = Events::loaded(trace, &sites, &selector);
+        return records(events, &options(args, trace), format, out, report);
     }
-    report.asides = view::notices_of(&trace, &selector);
+    report.asides = view::notices_of(trace, &selector);
     report.asides.extend(selected(args, &selector));
-    check(args, &trace)?;
-    let aside = write(args, &trace, &selector, out)?;
+    check(args, trace)?;
+    let aside = write(args, &story, &selector, out)?;
     report.asides.extend(aside);
     Ok(())
 }
@@ -164,22 +170,26 @@ fn check(args: &cli::Export, trace: &Trace) -> Result<()> {
 /// Writes what is made from the whole trace; returns what there is to tell beside.
 fn write(
     args: &cli::Export,
-    trace: &Trace,
+    story: &Story,
     selector: &Selector<'_>,
     out: &mut dyn Write,
-) -> io::Result<Option<String>> {
+) -> Result<Option<String>> {
+    let trace = story.trace();
     let most = |default| args.max_nodes.map_or(default, |most| most as usize);
-    let written = match args.to {
-        To::Folded => return folded::write(trace, selector, args.count == Counting::Alive, out),
-        To::Perfetto => perfetto::write(trace, out),
-        To::Chrome => chrome::write(trace, out),
-        To::Firefox => firefox::write(trace, most(TRACKS), out),
-        To::Dot => dot::write(trace, most(NODES), out),
-        To::Mermaid => mermaid::write(trace, most(NODES), out),
+    match args.to {
+        To::Folded => {
+            let alive = args.count == Counting::Alive;
+            return Ok(folded::write(trace, selector, alive, out)?);
+        }
+        To::Perfetto => perfetto::write(story, out)?,
+        To::Chrome => chrome::write(story, out)?,
+        To::Firefox => firefox::write(story, most(TRACKS), out)?,
+        To::Dot => dot::write(trace, most(NODES), out)?,
+        To::Mermaid => mermaid::write(trace, most(NODES), out)?,
         // They are written elsewhere: their events one by one, and what is no stream of bytes.
-        To::Csv | To::Ndjson => Ok(()),
+        To::Csv | To::Ndjson => {}
         #[cfg(feature = "parquet")]
-        To::Parquet => Ok(()),
-    };
-    written.map(|()| None)
+        To::Parquet => {}
+    }
+    Ok(None)
 }

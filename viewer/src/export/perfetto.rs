@@ -8,11 +8,13 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
+use anyhow::Result;
 use tidline::model::{FrameId, StackId, TaskId, TaskRecord, Time, Trace};
 use tidline::text;
 
 use super::lives::{self, Process, Processes, Step};
 use super::stacks;
+use crate::retold::Story;
 use crate::words;
 
 /// Field numbers, by message.
@@ -131,7 +133,8 @@ impl Message {
 }
 
 /// Writes a trace.
-pub(super) fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(story: &Story, out: &mut dyn Write) -> Result<()> {
+    let trace = story.trace();
     let processes = Processes::new(trace);
     let mut writer = Writer {
         trace,
@@ -141,7 +144,7 @@ pub(super) fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
     };
     writer.clocks()?;
     writer.recording()?;
-    lives::tell(trace, &processes, |step| writer.step(step, &processes))
+    lives::tell(story, &processes, |step| writer.step(step, &processes))
 }
 
 struct Writer<'a> {
@@ -242,7 +245,7 @@ impl<'a> Writer<'a> {
         self.packet(&packet.message(field::packet::TRACK_EVENT, event))
     }
 
-    fn step(&mut self, step: Step<'a>, processes: &Processes) -> io::Result<()> {
+    fn step(&mut self, step: Step<'_, '_>, processes: &Processes) -> io::Result<()> {
         match step {
             Step::Process(number) => self.process(number, &processes.all[number]),
             Step::Begin { task, created } => {
