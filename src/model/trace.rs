@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use super::event::{Birth, Event, EventBody};
-use super::history::Entries;
+use super::history::{Entries, History};
 use super::ids::{Name, Pid, Task, TaskId, Tid, Time};
 use super::live::Carried;
 use super::numbers::ByNumber;

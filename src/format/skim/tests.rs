@@ -82,7 +82,7 @@ fn alive(trace: &Trace, at: Time) -> Vec<impl PartialEq + std::fmt::Debug + use<
         let parent = parent.map(|it| (it.task, it.name_at(task.born).clone()));
         let life = (task.born, task.ended, task.how);
         let is_first = is_launched(trace, task);
-        let is = (task.task, task.inner, task.origin, task.what, is_first);
+        let is = (task.task, task.inner, task.origin, task.what(), is_first);
         let name = task.name_at(at).clone();
         (is, life, name, parent, (task.stack, task.start))
     });
