@@ -479,6 +479,41 @@ fn marks_are_moments() {
 }
 
 #[test]
+fn parts_are_taken_by_what_selects_a_stretch_elsewhere() {
+    let file = file();
+    let folder = tempfile::tempdir().expect("a folder");
+    let part = |name: &str, asked: &[&str]| {
+        let out = folder.path().join(name).display().to_string();
+        let run = tidview(&[&["split", &file.path(), "-o", &out], asked].concat());
+        assert!(run.code == Some(0) || run.code == Some(1), "{}", run.err);
+        prints(&["timeline", &out])
+    };
+    let whole = part("a", &["--since", "mark:v2", "--until", "95ms"]);
+    assert!(whole.contains("v2"), "{whole}");
+    assert_eq!(whole, part("b", &["--since", "90ms", "--until", "95ms"]));
+    assert_eq!(whole, part("c", &["--since", "90ms+5ms"]));
+    assert_eq!(whole, part("d", &["--since", "mark:v2+5ms"]));
+    let wrong = tidview(&["split", &file.path(), "-o", "x", "--since", "mark:nope"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.err.contains("no mark is of this text"),
+        "{}",
+        wrong.err
+    );
+}
+
+#[test]
+fn two_stars_are_any_text() {
+    let named = |glob: &str| prints(&["threads", &file().path(), "--all", "--name", glob]);
+    let tasks = |text: &str| {
+        text.lines()
+            .filter(|line| !line.contains("hidden by"))
+            .count()
+    };
+    assert_eq!(tasks(&named("wor**")), tasks(&named("wor*")));
+}
+
+#[test]
 fn an_ancestor_of_what_is_selected_is_in_parentheses() {
     assert_eq!(
         prints(&["tree", &file().path(), "--name", "worker-[13]"]),
@@ -575,7 +610,7 @@ fn fails(args: &[&str]) -> String {
 fn errors_name_the_option_and_point_at_the_place() {
     assert_eq!(
         fails(&["--where", "name == x && lif > 1"]),
-        "tidview: --where: at column 14, \"lif > 1\": invalid field (kind what pid tid parent name site start exe text errno signal code flags time life children alive thread)\n  name == x && lif > 1\n               ^\n"
+        "tidview: --where: at column 14, \"lif > 1\": invalid field (kind what pid tid parent name site start exe text errno signal code flags time life children alive thread host)\n  name == x && lif > 1\n               ^\n"
     );
     for (args, error) in [
         (

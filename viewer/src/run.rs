@@ -26,7 +26,7 @@ use crate::site::{Rules, Sites};
 use crate::view::forest::Forest;
 use crate::view::threads::Which;
 use crate::view::{self, Options};
-use crate::{about, export, load, merge, moment, symbolize as symbols, time};
+use crate::{about, export, load, merge, symbolize as symbols, time};
 
 /// What there is to tell beside the output itself.
 #[derive(Debug, Default)]
@@ -169,25 +169,6 @@ impl Opened {
     fn at(&self, text: Option<&str>) -> Result<Option<Time>> {
         let at = text.map(|text| select::moment("--at", text, &self.trace, &self.options.clock));
         at.transpose()
-    }
-}
-
-/// What an option says of a moment of the trace.
-fn moment(
-    option: &str,
-    text: Option<&str>,
-    clock: &time::Clock,
-    extent: (Time, Time),
-) -> Result<Option<Time>> {
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    match moment::parse_at(text, clock, extent) {
-        Ok(time) => Ok(Some(time)),
-        Err(problem) => {
-            let text = tidline::text::escape(text.as_bytes());
-            bail!("{option} {text}: {problem}");
-        }
     }
 }
 
@@ -464,17 +445,27 @@ fn stretch(common: &Common, since: Option<&str>, until: Option<&str>) -> Result<
     }
     let found = load::while_files_vanish(|| Recording::open(&common.files)?.outline())?;
     let clock = time::Clock::new(&found.anchors, common.utc);
-    let extent = (found.begin, found.end);
-    let since = moment("--since", since, &clock, extent)?;
-    let until = moment("--until", until, &clock, extent)?;
-    let stretch = Stretch {
-        from: since.unwrap_or(Stretch::WHOLE.from),
-        to: until.unwrap_or(Stretch::WHOLE.to),
+    let mut asked = [since, until].into_iter().flatten();
+    let marks = asked
+        .any(select::is_by_mark)
+        .then(|| load::load_tasks(&common.files));
+    let marks = marks.transpose()?;
+    let frame = select::Frame {
+        extent: (found.begin, found.end),
+        clock: &clock,
+        marks: marks.as_ref(),
     };
-    if stretch.to < stretch.from {
-        bail!("--until is before --since");
-    }
-    Ok(stretch)
+    let asked = select::between(since, until, frame)?;
+    // What is not asked for has no end: a file that is being written has more meanwhile.
+    let bounded = until.is_some() || asked.is_some_and(|(_, to)| to < found.end);
+    Ok(Stretch {
+        from: asked
+            .filter(|_| since.is_some())
+            .map_or(Stretch::WHOLE.from, |(from, _)| from),
+        to: asked
+            .filter(|_| bounded)
+            .map_or(Stretch::WHOLE.to, |(_, to)| to),
+    })
 }
 
 #[cfg(test)]

@@ -143,7 +143,8 @@ fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Resul
     let takes = matches!(args.to, To::Csv | To::Ndjson | To::Folded);
     if !takes && !selector.is_everything() {
         bail!(
-            "selectors are for csv, ndjson and folded: `tidview split` makes a file of a stretch, which              every format takes"
+            "selectors are for csv, ndjson and folded. Of a stretch `tidview split` makes a file, which \
+             every format takes; other selections of whole lives are in `tidview tree` and `report`"
         );
     }
     Ok(selector)

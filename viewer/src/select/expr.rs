@@ -57,7 +57,10 @@ pub(crate) const FIELDS: [(&str, &str); 20] = [
     ("parent", "the creator's tid"),
     ("name", "the name then; of a task, its last"),
     ("site", "where it was created, as the site column shows it"),
-    ("start", "the function that a thread began with"),
+    (
+        "start",
+        "the function that a thread began with, and its place: 'start =~ ^worker'",
+    ),
     ("exe", "the executable, of an exec or of its last"),
     ("text", "the text of a mark"),
     ("errno", "why a creation was refused, such as EAGAIN"),
@@ -102,6 +105,23 @@ pub(crate) enum Fact {
     Text(String),
     Bool(bool),
 }
+
+const KINDS: [&str; 14] = [
+    "existing",
+    "clone",
+    "fork",
+    "vfork",
+    "exec",
+    "exit",
+    "rename",
+    "create-failed",
+    "syscall-enter",
+    "syscall-exit",
+    "detach",
+    "gap",
+    "lost",
+    "mark",
+];
 
 /// Something that conditions can be asked of.
 pub(crate) trait Facts {
@@ -267,7 +287,7 @@ fn condition(input: &mut &str) -> ModalResult<Expr> {
             Ok(Expr::Number(field, order, value))
         }
         Sort::Text => cut_err(alt((
-            (alt((symbol("=="), symbol("!="))), cut_err(text))
+            (alt((symbol("=="), symbol("!="))), cut_err(known(field)))
                 .map(move |(order, text)| Expr::Text(field, order == "==", text)),
             (alt((symbol("=~"), symbol("!~"))), cut_err(pattern))
                 .map(move |(order, regex)| Expr::Matches(field, order == "=~", regex)),
@@ -286,7 +306,7 @@ fn field(input: &mut &str) -> ModalResult<Field> {
                 sort: SORTS[at],
             })
         })
-        .context(StrContext::Label("field (kind what pid tid parent name site start exe text errno signal code flags time life children alive thread)"))
+        .context(StrContext::Label("field (kind what pid tid parent name site start exe text errno signal code flags time life children alive thread host)"))
         .parse_next(input)
 }
 
@@ -344,6 +364,32 @@ fn text(input: &mut &str) -> ModalResult<String> {
     preceded(multispace0, alt((quoted, bare.map(str::to_string))))
         .context(StrContext::Label("text: a word, or \"…\" or '…'"))
         .parse_next(input)
+}
+
+/// A text that such a field may have, where that is known: a misspelt one would select nothing.
+fn known<'a>(field: Field) -> impl ModalParser<&'a str, String, winnow::error::ContextError> {
+    let (is_known, which): (fn(&str) -> bool, _) = match field.name {
+        "kind" => (
+            |kind| KINDS.contains(&kind),
+            "kind of event (existing clone fork vfork exec exit rename create-failed syscall-enter \
+             syscall-exit detach gap lost mark)",
+        ),
+        "what" => (
+            |what| ["thread", "process"].contains(&what),
+            "thread or process",
+        ),
+        "signal" => (
+            |signal| signal.starts_with("SIG"),
+            "signal, such as SIGKILL",
+        ),
+        "errno" => (
+            |errno| errno.starts_with('E') || errno.starts_with("errno "),
+            "error, such as EAGAIN",
+        ),
+        _ => (|_| true, "text"),
+    };
+    text.verify(move |text: &String| is_known(text))
+        .context(StrContext::Label(which))
 }
 
 fn pattern(input: &mut &str) -> ModalResult<Regex> {
@@ -449,6 +495,10 @@ mod tests {
             ("", 1, "field"),
             ("alive &&", 9, "field"),
             ("name == 'x", 9, "text"),
+            ("alive && kind == exi", 18, "create-failed"),
+            ("what != task", 9, "thread or process"),
+            ("signal == SEGV", 11, "such as SIGKILL"),
+            ("errno == 11", 10, "such as EAGAIN"),
         ] {
             let error = Expr::parse(text).unwrap_err();
             assert!(
@@ -462,6 +512,19 @@ mod tests {
         }
         assert!(Expr::parse(&"(".repeat(100_000)).is_err());
         assert!(Expr::parse(&"! (".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn an_error_names_every_field_there_is() {
+        let error = Expr::parse("nome == x").unwrap_err();
+        for (field, _) in FIELDS {
+            assert!(
+                error.contains(&format!(" {field} "))
+                    || error.contains(&format!("({field} "))
+                    || error.contains(&format!(" {field})")),
+                "{field}: {error}"
+            );
+        }
     }
 
     proptest! {

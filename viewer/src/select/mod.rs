@@ -10,7 +10,7 @@ use tidline::model::{Event, EventBody, TaskRecord, Trace};
 
 pub(crate) use args::{Selectors, is_by_mark};
 pub(crate) use selector::Selector;
-pub(crate) use when::{moment, span, stretch};
+pub(crate) use when::{Frame, between, moment, span, stretch};
 
 /// The kinds of event.
 pub(crate) const KINDS: [&str; 14] = [

@@ -435,7 +435,12 @@ impl<'a> Selector<'a> {
 /// The patterns that an option gives.
 fn patterns(option: &str, texts: &[String]) -> Result<Vec<Pattern>> {
     let patterns = texts.iter().map(|text| {
-        Pattern::new(text).map_err(|error| {
+        // Of paths ** is something else: here two stars are any text, as one is.
+        let mut pattern = text.clone();
+        while pattern.contains("**") {
+            pattern = pattern.replace("**", "*");
+        }
+        Pattern::new(&pattern).map_err(|error| {
             let text = tidline::text::escape(text.as_bytes());
             anyhow!("{option} {text}: it is no pattern of names: {error}")
         })

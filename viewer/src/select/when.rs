@@ -12,9 +12,32 @@ const MARK: &str = "mark:";
 /// Marks that an error names.
 const MOST_MARKS: usize = 5;
 
+/// What times are said of.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    pub(crate) extent: (Time, Time),
+    pub(crate) clock: &'a Clock,
+    /// Where marks are looked for.
+    pub(crate) marks: Option<&'a Trace>,
+}
+
+impl<'a> Frame<'a> {
+    fn of(trace: &'a Trace, clock: &'a Clock) -> Self {
+        Frame {
+            extent: (trace.begin(), trace.end()),
+            clock,
+            marks: Some(trace),
+        }
+    }
+}
+
 /// What an option says of a moment.
 pub(crate) fn moment(option: &str, text: &str, trace: &Trace, clock: &Clock) -> Result<Time> {
-    found(text, trace, clock).map_err(|problem| wrong(option, text, &problem))
+    moment_of(option, text, Frame::of(trace, clock))
+}
+
+fn moment_of(option: &str, text: &str, frame: Frame<'_>) -> Result<Time> {
+    found(text, frame).map_err(|problem| wrong(option, text, &problem))
 }
 
 fn wrong(option: &str, text: &str, problem: &str) -> anyhow::Error {
@@ -22,10 +45,10 @@ fn wrong(option: &str, text: &str, problem: &str) -> anyhow::Error {
     anyhow!("{option} {text}: {problem}")
 }
 
-fn found(text: &str, trace: &Trace, clock: &Clock) -> Result<Time, String> {
-    match text.strip_prefix(MARK) {
-        Some(mark) => find_mark(mark, trace),
-        None => parse_at(text, clock, (trace.begin(), trace.end())),
+fn found(text: &str, frame: Frame<'_>) -> Result<Time, String> {
+    match (text.strip_prefix(MARK), frame.marks) {
+        (Some(mark), Some(trace)) => find_mark(mark, trace),
+        _ => parse_at(text, frame.clock, frame.extent),
     }
 }
 
@@ -72,24 +95,27 @@ pub(crate) fn stretch(
     trace: &Trace,
     clock: &Clock,
 ) -> Result<Option<(Time, Time)>> {
-    let since = args
-        .since
-        .as_deref()
-        .map(|text| since(text, trace, clock))
-        .transpose()?;
-    let until = args
-        .until
-        .as_deref()
-        .map(|text| moment("--until", text, trace, clock))
-        .transpose()?;
+    let (since, until) = (args.since.as_deref(), args.until.as_deref());
+    between(since, until, Frame::of(trace, clock))
+}
+
+/// The same of any two such options.
+pub(crate) fn between(
+    since: Option<&str>,
+    until: Option<&str>,
+    frame: Frame<'_>,
+) -> Result<Option<(Time, Time)>> {
+    let since = since.map(|text| since_of(text, frame)).transpose()?;
+    let until = until.map(|text| moment_of("--until", text, frame));
+    let until = until.transpose()?;
     let (from, to) = match (since, until) {
         (None, None) => return Ok(None),
         (Some((_, Some(_))), Some(_)) => {
             bail!("--since says for how long: it does not go with --until")
         }
         (since, until) => {
-            let (from, to) = since.unwrap_or((trace.begin(), None));
-            (from, to.or(until).unwrap_or(trace.end()))
+            let (from, to) = since.unwrap_or((frame.extent.0, None));
+            (from, to.or(until).unwrap_or(frame.extent.1))
         }
     };
     if to < from {
@@ -99,8 +125,8 @@ pub(crate) fn stretch(
 }
 
 /// `1s`, or `1s+9s`: from 1 s for 9 s. A `+` may be of a wall time's zone, or in a mark's text.
-fn since(text: &str, trace: &Trace, clock: &Clock) -> Result<(Time, Option<Time>)> {
-    let whole = found(text, trace, clock);
+fn since_of(text: &str, frame: Frame<'_>) -> Result<(Time, Option<Time>)> {
+    let whole = found(text, frame);
     let problem = match whole {
         Ok(time) => return Ok((time, None)),
         Err(problem) => problem,
@@ -110,8 +136,8 @@ fn since(text: &str, trace: &Trace, clock: &Clock) -> Result<(Time, Option<Time>
     let Some((first, length)) = length else {
         return Err(wrong("--since", text, &problem));
     };
-    let from = found(first, trace, clock).map_err(|problem| wrong("--since", text, &problem))?;
-    let to = Time(from.0.saturating_add(length)).min(trace.end());
+    let from = found(first, frame).map_err(|problem| wrong("--since", text, &problem))?;
+    let to = Time(from.0.saturating_add(length)).min(frame.extent.1);
     Ok((from, Some(to)))
 }
 
