@@ -662,6 +662,29 @@ fn only_what_is_between_marks_is_compared() {
 }
 
 #[test]
+fn code_of_a_jit_compiler_is_the_same_in_every_run() {
+    let run = |module, dir: &str, [tier, other]: [&str; 2], line: u32| {
+        let mut server = Server::new(100);
+        server.module = module;
+        for (number, tier) in [(0, tier), (1, other), (2, other)] {
+            let place = format!(
+                "JS:{tier}start {dir}/pool.js:{line}:7 none:1 < \
+                 JS:~ node:internal/timers:{line}:9 none:1 | JS:{tier}run {dir}/pool.js:90:1 none:1"
+            );
+            server.thread("pool", (10 * number, Some(10 * number + 5)), &place);
+        }
+        server.file(1_000)
+    };
+    let old = run("/tmp/perf-100.map", "/srv/one", ["~", "^"], 12);
+    let new = run("/tmp/perf-7000.map", "file:///srv/two", ["~", "*"], 14);
+    let args = ["diff", &old.path(), &new.path(), "--all", "--tree"];
+    let page = prints(&args);
+    let class = "pool at JS:start pool.js (perf-#.map) begins JS:run pool.js (perf-#.map)\n";
+    assert!(page.contains(class), "{page}");
+    assert!(page.contains("\nno difference in 2 classes\n"), "{page}");
+}
+
+#[test]
 fn rates_are_compared_where_lengths_differ() {
     let run = |each_ms: u64, ms: u64| {
         let mut server = Server::new(100);

@@ -363,7 +363,7 @@ fn site_word(
 }
 
 fn function_word(function: &Name, path: Option<&Name>, renames: &Renames, book: &mut Book) -> Word {
-    let function = renames.function(function.as_bytes());
+    let function = renames.function(function.as_bytes(), path);
     let module = renames.module(path);
     let key = [b"\0function\0", &module[..], b"\0", &function].concat();
     book.words.number(&key, || {

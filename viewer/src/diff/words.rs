@@ -5,15 +5,19 @@ use std::collections::HashMap;
 
 use anyhow::{Result, bail};
 use tidline::model::Name;
+use tidline::symbolize::is_jit_map;
 use tidline::text;
 
 use crate::fold::class;
-use crate::site::module_name;
+use crate::site::{JitName, file_name, module_name};
 
 /// Number of a word; [`NO_WORD`] where nothing is known.
 pub(crate) type Word = u32;
 /// Not known.
 pub(crate) const NO_WORD: Word = 0;
+
+/// The module of all code that a JIT compiler made, in whatever process.
+const JIT_MODULE: &[u8] = b"perf-#.map";
 
 /// What compilers add to a function's name when they make another of it.
 const SUFFIXES: [&str; 8] = [
@@ -127,15 +131,22 @@ impl Renames {
         }
     }
 
-    /// A function's name in every build.
-    pub(crate) fn function(&self, name: &[u8]) -> Vec<u8> {
-        let plain = function(name);
+    /// The name that a module's function has in every build.
+    pub(crate) fn function(&self, name: &[u8], path: Option<&Name>) -> Vec<u8> {
+        let plain = match path.is_some_and(|path| is_jit_map(path.as_bytes())) {
+            true => function(&jit_function(name)),
+            false => function(name),
+        };
         self.of(&plain).to_vec()
     }
 
     /// A module's name on every machine.
     pub(crate) fn module(&self, path: Option<&Name>) -> Vec<u8> {
-        let name = path.map_or(&b"?"[..], |path| module_name(path.as_bytes()));
+        let name = match path.map(Name::as_bytes) {
+            None => b"?",
+            Some(path) if is_jit_map(path) => JIT_MODULE,
+            Some(path) => module_name(path),
+        };
         self.of(name).to_vec()
     }
 }
@@ -148,6 +159,22 @@ fn arrow(line: &[u8]) -> Option<usize> {
 fn contains_arrow(line: &[u8]) -> bool {
     // `# -> x` would be a name that consists of digits.
     line.starts_with(b"# -> ")
+}
+
+/// A JIT compiler's name for a function without how far it is compiled and where its file and line are.
+fn jit_function(name: &[u8]) -> Vec<u8> {
+    let JitName {
+        kind,
+        function,
+        file,
+        ..
+    } = JitName::parse(name);
+    // Node's own are no files; `node:fs` is not `fs` of the program.
+    let file = match file.starts_with(b"node:") {
+        true => file,
+        false => file_name(file),
+    };
+    [kind, function, file].concat()
 }
 
 /// A function's name without what differs between two builds of it: Rust's hash, a compiler's
@@ -236,11 +263,36 @@ mod tests {
     }
 
     #[test]
+    fn code_of_jit_compilers_is_the_same_wherever_it_lies_and_however_far_it_is_compiled() {
+        let list = Name::from(&b"/tmp/perf-42.map"[..]);
+        let renames = Renames::parse(b"JS:old x.js -> JS:new x.js").unwrap();
+        assert_eq!(renames.module(Some(&list)), b"perf-#.map");
+        for (name, expected) in [
+            ("JS:~f /a/x.js:2:21", "JS:f x.js"),
+            ("JS:^f /b/x.js:3:1", "JS:f x.js"),
+            ("JS:*' file:///b/x.mjs:3:1", "JS: x.mjs"),
+            (
+                "JS:~spawn node:internal/child_process:1:2",
+                "JS:spawn node:internal/child_process",
+            ),
+            ("JS:*old /a/x.js:1:1", "JS:new x.js"),
+            ("py::run:/a/x.py", "py::run:x.py"),
+            ("LMain;::run()V", "LMain;::run()V"),
+            ("app::load::h0123456789abcdef", "app::load"),
+        ] {
+            let plain = renames.function(name.as_bytes(), Some(&list));
+            assert_eq!(String::from_utf8(plain).unwrap(), expected, "{name}");
+        }
+        // Elsewhere these signs are a function's own.
+        assert_eq!(renames.function(b"JS:~f /x:2", None), b"JS:~f /x:2");
+    }
+
+    #[test]
     fn renames_are_lines() {
         let renames =
             Renames::parse(b"# a comment\n\nstart_pool -> begin_pool\r\nworker-1 -> job-1\n");
         let renames = renames.unwrap();
-        assert_eq!(renames.function(b"start_pool.cold"), b"begin_pool");
+        assert_eq!(renames.function(b"start_pool.cold", None), b"begin_pool");
         assert_eq!(renames.name(&"worker-77".into()).to_string(), "job-#");
         assert_eq!(renames.name(&"other".into()).to_string(), "other");
         let wrong = |list: &[u8]| Renames::parse(list).unwrap_err().to_string();

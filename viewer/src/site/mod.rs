@@ -5,6 +5,7 @@
 //! above it: a million births at the end of deep stacks cost no more than the stacks themselves.
 
 mod glob;
+mod jit;
 mod rules;
 mod show;
 
@@ -12,8 +13,9 @@ use std::collections::{HashMap, HashSet};
 
 use tidline::model::{FrameId, ModuleId, Name, StackId, Stacks, Trace};
 
-pub(crate) use rules::{Layer, Rules, module_name};
-use rules::{OfModule, file_name};
+pub(crate) use jit::JitName;
+use rules::OfModule;
+pub(crate) use rules::{Layer, Rules, file_name, module_name};
 pub(crate) use show::{Frame, Place, frames, module_label, stack_end, stack_lines};
 
 /// Whether a pattern of `*` and `?` fits all of a text.

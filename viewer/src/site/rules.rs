@@ -172,7 +172,7 @@ pub(crate) fn module_name(path: &[u8]) -> &[u8] {
 }
 
 /// What is behind the last `/`.
-pub(super) fn file_name(path: &[u8]) -> &[u8] {
+pub(crate) fn file_name(path: &[u8]) -> &[u8] {
     let mut parts = path.rsplit(|byte| *byte == b'/');
     parts.next().unwrap_or_default()
 }
