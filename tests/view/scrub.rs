@@ -20,7 +20,7 @@ const WORDS: [(&str, &[&str]); 8] = [
         "paths",
         &["execdir", "execfile", "moddir", "modfile", "olddir"],
     ),
-    ("files", &["srcdir", "srcfile"]),
+    ("files", &["srcdir", "srcfile", "jitdir", "jitfile"]),
     (
         "names",
         &[
@@ -44,7 +44,7 @@ const WORDS: [(&str, &[&str]); 8] = [
             "cgroupword",
         ],
     ),
-    ("functions", &["funcone", "functwo"]),
+    ("functions", &["funcone", "functwo", "funcjit"]),
 ];
 
 fn secret() -> File {
@@ -125,6 +125,25 @@ fn secret() -> File {
                 functions: vec![function("funcone"), function("functwo")],
             },
         ),
+        Definition::Frame(
+            FrameId(1),
+            Frame {
+                module: None,
+                address: 0x20,
+                trust: Trust::Register,
+            },
+        ),
+        Definition::Symbol(
+            FrameId(1),
+            Symbol {
+                source: SymbolSource::JitMap,
+                functions: vec![Function {
+                    name: "JS:~funcjit /jitdir/jitfile.js:2:21".into(),
+                    file: "".into(),
+                    line: None,
+                }],
+            },
+        ),
         Definition::Stack(
             StackId(0),
             StackNode {
@@ -147,7 +166,7 @@ fn secret() -> File {
             pc: None,
             inner: None,
             stack: Some(StackId(0)),
-            start: Some(FrameId(0)),
+            start: Some(FrameId(1)),
         })
     };
     let mut events: Vec<Event> = Vec::new();

@@ -205,8 +205,8 @@ worker-18 (now nqhzkbvwe-17 and nqhzkbvwe-18) are still alike.
 
 Changed are, unless --keep names them:
   arguments  of the processes that were asked for; whole, digits too
-  paths      of programs and modules, part by part; the C library keeps its name
-  files      paths of source files, part by part
+  paths      of programs and modules, part by part; the C library and perf-PID.map keep their names
+  files      paths of source files, part by part; in names of JIT code, too
   names      of threads and processes
   host       its name, its boot, the recording's id, and the modules' build-ids
   marks      their texts

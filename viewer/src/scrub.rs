@@ -8,9 +8,11 @@ use blake2::digest::{KeyInit, Mac};
 use blake2::{Blake2s256, Blake2sMac256, Digest};
 use clap::ValueEnum;
 use tidline::format::{GIVEN_UP_EARLY, Header, Rewrite, is_of_a_host};
-use tidline::model::{Carried, Definition, Event, EventBody, Name};
+use tidline::model::{Carried, Definition, Event, EventBody, Name, SymbolSource};
+use tidline::symbolize::is_jit_map;
 
 use crate::part;
+use crate::site::JitName;
 
 /// What may be left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -248,6 +250,33 @@ impl Scrubber {
         }
     }
 
+    fn function(&mut self, name: &mut Name) {
+        if self.also.contains(&Also::Functions) {
+            *name = self.remembered(Kind::Function, name, |scrubber, text| {
+                scrubber.word(Kind::Function, text).into_bytes()
+            });
+        }
+    }
+
+    /// The name of a function that a JIT compiler made, which has the file's path in it.
+    fn jit_function(&mut self, name: &mut Name) {
+        let parts = JitName::parse(name.as_bytes());
+        let [mut function, mut file] = [parts.function, parts.file].map(Name::from);
+        self.function(&mut function);
+        if !parts.is_of_node() {
+            self.path(&mut file, Keep::Files);
+        }
+        let changed = [
+            parts.kind,
+            parts.tier,
+            function.as_bytes(),
+            parts.separator,
+            file.as_bytes(),
+            parts.position,
+        ];
+        *name = Name::from(&changed.concat()[..]);
+    }
+
     /// A system call's name, as it is if it can be one.
     fn call(&mut self, call: &mut Name) {
         let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
@@ -271,6 +300,7 @@ fn is_public(part: &[u8]) -> bool {
         .map(|folder| folder.as_bytes())
         .any(|folder| folder == part)
         || loader.contains(&part)
+        || is_jit_map(part)
         || modules.any(|front| rest(front).is_some_and(version))
 }
 
@@ -315,13 +345,12 @@ impl Rewrite for Scrubber {
                 }
             }
             Definition::Symbol(_, symbol) => {
+                let jit = symbol.source == SymbolSource::JitMap;
                 for function in &mut symbol.functions {
                     self.path(&mut function.file, Keep::Files);
-                    if self.also.contains(&Also::Functions) {
-                        function.name =
-                            self.remembered(Kind::Function, &function.name, |scrubber, text| {
-                                scrubber.word(Kind::Function, text).into_bytes()
-                            });
+                    match jit {
+                        true => self.jit_function(&mut function.name),
+                        false => self.function(&mut function.name),
                     }
                 }
             }
@@ -404,12 +433,40 @@ mod tests {
             "/usr/lib/libc.so.6",
             "[vdso]",
             "/lib64/ld-linux-x86-64.so.2",
+            "perf-42.map",
         ] {
             assert_eq!(path(public), public);
         }
         for private in ["libc.sober", "libc.so.6-jane", "ld-linux-jane"] {
             assert!(!path(private).contains("lib") && !path(private).contains("jane"));
         }
+    }
+
+    #[test]
+    fn names_of_jit_code_keep_all_but_the_path() {
+        let name = |text: &str, also: &[Also]| {
+            let mut name = Name::from(text);
+            Scrubber::new("k", &[], also).jit_function(&mut name);
+            name.to_string()
+        };
+        let [dir, file] =
+            ["dir", "x.js"].map(|part| scrubber("k").word(Kind::Path, part.as_bytes()));
+        let run = scrubber("k").word(Kind::Function, b"run");
+        for (was, is) in [
+            (
+                "JS:~run /dir/x.js:2:21",
+                format!("JS:~run /{dir}/{file}:2:21"),
+            ),
+            ("py::run:dir/x.js", format!("py::run:{dir}/{file}")),
+            ("JS:~run node:fs:2:21", "JS:~run node:fs:2:21".into()),
+            ("LMain;::run()V", "LMain;::run()V".into()),
+        ] {
+            assert_eq!(name(was, &[]), is);
+        }
+        assert_eq!(
+            name("JS:~run /dir/x.js:2:21", &[Also::Functions]),
+            format!("JS:~{run} /{dir}/{file}:2:21")
+        );
     }
 
     #[test]

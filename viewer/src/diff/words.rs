@@ -163,18 +163,13 @@ fn contains_arrow(line: &[u8]) -> bool {
 
 /// A JIT compiler's name for a function without how far it is compiled and where its file and line are.
 fn jit_function(name: &[u8]) -> Vec<u8> {
-    let JitName {
-        kind,
-        function,
-        file,
-        ..
-    } = JitName::parse(name);
-    // Node's own are no files; `node:fs` is not `fs` of the program.
-    let file = match file.starts_with(b"node:") {
-        true => file,
-        false => file_name(file),
+    let parts = JitName::parse(name);
+    // `node:fs` is not `fs` of the program.
+    let file = match parts.is_of_node() {
+        true => parts.file,
+        false => file_name(parts.file),
     };
-    [kind, function, file].concat()
+    [parts.kind, parts.function, parts.separator, file].concat()
 }
 
 /// A function's name without what differs between two builds of it: Rust's hash, a compiler's

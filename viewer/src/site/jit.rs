@@ -17,8 +17,9 @@ pub(crate) struct JitName<'a> {
     /// Of what kind it is, as `JS:`; empty where that is not told.
     pub(crate) kind: &'a [u8],
     pub(crate) tier: &'a [u8],
-    /// With what parts it from the file.
     pub(crate) function: &'a [u8],
+    /// One byte, where a file follows.
+    pub(crate) separator: &'a [u8],
     pub(crate) file: &'a [u8],
     /// `:LINE:COLUMN`, or `:LINE`.
     pub(crate) position: &'a [u8],
@@ -28,31 +29,35 @@ impl<'a> JitName<'a> {
     pub(crate) fn parse(name: &'a [u8]) -> Self {
         let (rest, position) = name.split_at(without_number(without_number(name)).len());
         let (kind, tier, rest) = kind(rest);
-        let file = match (kind, tier) {
-            (b"py::", _) => after(rest, |at| rest[at] == b':'),
-            (_, b"") => after(rest, |at| {
-                b" :@(".contains(&rest[at]) && is_path(&rest[at + 1..])
-            }),
-            _ => {
-                // What reads a property has a blank in its name.
-                let accessor = [b"get ", b"set "].iter().any(|it| rest.starts_with(*it));
-                after(rest, |at| rest[at] == b' ' && !(accessor && at == 3))
+        let separates = |at: &usize| match (kind, tier) {
+            (b"py::", _) => rest[*at] == b':',
+            (_, b"") => b" :@(".contains(&rest[*at]) && is_path(&rest[at + 1..]),
+            // What reads or writes a property has a blank in its name.
+            _ if rest.starts_with(b"get ") || rest.starts_with(b"set ") => {
+                rest[*at] == b' ' && *at != 3
             }
+            _ => rest[*at] == b' ',
         };
-        let (function, file) = rest.split_at(file.unwrap_or(rest.len()));
+        let separator = (0..rest.len()).find(separates);
+        let (function, file) = rest.split_at(separator.unwrap_or(rest.len()));
+        let (separator, file) = file.split_at(usize::from(separator.is_some()));
         JitName {
             kind,
             tier,
             function,
+            separator,
             file,
             position,
         }
     }
-}
 
-/// Where it goes on behind the first separator.
-fn after(text: &[u8], separates: impl Fn(usize) -> bool) -> Option<usize> {
-    (0..text.len()).find(|at| separates(*at)).map(|at| at + 1)
+    /// Whether its file is one of Node's own, which are on no disk: `node:internal/timers`.
+    pub(crate) fn is_of_node(&self) -> bool {
+        let plain =
+            |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_/-".contains(byte);
+        let module = self.file.strip_prefix(b"node:");
+        module.is_some_and(|module| module.iter().all(plain))
+    }
 }
 
 /// Whether it begins as the path of a file from the root, or as an address of the web's kind.
@@ -96,35 +101,65 @@ mod tests {
     #[test]
     fn names_are_taken_apart() {
         for parts in [
-            ["JS:", "~", "spawnSync ", "node:child_process", ":1108:19"],
-            ["JS:", "^", "f ", "/my dir/x.js", ":2:21"],
-            ["JS:", "+'", "get size ", "/x.js", ":2:21"],
-            ["JS:", "*", " ", "file:///srv/app.mjs", ":1:1"],
-            ["LazyCompile:", "*", "f ", "src/x.js", ":2"],
-            ["JS:", "~", "f ", "[eval]", ":1:1"],
-            ["JS:", "~", "f", "", ""],
-            ["py::", "", "Pool.run.<locals>.<lambda>:", "dir/app.py", ""],
-            ["", "", "Script:", "/srv/x.js", ":1:1"],
-            ["", "", "TRACE_12::", "/srv/x.lua", ":34"],
-            ["", "", "f@", "https://host/x.js", ":3"],
-            ["", "", "LMain;::run()V", "", ""],
-            ["", "", "Ljava/lang/Thread;::run()V", "", ""],
-            ["", "", "$lists:foldl/3", "", ""],
-            ["", "", "Builtin:LoadIC", "", ""],
-            ["", "", "", "", ":1:2"],
-            ["", "", ":", "", ""],
-            ["", "", "", "", ""],
+            [
+                "JS:",
+                "~",
+                "spawnSync",
+                " ",
+                "node:child_process",
+                ":1108:19",
+            ],
+            ["JS:", "^", "f", " ", "/my dir/x.js", ":2:21"],
+            ["JS:", "+'", "get size", " ", "/x.js", ":2:21"],
+            ["JS:", "*", "", " ", "file:///srv/app.mjs", ":1:1"],
+            ["LazyCompile:", "*", "f", " ", "src/x.js", ":2"],
+            ["JS:", "~", "f", " ", "[eval]", ":1:1"],
+            ["JS:", "~", "f", "", "", ""],
+            [
+                "py::",
+                "",
+                "Pool.run.<locals>.<lambda>",
+                ":",
+                "dir/app.py",
+                "",
+            ],
+            ["", "", "Script", ":", "/srv/x.js", ":1:1"],
+            ["", "", "TRACE_12:", ":", "/srv/x.lua", ":34"],
+            ["", "", "f", "@", "https://host/x.js", ":3"],
+            ["", "", "LMain;::run()V", "", "", ""],
+            ["", "", "Ljava/lang/Thread;::run()V", "", "", ""],
+            ["", "", "$lists:foldl/3", "", "", ""],
+            ["", "", "Builtin:LoadIC", "", "", ""],
+            ["", "", "", "", "", ":1:2"],
+            ["", "", ":", "", "", ""],
+            ["", "", "", "", "", ""],
         ] {
-            let [kind, tier, function, file, position] = parts.map(str::as_bytes);
+            let [kind, tier, function, separator, file, position] = parts.map(str::as_bytes);
             let expected = JitName {
                 kind,
                 tier,
                 function,
+                separator,
                 file,
                 position,
             };
             let name = parts.concat();
             assert_eq!(JitName::parse(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nodes_own_files_are_known() {
+        for (file, own) in [
+            ("node:fs", true),
+            ("node:internal/child_process", true),
+            ("node:v8", true),
+            ("node:internal/Secret.js", false),
+            ("/srv/node:fs", false),
+            ("fs", false),
+        ] {
+            let name = format!("JS:~f {file}:1:1");
+            assert_eq!(JitName::parse(name.as_bytes()).is_of_node(), own, "{name}");
         }
     }
 }
