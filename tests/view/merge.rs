@@ -471,14 +471,21 @@ fn hosts_are_scrubbed_too() {
     let folder = Folder::new();
     let [out, scrubbed] = ["out.tid", "scrubbed.tid"].map(|it| folder.path(it));
     prints(&["merge", &one.path(), &other.path(), "-o", &out]);
-    prints(&["scrub", &out, "-o", &scrubbed, "--key", "k"]);
+    prints(&["scrub", &out, "-o", &scrubbed, "--key", "a key of tests"]);
     let bytes = fs::read(&scrubbed).unwrap();
     assert!(!bytes.windows(6).any(|window| window == b"secret"));
     let hosts = read(&scrubbed).header().hosts();
     assert_eq!(hosts.len(), 2);
     // The same words as those of each alone.
     let alone = folder.path("alone.tid");
-    prints(&["scrub", &other.path(), "-o", &alone, "--key", "k"]);
+    prints(&[
+        "scrub",
+        &other.path(),
+        "-o",
+        &alone,
+        "--key",
+        "a key of tests",
+    ]);
     let alone = read(&alone);
     assert_eq!(
         (hosts[1].name.as_str(), hosts[1].boot_id.as_str()),

@@ -240,7 +240,15 @@ fn nothing_is_left_but_what_is_to_be_kept() {
     }
     let out = folder.path("out.tid");
     let scrub = |more: &[&str]| {
-        let args = ["scrub", &file.path(), "-o", &out, "--force", "--key", "k"];
+        let args = [
+            "scrub",
+            &file.path(),
+            "-o",
+            &out,
+            "--force",
+            "--key",
+            "a key of tests",
+        ];
         let run = tidview(&[&args, more].concat());
         assert_eq!((run.err.as_str(), run.code), ("", Some(0)), "{more:?}");
         all(&out)
@@ -308,10 +316,10 @@ fn the_same_key_gives_the_same_file_and_a_random_one_is_told() {
         let said = prints(&[&args, key].concat());
         (fs::read(&out).unwrap(), said)
     };
-    let (one, said) = scrub("a", &["--key", "k"]);
+    let (one, said) = scrub("a", &["--key", "a key of tests"]);
     assert!(!said.contains("--key"), "{said}");
-    assert_eq!(one, scrub("b", &["--key", "k"]).0);
-    assert_ne!(one, scrub("c", &["--key", "l"]).0);
+    assert_eq!(one, scrub("b", &["--key", "a key of tests"]).0);
+    assert_ne!(one, scrub("c", &["--key", "a key of others"]).0);
     let (random, said) = scrub("d", &[]);
     let key = said
         .split("--key ")
@@ -322,6 +330,27 @@ fn the_same_key_gives_the_same_file_and_a_random_one_is_told() {
         .unwrap();
     assert_eq!(key.len(), 32);
     assert_eq!(random, scrub("e", &["--key", key]).0);
+}
+
+#[test]
+fn a_key_that_is_soon_guessed_is_refused() {
+    let (file, folder) = (secret(), Folder::new());
+    let out = folder.path("out.tid");
+    for key in ["", "a", "eleven byte"] {
+        let run = tidview(&["scrub", &file.path(), "-o", &out, "--key", key]);
+        assert_eq!(
+            (run.out.as_str(), run.err.as_str(), run.code),
+            (
+                "",
+                "tidview: --key is too short: whoever guesses it can test which words stood in the file; \
+                 take one of 12 bytes at least, as `openssl rand -hex 16` makes, or leave it out\n",
+                Some(2)
+            ),
+            "{key}"
+        );
+        assert!(!std::path::Path::new(&out).exists(), "{key}");
+    }
+    prints(&["scrub", &file.path(), "-o", &out, "--key", "twelve bytes"]);
 }
 
 #[test]

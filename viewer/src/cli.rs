@@ -635,7 +635,8 @@ pub(crate) struct Scrub {
     /// Replace that file if it is there
     #[arg(long)]
     pub(crate) force: bool,
-    /// What makes the same words of the same text; long, and secret [default: random, and printed]
+    /// What makes the same words of the same text; secret, and 12 bytes or more [default: random, and
+    /// printed]
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
     /// What to leave as it is

@@ -358,7 +358,7 @@ fn scrub(args: &cli::Scrub, out: &mut dyn Write, report: &mut Report) -> Result<
         force: args.force,
         stretch: Stretch::WHOLE,
     };
-    let key = args.key.clone().unwrap_or_else(scrub::random_key);
+    let key = scrub::key(args.key.as_deref())?;
     let mut scrubber = Scrubber::new(&key, &args.keep, &args.also);
     let mut headers = scrubber.clone();
     let extracted = part.write(|header| headers.header(header), &mut scrubber)?;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use anyhow::{Result, bail};
 use blake2::digest::{KeyInit, Mac};
 use blake2::{Blake2s256, Blake2sMac256, Digest};
 use clap::ValueEnum;
@@ -34,6 +35,8 @@ pub(crate) enum Also {
 
 /// Letters of a word: 26^8 is 2 * 10^11, so that of ten thousand words no two are likely to meet.
 const LETTERS: usize = 8;
+/// Bytes of the shortest key that is taken: shorter ones are guessed.
+const SHORTEST_KEY: usize = 12;
 /// Words that are remembered, so that a million events of few names are quick.
 const REMEMBERED: usize = 1 << 16;
 /// Options of the recorder whose values are choices or numbers.
@@ -106,9 +109,21 @@ enum Kind {
 }
 
 /// A key that nobody knows: the standard library's hash keys are the system's random numbers.
-pub(crate) fn random_key() -> String {
+fn random_key() -> String {
     let random = (0..2).map(|part| RandomState::new().hash_one(part));
     random.map(|part| format!("{part:016x}")).collect()
+}
+
+/// The key that was given, if it is one that keeps a secret, or a random one.
+pub(crate) fn key(given: Option<&str>) -> Result<String> {
+    match given {
+        None => Ok(random_key()),
+        Some(key) if key.len() < SHORTEST_KEY => bail!(
+            "--key is too short: whoever guesses it can test which words stood in the file; take one of \
+             {SHORTEST_KEY} bytes at least, as `openssl rand -hex 16` makes, or leave it out"
+        ),
+        Some(key) => Ok(key.into()),
+    }
 }
 
 impl Scrubber {
