@@ -541,6 +541,36 @@ fn conditions_decide_the_exit_code() {
 }
 
 #[test]
+fn what_is_not_sure_fails_nothing() {
+    let (mut old, mut new) = (Server::new(100), Server::new(100));
+    for server in [&mut old, &mut new] {
+        server.thread("logger", (5, None), LOG);
+    }
+    for number in 0..10 {
+        // Seven are born so late that they may have ended as well.
+        let born = if number < 3 { 100 } else { 9_900 };
+        new.thread("worker", (born + number, None), POOL);
+    }
+    let (old, new) = (old.file(10_000), new.file(10_000));
+    let run = |condition: &str| {
+        let run = tidview(&["diff", &old.path(), &new.path(), "--fail-on", condition]);
+        let failed = run.out.lines().find(|line| line.starts_with("failed: "));
+        (run.code, failed.unwrap_or_default().to_string())
+    };
+    for condition in ["alive > +9", "alive > +3", "alive >= +4"] {
+        assert_eq!(run(condition), (Some(0), String::new()), "{condition}");
+    }
+    for condition in ["alive > +2", "alive >= +3"] {
+        let words = format!(
+            "failed: '{condition}' holds: +10 from 0, +3 of it sure, in worker at start_pool (server) \
+             begins pool_main (server) < server"
+        );
+        assert_eq!(run(condition), (Some(1), words));
+    }
+    assert_eq!(run("created > +9").0, Some(1));
+}
+
+#[test]
 fn the_banner_says_how_far_they_can_be_compared() {
     let gap = at(
         9,

@@ -32,6 +32,9 @@ pub(crate) struct Row {
     pub(crate) created: f64,
     pub(crate) exited: f64,
     pub(crate) alive: f64,
+    /// What of the two is sure at least; what was created is known.
+    pub(crate) exited_sure: f64,
+    pub(crate) alive_sure: f64,
     pub(crate) peak: f64,
     pub(crate) peak_counts: bool,
     pub(crate) life_counts: bool,
@@ -154,16 +157,21 @@ impl Comparison {
         }
         let number = a.created.abs().min(b.created.abs());
         let less = |a: &mut f64, b: &mut f64| {
-            if *a * *b < 0.0 {
-                let part = a.abs().min(b.abs()).min(number) * a.signum();
-                *a -= part;
-                *b += part;
+            if *a * *b >= 0.0 {
+                return 0.0;
             }
+            let part = a.abs().min(b.abs()).min(number);
+            *a -= part.copysign(*a);
+            *b -= part.copysign(*b);
+            part
         };
         less(&mut a.created, &mut b.created);
-        less(&mut a.exited, &mut b.exited);
-        less(&mut a.alive, &mut b.alive);
+        let exited = less(&mut a.exited, &mut b.exited);
+        let alive = less(&mut a.alive, &mut b.alive);
+        let nearer = |sure: f64, part: f64| (sure.abs() - part).max(0.0).copysign(sure);
         for row in [&mut a, &mut b] {
+            row.exited_sure = nearer(row.exited_sure, exited);
+            row.alive_sure = nearer(row.alive_sure, alive);
             if row.created == 0.0 && row.exited == 0.0 && row.alive == 0.0 {
                 (row.peak_counts, row.life_counts) = (false, false);
             }
@@ -192,6 +200,11 @@ fn row(pair: Pair, old: &Figures, new: &Figures, seconds: Option<(f64, f64)>) ->
         created: rate(old.created, new.created),
         exited: rate(old.exited, new.exited),
         alive: change(old.alive, new.alive),
+        exited_sure: match seconds {
+            Some(seconds) => sure_rate_change(old.exited, new.exited, seconds),
+            None => sure_change(old.exited, new.exited),
+        },
+        alive_sure: sure_change(old.alive, new.alive),
         peak,
         peak_counts: both && (far(old.peak, new.peak) || far(new.peak, old.peak)),
         life_counts: both && life_counts(old, new),
@@ -221,17 +234,16 @@ fn change(old: Number, new: Number) -> f64 {
     }
 }
 
+/// By how much it surely left what it was: as little as both ranges allow.
+fn sure_change(old: Number, new: Number) -> f64 {
+    let (old, new) = (old.sure, new.sure);
+    let more = new.least.saturating_sub(old.most);
+    let less = old.least.saturating_sub(new.most);
+    more as f64 - less as f64
+}
+
 fn band_change(old: Band, new: Band) -> f64 {
-    change(
-        Number {
-            shown: old,
-            sure: old,
-        },
-        Number {
-            shown: new,
-            sure: new,
-        },
-    )
+    change(Number::of_band(old), Number::of_band(new))
 }
 
 /// The same of rates, which chance moves too.
@@ -250,6 +262,16 @@ fn rate_change(old: Band, new: Band, (before, after): (f64, f64)) -> f64 {
     let counts =
         apart.abs() > RATE_PART * old_rate.max(new_rate) && apart.abs() > RATE_CHANCE * chance;
     if counts { apart } else { 0.0 }
+}
+
+/// The same of what is sure: the smaller change of those that the new range allows.
+fn sure_rate_change(old: Number, new: Number, seconds: (f64, f64)) -> f64 {
+    let to = |number| rate_change(old.sure, Band::of(number), seconds);
+    let (least, most) = (to(new.sure.least), to(new.sure.most));
+    match least * most > 0.0 {
+        true => least.abs().min(most.abs()).copysign(least),
+        false => 0.0,
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +300,22 @@ mod tests {
             [2, 3, 8, 10].map(|it| change(band, Number::of(it))),
             [-1.0, 0.0, 0.0, 2.0]
         );
+    }
+
+    #[test]
+    fn of_a_change_that_much_is_sure_that_both_ranges_allow() {
+        for (old, new, sure) in [
+            (Number::of(3), Number::of(5), 2.0),
+            (number(0, 0, 0), number(10, 3, 10), 3.0),
+            (number(3, 1, 4), number(5, 4, 6), 0.0),
+            (number(9, 8, 9), number(2, 2, 7), -1.0),
+        ] {
+            assert_eq!(sure_change(old, new), sure, "{old:?} {new:?}");
+        }
+        let rate = |new| sure_rate_change(Number::of(1_000), new, (10.0, 10.0));
+        assert_eq!(rate(Number::of(2_000)), 100.0);
+        assert_eq!(rate(number(2_000, 1_500, 2_000)), 50.0);
+        assert_eq!(rate(number(2_000, 1_050, 2_000)), 0.0);
     }
 
     #[test]

@@ -43,9 +43,14 @@ pub(crate) struct Number {
 
 impl Number {
     pub(crate) fn of(value: u64) -> Self {
+        Number::of_band(Band::of(value))
+    }
+
+    /// Of a range that is sure.
+    pub(crate) fn of_band(band: Band) -> Self {
         Number {
-            shown: Band::of(value),
-            sure: Band::of(value),
+            shown: band,
+            sure: band,
         }
     }
 

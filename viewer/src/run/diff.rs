@@ -10,11 +10,12 @@ use tidline::text::escape;
 use super::{Report, terminal_width, wants_color};
 use crate::cli::diff::{Diff, DiffFormat};
 use crate::compare::{self, Reader};
-use crate::diff::change::Comparison;
+use crate::diff::change::{Comparison, Row};
 use crate::diff::fail::{Condition, Measure};
 use crate::diff::pair::How;
 use crate::diff::people::couples;
 use crate::diff::roles::Book;
+use crate::diff::side::{Band, Number};
 use crate::diff::words::NO_WORD;
 use crate::load;
 use crate::render::text::Look;
@@ -216,40 +217,66 @@ fn sites(comparison: &Comparison, book: &Book, how: How) -> u64 {
     (known.count() + unknown) as u64
 }
 
-/// The class in which it holds most, and in how many others it does.
+/// The class in which it surely holds most, and in how many others it does.
 fn of_classes(condition: &Condition, comparison: &Comparison, book: &Book) -> Option<String> {
-    let value = |row: &crate::diff::change::Row| {
-        let (old, _) = comparison.figures(row);
-        let old = old.copied().unwrap_or_default();
-        let (change, old) = match condition.measure {
-            Measure::Alive => (row.alive, old.alive.shown),
-            Measure::Created => (row.created, old.created.shown),
-            Measure::Exited => (row.exited, old.exited.shown),
-            _ => (row.peak, old.peak),
-        };
-        let seconds = match (comparison.per_second, condition.measure) {
-            (true, Measure::Created | Measure::Exited) => comparison.old.seconds(),
-            _ => 1.0,
-        };
-        let from = if change > 0.0 { old.most } else { old.least };
-        (from as f64 / seconds, change, old)
-    };
+    let value = |row: &Row| value(condition, comparison, row);
     let rows = comparison.rows.iter().filter(|row| {
-        let (from, change, _) = value(row);
-        condition.holds(from, change)
+        let Value { from, sure, .. } = value(row);
+        condition.holds(from, sure)
     });
     let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|a, b| value(b).1.abs().total_cmp(&value(a).1.abs()));
+    rows.sort_by(|a, b| value(b).sure.abs().total_cmp(&value(a).sure.abs()));
     let first = rows.first()?;
-    let (_, change, old) = value(first);
+    let Value {
+        old, change, sure, ..
+    } = value(first);
     let others = match rows.len() - 1 {
         0 => String::new(),
         others => format!("; and {others} more"),
     };
+    let part = match sure == change {
+        true => String::new(),
+        false => format!(", {} of it sure,", amount(sure)),
+    };
     Some(format!(
-        "{} from {} in {}{others}",
+        "{} from {}{part} in {}{others}",
         amount(change),
         band(old),
         label(comparison, book, first)
     ))
+}
+
+/// What a condition asks of a class.
+struct Value {
+    old: Band,
+    change: f64,
+    /// What of the change is sure, and the old number that it is from.
+    sure: f64,
+    from: f64,
+}
+
+fn value(condition: &Condition, comparison: &Comparison, row: &Row) -> Value {
+    let (old, _) = comparison.figures(row);
+    let old = old.copied().unwrap_or_default();
+    let (change, sure, old) = match condition.measure {
+        Measure::Alive => (row.alive, row.alive_sure, old.alive),
+        Measure::Created => (row.created, row.created, old.created),
+        Measure::Exited => (row.exited, row.exited_sure, old.exited),
+        _ => (row.peak, row.peak, Number::of_band(old.peak)),
+    };
+    let seconds = match (comparison.per_second, condition.measure) {
+        (true, Measure::Created | Measure::Exited) => comparison.old.seconds(),
+        _ => 1.0,
+    };
+    let from = if sure > 0.0 {
+        old.sure.most
+    } else {
+        old.sure.least
+    };
+    Value {
+        old: old.shown,
+        change,
+        sure,
+        from: from as f64 / seconds,
+    }
 }
