@@ -665,6 +665,24 @@ fn only_what_is_between_marks_is_compared() {
         changed(&args),
         [row("exact", "request", &["created +1", "exited +1"])]
     );
+    // What is said of the recordings is said of that part.
+    let json: Value =
+        serde_json::from_str(&prints(&[&args[..], &["--format", "json"]].concat())).unwrap();
+    for (which, tasks) in [("old", 6), ("new", 7)] {
+        let about = match which {
+            "old" => &json["old"][0],
+            _ => &json["new"],
+        };
+        assert_eq!(about["length_ns"], 1_000_000_000, "{which}");
+        assert_eq!(about["tasks"], tasks, "{which}");
+        assert_eq!(about["between"], "mark:warm..mark:done", "{which}");
+    }
+    let page = prints(&args);
+    let notice = "! only what is between two marks is compared: --between mark:warm..mark:done\n";
+    assert!(page.starts_with(notice), "{page}");
+    assert!(page.contains(" 1.00 s (--between), "), "{page}");
+    let markdown = prints(&[&args[..], &["--format", "markdown"]].concat());
+    assert!(markdown.contains("--between mark:warm"), "{markdown}");
     for (marks, problem) in [
         (
             "mark:cold..mark:done",
@@ -712,6 +730,33 @@ fn code_of_a_jit_compiler_is_the_same_in_every_run() {
     let class = "pool at JS:start pool.js (perf-#.map) begins JS:run pool.js (perf-#.map)\n";
     assert!(page.contains(class), "{page}");
     assert!(page.contains("\nno difference in 2 classes\n"), "{page}");
+}
+
+#[test]
+fn parts_between_marks_are_warned_of_by_their_own_lengths() {
+    let mark = |ms, text: &str| at(ms, EventBody::Mark { text: text.into() });
+    let run = |done: u64, end: u64| {
+        let mut server = Server::new(100);
+        server
+            .events
+            .extend([mark(100, "warm"), mark(done, "done")]);
+        server.file(end)
+    };
+    let (old, longer_part, longer_file) = (run(400, 3_000), run(2_100, 3_000), run(400, 9_000));
+    let notices = |new: &File| {
+        let marks = "mark:warm..mark:done";
+        let page = prints(&["diff", &old.path(), &new.path(), "--between", marks]);
+        let notices = page.lines().filter(|line| line.starts_with("! they are"));
+        notices.map(str::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        notices(&longer_part),
+        [
+            "! they are of different lengths (300 ms and 2.00 s): more were created in the longer one; \
+             --per-second compares rates"
+        ]
+    );
+    assert_eq!(notices(&longer_file), [""; 0]);
 }
 
 #[test]

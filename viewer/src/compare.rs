@@ -117,7 +117,7 @@ impl Reader {
             false => Sites::default(),
         };
         let file = load::shown(&files[0]);
-        let about = About::of(&trace, &sites, file.clone());
+        let mut about = About::of(&trace, &sites, file.clone());
         let none = Renames::default();
         let reading = Reading {
             sites: (!sites.is_empty()).then_some(&sites),
@@ -126,6 +126,9 @@ impl Reader {
             people: self.people,
         };
         let side = reduce(&trace, &reading, book).with_context(|| format!("--between: {file}"))?;
+        if let Some(marks) = &self.between {
+            about.cut(marks, &side);
+        }
         Ok((about, side))
     }
 }

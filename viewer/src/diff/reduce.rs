@@ -194,6 +194,7 @@ impl Reducer<'_> {
     }
 
     fn count(&mut self, place: usize, task: &TaskRecord, judged: (bool, bool, bool)) {
+        self.side.tasks += 1;
         let working = &mut self.working[place];
         let (alive, sure, maybe) = judged;
         let (begin, end) = (self.alive.begin, self.alive.end);

@@ -133,6 +133,8 @@ pub(crate) struct Side {
     pub(crate) begin: Time,
     /// How long it is that is compared, ns.
     pub(crate) length: u64,
+    /// How many tasks are.
+    pub(crate) tasks: usize,
     pub(crate) people: Vec<Person>,
 }
 

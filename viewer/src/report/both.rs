@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tidline::model::Time;
-use tidline::text::escape;
 
 use super::curve::Stretches;
 use crate::compare::Compared;
@@ -60,17 +59,10 @@ pub(crate) fn compared(compared: &Compared, part: Vec<String>) -> Vec<u8> {
     page.to_string().into_bytes()
 }
 
-/// What is compared, where that is not all, or not what is shown.
-pub(crate) fn part(between: Option<&str>, selected: bool) -> Vec<String> {
-    let marks = between.map(|marks| escape(marks.as_bytes()));
-    let mut words: Vec<String> = marks
-        .map(|marks| format!("what is between two marks is compared: {marks}"))
-        .into_iter()
-        .collect();
-    if selected {
-        words.push("all tasks of both recordings are compared, whatever is selected".into());
-    }
-    words
+/// What is compared, where that is not what is shown.
+pub(crate) fn part(selected: bool) -> Vec<String> {
+    let words = "all tasks of both recordings are compared, whatever is selected";
+    selected.then(|| words.into()).into_iter().collect()
 }
 
 fn about(about: &About) -> Value {

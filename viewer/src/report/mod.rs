@@ -104,7 +104,7 @@ fn other(args: &ReportArgs, compared: &Compared, old: &Path) -> Result<(Other, V
     let (old, _) = packed.with_context(|| format!("--diff {}", load::shown(old)))?;
     let asides = old.asides.clone();
     let selected = !args.select.words().is_empty();
-    let part = both::part(args.between.as_deref(), selected);
+    let part = both::part(selected);
     let compared = both::compared(compared, part);
     Ok((Other { old, compared }, asides))
 }

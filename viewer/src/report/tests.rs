@@ -505,16 +505,15 @@ fn of_two_runs_a_page_has_each_class_and_which_tasks_are_of_it() {
             assert_eq!(row["label"], expected, "{tid}");
         }
     }
-    let part: Value = serde_json::from_slice(&both::compared(
-        &compared,
-        both::part(Some("mark:a..mark:\u{1b}"), true),
-    ))
-    .unwrap();
+    let mut compared = compared;
+    let marks = ("a".into(), "\u{1b}".into());
+    compared.new.cut(&marks, &compared.comparison.new);
+    let part: Value = serde_json::from_slice(&both::compared(&compared, both::part(true))).unwrap();
     let foot = part["foot"].to_string();
     assert!(foot.contains("all tasks of both recordings"), "{foot}");
-    assert!(
-        foot.contains(r"between two marks is compared: mark:a..mark:\\x1b"),
-        "{foot}"
+    assert_eq!(
+        part["notices"][0],
+        r"only what is between two marks is compared: --between mark:a..mark:\x1b"
     );
 }
 

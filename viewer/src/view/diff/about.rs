@@ -6,6 +6,7 @@ use tidline::text;
 
 use super::super::{Losses, losses};
 use crate::diff::reduce::main_modules;
+use crate::diff::side::Side;
 use crate::page::{Column, Table, Text};
 use crate::site::{Sites, module_label};
 use crate::time;
@@ -20,7 +21,11 @@ pub(crate) struct About {
     pub(crate) file: String,
     pub(crate) command: String,
     pub(crate) launched: bool,
+    /// Of what is compared, and so is `tasks`.
     pub(crate) length_ns: u64,
+    /// The marks between which it is compared, where that is not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) between: Option<String>,
     pub(crate) backend: String,
     pub(crate) stacks: bool,
     pub(crate) gaps: u64,
@@ -50,6 +55,7 @@ impl About {
             command: command.unwrap_or_default(),
             launched: header.launched,
             length_ns: trace.end().0.saturating_sub(trace.begin().0),
+            between: None,
             backend: text::escape(header.backend.as_bytes()).into_owned(),
             stacks: !sites.is_empty(),
             gaps,
@@ -59,6 +65,14 @@ impl About {
             tasks: trace.tasks().len(),
             modules: modules.collect(),
         }
+    }
+
+    /// Only what is between two marks is compared.
+    pub(crate) fn cut(&mut self, (from, to): &(String, String), side: &Side) {
+        let marks = format!("mark:{from}..mark:{to}");
+        self.between = Some(text::escape(marks.as_bytes()).into_owned());
+        self.length_ns = side.length;
+        self.tasks = side.tasks;
     }
 
     fn how(&self) -> &'static str {
@@ -91,9 +105,10 @@ impl About {
 
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{}, {}, {}, stacks {}, {}",
+            "{}, {}{}, {}, stacks {}, {}",
             self.how(),
             time::duration(self.length_ns),
+            self.between.as_ref().map_or("", |_| " (--between)"),
             if self.backend.is_empty() {
                 "?"
             } else {
@@ -145,7 +160,10 @@ pub(crate) fn table<'a>(old: &[About], new: &About) -> Table<'a> {
 
 /// What makes them less comparable.
 pub(crate) fn notices(old: &[About], new: &About, per_second: bool, sites: bool) -> Vec<String> {
-    let mut notices = Vec::new();
+    let marks = new.between.as_ref();
+    let marks =
+        marks.map(|it| format!("only what is between two marks is compared: --between {it}"));
+    let mut notices: Vec<String> = marks.into_iter().collect();
     for (which, about) in old.iter().map(|it| ("OLD", it)).chain([("NEW", new)]) {
         let missing = about.missing();
         if !missing.is_empty() {
