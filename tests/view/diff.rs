@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidline::format::{Header, Target};
 use tidline::model::{Event, EventBody, GapReason, Task, Time};
 use tidline::synth::{Code, Plan, events};
@@ -313,6 +313,35 @@ fn classes_are_found_again_under_other_names_creators_and_functions() {
             ("near", "cache")
         ]
     );
+    let was = json["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["was"]);
+    assert_eq!(
+        was.cloned().collect::<Vec<_>>(),
+        [
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            json!({"name": "fetch-#"}),
+            json!({"lineage": ["start_master (server)", "server"]}),
+            json!({"site": "fill_cache (server)"}),
+        ]
+    );
+    for form in [&["--all"][..], &["--all", "--tree"], &["--all", "--pairs"]] {
+        let page = prints(&[&args[..], form].concat());
+        for was in [
+            "(was fetch-#)",
+            "(was < start_master (server) < server)",
+            "(was at fill_cache (server))",
+        ] {
+            assert!(page.contains(was), "{form:?} {was}: {page}");
+        }
+        assert_eq!(page.matches("(was ").count(), 3, "{page}");
+    }
+    let markdown = prints(&[&args[..], &["--all", "--format", "markdown"]].concat());
+    assert!(markdown.contains("(was fetch-\\#)"), "{markdown}");
     // With what was renamed, all is as it was.
     let folder = Folder::new();
     let renames = folder.put(

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::about::About;
+use super::was::Was;
 use super::{Shown, changes, lineage, pairs};
 use crate::diff::change::Row;
 use crate::diff::pair::How;
@@ -39,6 +40,9 @@ struct Class {
     site: Option<String>,
     routine: Option<String>,
     lineage: Vec<String>,
+    /// What of the old class was otherwise, where it was matched without being the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was: Option<Was>,
     old: Option<Numbers>,
     new: Option<Numbers>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +145,7 @@ fn class(shown: &Shown<'_>, row: &Row, couples: Option<&[Couple]>) -> Class {
         site: word(node.role.site),
         routine: word(node.role.routine),
         lineage: lineage(book, node.up).collect(),
+        was: Was::of(comparison, book, row),
         old: old.map(|it| numbers(it, comparison.old.seconds())),
         new: new.map(|it| numbers(it, comparison.new.seconds())),
         pairs: couples.map(|all| {

@@ -1,7 +1,7 @@
 //! A comparison for a report or a pull request: tables in Markdown. What a program calls its threads
 //! makes no markup.
 
-use super::{Shown, band, both, changes, label};
+use super::{Shown, band, both, changes, label, with_was};
 use crate::diff::change::Row;
 
 /// The lines, and how many classes are left out.
@@ -44,7 +44,12 @@ fn line(shown: &Shown<'_>, row: &Row) -> String {
         both(figures, |it| band(it.exited.shown)),
         both(figures, |it| band(it.alive.shown)),
         both(figures, |it| band(it.peak)),
-        label(comparison, shown.book, row),
+        with_was(
+            label(comparison, shown.book, row),
+            comparison,
+            shown.book,
+            row,
+        ),
     ];
     let cells: Vec<String> = cells.iter().map(|cell| plain(cell)).collect();
     format!("| {} |", cells.join(" | "))

@@ -5,6 +5,7 @@ pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod pairs;
 pub(crate) mod tree;
+mod was;
 
 use crate::diff::change::{Comparison, Row};
 use crate::diff::pair::How;
@@ -15,6 +16,7 @@ use crate::page::{Block, Page, Style, Table, Text};
 use crate::time;
 use crate::words::{count, counted, shorten};
 use about::About;
+use was::with_was;
 
 /// Creators that a label names at most.
 const MOST_ABOVE: usize = 3;
@@ -329,14 +331,14 @@ fn cell(shown: &Shown<'_>, row: &Row, title: &str) -> Text {
                 format!("{old} → {new}")
             }
         }
-        _ => match shown.width.is_some_and(|width| width < 80) {
-            true => format!(
-                "({}) {}",
-                row.pair.how.word(),
-                label(comparison, shown.book, row)
-            ),
-            false => label(comparison, shown.book, row),
-        },
+        _ => {
+            let class = label(comparison, shown.book, row);
+            let class = with_was(class, comparison, shown.book, row);
+            match shown.width.is_some_and(|width| width < 80) {
+                true => format!("({}) {class}", row.pair.how.word()),
+                false => class,
+            }
+        }
     };
     Text::plain(plain)
 }

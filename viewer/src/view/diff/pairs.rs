@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Shown, label};
+use super::{Shown, label, with_was};
 use crate::diff::change::Comparison;
 use crate::diff::people;
 use crate::diff::side::Person;
@@ -63,7 +63,12 @@ pub(crate) fn page<'a>(shown: &'a Shown<'a>, couples: &'a [Vec<people::Couple>])
         let heading = format!(
             "{}: {}",
             row.pair.how.word(),
-            label(comparison, shown.book, row)
+            with_was(
+                label(comparison, shown.book, row),
+                comparison,
+                shown.book,
+                row
+            )
         );
         let heading = Text::styled(heading, Style::Strong);
         page.blocks.push(Block::Line(match shown.width {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Shown, about, band, changes, label_alone};
+use super::{Shown, about, band, changes, label_alone, with_was};
 use crate::diff::change::Row;
 use crate::diff::roles::NodeId;
 use crate::diff::side::Figures;
@@ -68,6 +68,7 @@ fn cells(shown: &Shown<'_>, line: &Line) -> Vec<Text> {
         false => String::new(),
     };
     let label = label_alone(shown.comparison, shown.book, row);
+    let label = with_was(label, shown.comparison, shown.book, row);
     let label = Text::styled(indent + &deeper, Style::Faint).with(label, Style::Plain);
     vec![side(old), side(new), change, label]
 }
