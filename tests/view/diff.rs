@@ -349,6 +349,15 @@ fn classes_are_found_again_under_other_names_creators_and_functions() {
         b"# functions\nstart_master -> start_boss\nrun_master -> run_boss\n\nmaster -> boss\n",
     );
     assert_eq!(changed(&[&args[..], &["--renames", &renames]].concat()), []);
+    let typo = folder.put("typo", b"start_a -> start_a\nstart_mastre -> start_boss\n");
+    let run = tidview(&[&args[..], &["--renames", &typo]].concat());
+    assert_eq!(
+        (run.code, run.err.as_str()),
+        (
+            Some(0),
+            "tidview: --renames: line 2: nothing in the old recording is called `start_mastre`\n"
+        )
+    );
     let wrong = folder.put("wrong", b"a -> b\nc\n");
     let run = tidview(&[&args[..], &["--renames", &wrong]].concat());
     assert_eq!(

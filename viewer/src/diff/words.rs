@@ -1,6 +1,7 @@
 //! What two recordings have in common to say: names, functions and modules, written so that those of
 //! two builds are the same where a person would say so, each with one number for both recordings.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use anyhow::{Result, bail};
@@ -18,6 +19,9 @@ pub(crate) const NO_WORD: Word = 0;
 
 /// The module of all code that a JIT compiler made, in whatever process.
 const JIT_MODULE: &[u8] = b"perf-#.map";
+
+/// Rules that are told of at most, where nothing has their old names.
+const MOST_UNUSED: usize = 10;
 
 /// What compilers add to a function's name when they make another of it.
 const SUFFIXES: [&str; 8] = [
@@ -93,41 +97,94 @@ impl Words {
 
 /// What is called otherwise in the new recording.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Renames(HashMap<Box<[u8]>, Box<[u8]>>);
+pub(crate) struct Renames {
+    rules: Vec<Rule>,
+    /// Rules by their old names.
+    names: HashMap<Box<[u8]>, usize>,
+    /// The first rule for each class of old names: names of tasks do not keep their digits.
+    classes: HashMap<Box<[u8]>, usize>,
+}
+
+/// A line `OLD -> NEW`.
+#[derive(Clone, Debug)]
+struct Rule {
+    line: usize,
+    old: Box<[u8]>,
+    new: Box<[u8]>,
+    /// Whether anything had the old name.
+    used: Cell<bool>,
+}
 
 impl Renames {
     /// Lines `OLD -> NEW`; empty ones and those that begin with `#` say nothing.
     pub(crate) fn parse(list: &[u8]) -> Result<Renames> {
-        let mut renames: HashMap<Box<[u8]>, Box<[u8]>> = HashMap::new();
-        for (line, number) in list.split(|byte| *byte == b'\n').zip(1..) {
-            let line = line.trim_ascii();
-            if line.is_empty() || (line.starts_with(b"#") && !contains_arrow(line)) {
+        let mut renames = Renames::default();
+        for (text, line) in list.split(|byte| *byte == b'\n').zip(1..) {
+            let text = text.trim_ascii();
+            if text.is_empty() || (text.starts_with(b"#") && !contains_arrow(text)) {
                 continue;
             }
-            let Some(at) = arrow(line) else {
-                bail!("line {number}: it has no ` -> ` between an old and a new name");
+            let Some(at) = arrow(text) else {
+                bail!("line {line}: it has no ` -> ` between an old and a new name");
             };
-            // Functions and modules keep their digits, names of tasks do not.
-            let (old, new) = (line[..at].trim_ascii(), line[at + 2..].trim_ascii());
-            let of_tasks = [old, new].map(|name| Box::from(class(&Name::from(name)).as_bytes()));
-            let [old_class, new_class] = of_tasks;
-            renames.insert(Box::from(old), Box::from(new));
-            renames.entry(old_class).or_insert(new_class);
+            renames.add(line, text[..at].trim_ascii(), text[at + 2..].trim_ascii())?;
         }
-        Ok(Renames(renames))
+        Ok(renames)
+    }
+
+    fn add(&mut self, line: usize, old: &[u8], new: &[u8]) -> Result<()> {
+        let rule = self.rules.len();
+        if let Some(first) = self.names.insert(old.into(), rule) {
+            bail!(
+                "line {line}: `{}` has a new name already, in line {}",
+                text::escape(old),
+                self.rules[first].line
+            );
+        }
+        let of_tasks = class(&Name::from(old));
+        self.classes
+            .entry(of_tasks.as_bytes().into())
+            .or_insert(rule);
+        self.rules.push(Rule {
+            line,
+            old: old.into(),
+            new: new.into(),
+            used: Cell::new(false),
+        });
+        Ok(())
+    }
+
+    /// What to tell of rules whose old names nothing had; of the first few.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let unused = || self.rules.iter().filter(|rule| !rule.used.get());
+        let told = unused().take(MOST_UNUSED).map(|rule| {
+            let old = text::escape(&rule.old);
+            let line = rule.line;
+            format!("--renames: line {line}: nothing in the old recording is called `{old}`")
+        });
+        let more = unused().count().saturating_sub(MOST_UNUSED);
+        let more = (more > 0).then(|| format!("--renames: and so of {more} more"));
+        told.chain(more).collect()
     }
 
     /// The new word for an old one.
     fn of<'a>(&'a self, word: &'a [u8]) -> &'a [u8] {
-        self.0.get(word).map_or(word, |new| new)
+        self.names.get(word).map_or(word, |rule| self.used(*rule))
+    }
+
+    /// What a rule that is used makes of it.
+    fn used(&self, rule: usize) -> &[u8] {
+        self.rules[rule].used.set(true);
+        &self.rules[rule].new
     }
 
     /// A task's name class.
     pub(crate) fn name(&self, name: &Name) -> Name {
         let own = class(name);
-        match self.0.is_empty() {
-            true => own,
-            false => class(&Name::from(self.of(own.as_bytes()))),
+        let rule = self.names.get(own.as_bytes());
+        match rule.or_else(|| self.classes.get(own.as_bytes())) {
+            None => own,
+            Some(rule) => class(&Name::from(self.used(*rule))),
         }
     }
 
@@ -298,6 +355,36 @@ mod tests {
         assert_eq!(
             wrong(b" -> b"),
             "line 1: it has no ` -> ` between an old and a new name"
+        );
+        assert_eq!(
+            wrong(b"a -> b\n\n a-> c\na -> d"),
+            "line 3: it has no ` -> ` between an old and a new name"
+        );
+        assert_eq!(
+            wrong(b"a -> b\n\nb -> c\na -> b"),
+            "line 4: `a` has a new name already, in line 1"
+        );
+    }
+
+    #[test]
+    fn rules_that_nothing_needs_are_told() {
+        let list =
+            b"# which\nstart -> begin\nlib.so -> other.so\nworker-1 -> job-1\nnone\x1b -> x\n";
+        let renames = Renames::parse(list).unwrap();
+        renames.function(b"start.cold", None);
+        renames.name(&"worker-2".into());
+        assert_eq!(
+            renames.unused(),
+            [
+                "--renames: line 3: nothing in the old recording is called `lib.so`",
+                "--renames: line 5: nothing in the old recording is called `none\\x1b`",
+            ]
+        );
+        let many: String = (0..13).map(|number| format!("f{number} -> g\n")).collect();
+        let told = Renames::parse(many.as_bytes()).unwrap().unused();
+        assert_eq!(
+            (told.len(), &*told[10]),
+            (11, "--renames: and so of 3 more")
         );
     }
 }

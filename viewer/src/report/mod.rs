@@ -52,7 +52,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>>
     drop(before);
     drop(recording);
     let compared = args.diff.as_deref().map(|old| compared(args, old));
-    let compared = compared.transpose()?;
+    let (compared, unused) = compared.transpose()?.unzip();
     let new = compared.as_ref().map(|it| &it.comparison.new);
     let (page, mut asides) = packed(args, &args.files, new)?;
     let other = match (&compared, &args.diff) {
@@ -78,6 +78,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Vec<String>>
         let shown = compared.shown();
         writeln!(out, "{}", shown.verdict())?;
         asides.extend(shown.notices());
+        asides.extend(unused.unwrap_or_default());
     }
     Ok(asides)
 }
@@ -86,15 +87,16 @@ fn rules(args: &ReportArgs) -> Result<Rules> {
     load::rules(args.frames.runtime_frames.as_deref())
 }
 
-/// What differs from an older recording.
-fn compared(args: &ReportArgs, old: &Path) -> Result<Compared> {
+/// What differs from an older recording; and what there is to tell of the list of new names.
+fn compared(args: &ReportArgs, old: &Path) -> Result<(Compared, Vec<String>)> {
     let reader = Reader {
         rules: rules(args)?,
         renames: compare::renames(args.renames.as_deref())?,
         between: args.between.as_deref().map(compare::marks).transpose()?,
         people: true,
     };
-    reader.compared(&[vec![old.to_owned()]], &args.files, args.per_second)
+    let compared = reader.compared(&[vec![old.to_owned()]], &args.files, args.per_second)?;
+    Ok((compared, reader.renames.unused()))
 }
 
 /// The older run for a page of two, and what there is to tell of it.

@@ -41,6 +41,7 @@ pub(super) fn run(args: &Diff, out: &mut dyn Write, report: &mut Report) -> Resu
         people: args.pairs,
     };
     let compared = reader.compared(&old, &new, args.per_second)?;
+    report.asides = reader.renames.unused();
     let failed = failed(&conditions, &compared.comparison, &compared.book);
     let width = args.width.or_else(terminal_width);
     let shown = Shown {
