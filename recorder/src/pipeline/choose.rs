@@ -40,6 +40,10 @@ impl Globs {
 pub(super) struct Choose {
     globs: Globs,
     known: HashMap<Tid, Known>,
+    /// Reads a task's name: a thread that is attached may be told of before its leader.
+    read: fn(Tid) -> Option<Name>,
+    /// Names of such leaders, until they are told of.
+    leaders: HashMap<Pid, Name>,
     left_out: u64,
     live: usize,
 }
@@ -56,11 +60,13 @@ struct Known {
 
 impl Choose {
     /// `None` where everything is kept.
-    pub(super) fn new(globs: Globs) -> Option<Self> {
+    pub(super) fn new(globs: Globs, read: fn(Tid) -> Option<Name>) -> Option<Self> {
         let any = !globs.include.is_empty() || !globs.exclude.is_empty();
         any.then(|| Choose {
             globs,
             known: HashMap::new(),
+            read,
+            leaders: HashMap::new(),
             left_out: 0,
             live: 0,
         })
@@ -87,8 +93,18 @@ impl Choose {
                 inner,
                 ..
             } => {
-                let kept = self.insert(*task, name.clone(), *parent_pid, *inner);
+                self.know_leader(*task);
+                let (time, task, name) = (event.time, *task, name.clone());
+                let read = match task.is_leader() {
+                    true => self.leaders.remove(&task.pid),
+                    false => None,
+                };
+                let is_renamed = read.is_some_and(|read| read != name);
+                let kept = self.insert(task, name, *parent_pid, *inner);
                 self.put(event, kept, out);
+                if is_renamed {
+                    self.rejudge_threads(time, task.pid, out);
+                }
             }
             EventBody::Birth(birth) => {
                 let kept = self.birth(birth);
@@ -154,8 +170,21 @@ impl Choose {
 
     fn judge(&self, task: Task, name: &Name) -> bool {
         let leader = self.known(Task::leader(task.pid));
-        let leaders = leader.filter(|_| !task.is_leader());
-        self.globs.keep(name, leaders.map(|leader| &leader.name))
+        let leaders = leader.map(|leader| &leader.name);
+        let leaders = leaders.or(self.leaders.get(&task.pid));
+        self.globs.keep(name, leaders.filter(|_| !task.is_leader()))
+    }
+
+    /// Reads the name of a leader of whom nothing was told before its thread.
+    fn know_leader(&mut self, thread: Task) {
+        let leader = Task::leader(thread.pid);
+        if thread != leader
+            && self.known(leader).is_none()
+            && !self.leaders.contains_key(&thread.pid)
+            && let Some(name) = (self.read)(leader.tid)
+        {
+            self.leaders.insert(thread.pid, name);
+        }
     }
 
     /// Takes a task up, and gives whether it is kept.

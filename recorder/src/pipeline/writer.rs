@@ -186,7 +186,7 @@ impl Work {
             stacks,
             found: Vec::new(),
             reached: None,
-            choose: Choose::new(setup.globs),
+            choose: Choose::new(setup.globs, proc::comm),
             chosen: Vec::new(),
             progress: setup.progress,
             summary: Summary::default(),

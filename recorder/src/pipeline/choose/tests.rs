@@ -20,7 +20,8 @@ impl Script {
             exclude: patterns(exclude),
         };
         Script {
-            choose: Choose::new(globs).unwrap(),
+            choose: Choose::new(globs, |tid| (tid == Tid(700)).then(|| Name::from("server")))
+                .unwrap(),
             now: 0,
         }
     }
@@ -321,5 +322,29 @@ fn what_is_about_no_task_is_kept() {
 
 #[test]
 fn without_globs_there_is_nothing_to_choose() {
-    assert!(Choose::new(Globs::default()).is_none());
+    assert!(Choose::new(Globs::default(), |_| None).is_none());
+}
+
+#[test]
+fn a_thread_that_is_told_of_before_its_leader_is_judged_by_its_leaders_name_too() {
+    let (leader, thread) = (Task::new(700, 700), Task::new(700, 701));
+    let mut script = Script::new("", "server");
+    script.leaves_out(existing(thread, None, "worker"));
+    script.leaves_out(existing(leader, None, "server"));
+    let mut script = Script::new("server", "");
+    script.keeps(existing(thread, None, "worker"));
+    script.keeps(existing(leader, None, "server"));
+    // Its name is another by the time that it is told of.
+    let mut script = Script::new("", "server");
+    script.leaves_out(existing(thread, None, "worker"));
+    assert_eq!(
+        script.pass(existing(leader, None, "other")),
+        [
+            existing(leader, None, "other"),
+            existing(thread, None, "worker")
+        ]
+    );
+    // Of this one nothing can be read.
+    let mut script = Script::new("", "server");
+    script.keeps(existing(Task::new(800, 801), None, "worker"));
 }
