@@ -49,6 +49,20 @@ impl Defined {
         self.symbol(frame, stacks, out);
     }
 
+    /// Takes up a definition that was met, and what of it is to be defined again. Few change what is
+    /// known: those that contradict themselves.
+    pub fn take_up(
+        &mut self,
+        definition: Definition,
+        stacks: &mut Stacks,
+        out: &mut Vec<Definition>,
+    ) {
+        if !stacks.has(&definition) {
+            stacks.define(definition.clone());
+            self.for_change(&definition, stacks, out);
+        }
+    }
+
     /// A number that is defined in the file has been given another meaning: it is defined again.
     pub fn for_change(&mut self, changed: &Definition, stacks: &Stacks, out: &mut Vec<Definition>) {
         match *changed {

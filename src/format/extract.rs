@@ -262,17 +262,6 @@ impl<W: Write> Copy<W> {
         self.events += 1;
     }
 
-    /// Takes up a definition. Few change what is known: those that contradict themselves.
-    fn take_up(&mut self, definition: &Definition) {
-        if self.stacks.has(definition) {
-            return;
-        }
-        self.stacks.define(definition.clone());
-        self.defined
-            .for_change(definition, &self.stacks, &mut self.needed);
-        self.define_needed();
-    }
-
     fn define_needed(&mut self) {
         for definition in std::mem::take(&mut self.needed) {
             let written = self.writer.define(&definition);
@@ -321,7 +310,9 @@ impl<W: Write> Sink for Copy<W> {
     }
 
     fn define(&mut self, definition: Definition) {
-        self.take_up(&definition);
+        self.defined
+            .take_up(definition, &mut self.stacks, &mut self.needed);
+        self.define_needed();
     }
 
     fn anchor(&mut self, mut anchor: Anchor) {

@@ -4,8 +4,8 @@ use std::fs;
 
 use tidline::format::{GIVEN_UP_EARLY, Header, Writer, read_trace};
 use tidline::model::{
-    Anchor, Birth, Definition, DetachReason, Ended, Event, EventBody, Frame, FrameId, StackEnd,
-    StackId, StackNode, Task, Tid, Time, Trace, Trust, Via, What,
+    Anchor, Birth, Definition, DetachReason, Ended, Event, EventBody, Frame, FrameId, Function,
+    StackEnd, StackId, StackNode, Symbol, SymbolSource, Task, Tid, Time, Trace, Trust, Via, What,
 };
 
 use crate::made::{at, everything, existing, exit, header, process, rename, thread};
@@ -179,6 +179,83 @@ fn what_two_recorders_tell_of_one_task_is_taken_once() {
     );
 }
 
+/// A thread that was created at this stack, and starts at frame 0.
+fn created(ms: u64, parent: Task, child: Task, stack: u32) -> Event {
+    let body = EventBody::Birth(Birth {
+        via: Via::Clone,
+        what: What::Thread,
+        parent: Some(parent),
+        child,
+        flags: None,
+        pc: None,
+        inner: None,
+        stack: Some(StackId(stack)),
+        start: Some(FrameId(0)),
+    });
+    at(ms, body)
+}
+
+#[test]
+fn what_functions_are_called_is_kept() {
+    let main = Task::new(100, 100);
+    // Recorders tell of functions behind their frames, and some at the end.
+    let file = |id: u128, names: [&str; 2]| {
+        let mut writer = Writer::start(Vec::new(), &recorder(id, 1_000)).unwrap();
+        writer.push(&existing(0, main, b"main")).unwrap();
+        for number in 0..2u32 {
+            let frame = Frame {
+                module: None,
+                address: u64::from(number),
+                trust: Trust::Cfi,
+            };
+            let node = StackNode {
+                up: None,
+                frame: FrameId(number),
+                end: StackEnd::Bottom,
+            };
+            let symbol = Symbol {
+                source: SymbolSource::DebugInfo,
+                functions: vec![Function {
+                    name: names[number as usize].into(),
+                    file: "a.c".into(),
+                    line: Some(number + 1),
+                }],
+            };
+            for definition in [
+                Definition::Frame(FrameId(number), frame),
+                Definition::Stack(StackId(number), node),
+            ] {
+                writer.define(&definition).unwrap();
+            }
+            let child = Task::new(100, 100 + 10 * id as u32 + number);
+            writer.push(&created(10, main, child, number)).unwrap();
+            // What is behind that is written behind it.
+            writer.flush(Time(10 * MS)).unwrap();
+            let symbol = Definition::Symbol(FrameId(number), symbol);
+            writer.define(&symbol).unwrap();
+        }
+        File::new("t.tid", &writer.finish(Time(20 * MS), "done", &[]).unwrap())
+    };
+    let (one, other) = (file(1, ["a", "b"]), file(2, ["c", "d"]));
+    let folder = Folder::new();
+    let out = folder.path("out.tid");
+    prints(&["merge", &one.path(), &other.path(), "-o", &out]);
+    let merged = read(&out);
+    let stacks = merged.stacks();
+    let sites = merged.tasks().iter().filter_map(|task| {
+        let (_, node) = stacks.walk(task.stack?).next()?;
+        let function = stacks.symbol(node.frame)?.functions.first()?;
+        let (name, line) = (&function.name, function.line?);
+        Some(format!("{} {name} {}:{line}", task.task.tid, function.file))
+    });
+    let mut sites: Vec<String> = sites.collect();
+    sites.sort();
+    assert_eq!(
+        sites,
+        ["110 a a.c:1", "111 b a.c:2", "120 c a.c:1", "121 d a.c:2"]
+    );
+}
+
 #[test]
 fn each_recording_s_stacks_stay_its_own() {
     let main = Task::new(100, 100);
@@ -203,18 +280,8 @@ fn each_recording_s_stacks_stay_its_own() {
                 writer.define(&definition).unwrap();
             }
         }
-        let body = EventBody::Birth(Birth {
-            via: Via::Clone,
-            what: What::Thread,
-            parent: Some(main),
-            child: Task::new(100, child),
-            flags: None,
-            pc: None,
-            inner: None,
-            stack: Some(StackId(1)),
-            start: Some(FrameId(0)),
-        });
-        writer.push(&at(u64::from(child), body)).unwrap();
+        let birth = created(u64::from(child), main, Task::new(100, child), 1);
+        writer.push(&birth).unwrap();
         File::new(
             "t.tid",
             &writer.finish(Time(900 * MS), "done", &[]).unwrap(),

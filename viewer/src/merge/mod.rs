@@ -205,6 +205,9 @@ fn merge(
     if reason.is_empty() {
         reason = "the recordings were cut short".into();
     }
+    // A recorder tells of functions behind what they were met in, some at its very end.
+    merger.defined.for_end(&merger.stacks, &mut merger.needed);
+    merger.define_needed()?;
     let end = merger.now;
     let given_up: u64 = merger.given_up.values().sum();
     let counter = (given_up > 0).then_some((GIVEN_UP_EARLY, given_up));
@@ -268,8 +271,9 @@ impl Merger {
             Item::Checkpoint(carried, time) => self.checkpoint(&carried, time, source),
             Item::Define(definition) => {
                 let definition = self.numbers.definition(source.id, definition);
-                self.stacks.define(definition);
-                Ok(())
+                self.defined
+                    .take_up(definition, &mut self.stacks, &mut self.needed);
+                self.define_needed()
             }
             Item::Anchor(anchor) => self.anchor(anchor),
             Item::Damaged(damage) => self.damaged(&damage),
