@@ -54,6 +54,34 @@ fn tasks(trace: &Trace) -> Vec<String> {
     told
 }
 
+/// The gaps: from when to when, ms, and why.
+fn gaps(trace: &Trace) -> Vec<String> {
+    let told = trace.events().iter().filter_map(|event| match &event.body {
+        EventBody::Gap { since, detail, .. } => {
+            let (since, until) = (since.0 / MS, event.time.0 / MS);
+            Some(format!("{since}..{until} {detail}"))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+/// Merges files in every order: all make the same file.
+fn merged_in_any_order(files: [&str; 3]) -> Trace {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let merged = |order: [usize; 3]| {
+        let files = order.map(|index| files[index]);
+        prints(&[&["merge"], &files[..], &["-o", &out, "--force"]].concat());
+        fs::read(&out).unwrap()
+    };
+    let first = merged([0, 1, 2]);
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(merged(order), first, "{order:?}");
+    }
+    read(&out)
+}
+
 #[test]
 fn what_was_split_is_whole_again() {
     let folder = Folder::of(&several(&header(), &everything(), 5, 0), &[0, 1, 2, 3, 4]);
@@ -68,17 +96,9 @@ fn what_was_split_is_whole_again() {
         prints(&["split", &dir, "--since", since, "-o", &back, "--force"]);
         let said = prints(&["merge", &back, &front, "-o", &out, "--force"]);
         let merged = read(&out);
-        let holes: Vec<&Event> = merged
-            .events()
-            .iter()
-            .filter(|event| matches!(event.body, EventBody::Gap { .. }))
-            .collect();
         if since == "56ms" {
             // What is between them is not there, and that is said.
-            let EventBody::Gap { since, .. } = &holes[0].body else {
-                unreachable!()
-            };
-            assert_eq!((since.0, holes.len()), (40 * MS, 1));
+            assert_eq!(gaps(&merged), ["40..56 no file covers this time"]);
             continue;
         }
         assert_eq!(merged.events(), everything(), "{since}: {said}");
@@ -91,6 +111,70 @@ fn what_was_split_is_whole_again() {
         assert_eq!(merged.header().trace_id, header().trace_id);
         assert_eq!(merged.header().option("merged"), Some("2"));
     }
+}
+
+#[test]
+fn the_order_of_the_files_does_not_matter() {
+    let whole = File::trace(&header(), &everything(), 95 * MS);
+    let whole = whole.path();
+    let folder = Folder::new();
+    let part = |name: &str, stretch: &[&str]| {
+        let part = folder.path(name);
+        prints(&[&["split", &whole], stretch, &["-o", &part]].concat());
+        part
+    };
+    let front = part("front", &["--until", "30ms"]);
+    let middle = part("middle", &["--since", "30000001ns", "--until", "50ms"]);
+    let back = part("back", &["--since", "50000001ns"]);
+    let merged = merged_in_any_order([&front, &middle, &back]);
+    assert_eq!(merged.events(), everything());
+    // With a hole.
+    let late = part("late", &["--since", "56ms"]);
+    let merged = merged_in_any_order([&front, &middle, &late]);
+    assert_eq!(gaps(&merged), ["50..56 no file covers this time"]);
+    // What one file ends with, another has only begun with.
+    let shared = part("shared", &["--since", "30ms", "--until", "60ms"]);
+    let rest = part("rest", &["--since", "60ms"]);
+    let merged = merged_in_any_order([&front, &shared, &rest]);
+    assert_eq!(merged.events(), everything());
+    // Of two hosts: which begins first has its own numbers.
+    let events = [existing(1, Task::new(100, 100), b"x")];
+    let [one, other, third] = [("b", 0), ("a", 5), ("c", 5)]
+        .map(|(host, wall)| of_host(host, (1_000, wall), &events, &[]));
+    let merged = merged_in_any_order([&one.path(), &other.path(), &third.path()]);
+    let hosts = merged.header().hosts().into_iter().map(|host| host.name);
+    assert_eq!(hosts.collect::<Vec<_>>(), ["b", "a", "c"]);
+}
+
+#[test]
+fn what_no_recording_covers_is_a_gap() {
+    let recorded = |id: u128, begin: u64, end: u64| {
+        let main = Task::new(id as u32 * 100, id as u32 * 100);
+        recorded(id, begin, &[existing(0, main, b"main")], end - begin)
+    };
+    let merged = |files: [&File; 3]| {
+        let files = files.map(File::path);
+        gaps(&merged_in_any_order(files.each_ref().map(String::as_str)))
+    };
+    let (first, last) = (recorded(1, 1_000, 1_020), recorded(2, 1_050, 1_060));
+    let holes = merged([&first, &recorded(3, 1_030, 1_035), &last]);
+    assert_eq!(
+        holes,
+        [
+            "20..30 no file covers this time",
+            "35..50 no file covers this time"
+        ]
+    );
+    // Some is covered by one, some by another.
+    let holes = merged([&first, &recorded(3, 1_010, 1_050), &last]);
+    assert_eq!(holes, Vec::<String>::new());
+    // Another host's recording says nothing of this one.
+    let events = [20, 70].map(|ms| existing(ms, Task::new(ms as u32, ms as u32), b"x"));
+    let other = of_host("elsewhere", (1_000, 990), &events, &[]);
+    assert_eq!(
+        merged([&first, &other, &last]),
+        ["30..60 no file of a host covers this time"]
+    );
 }
 
 fn read_all(events: &[Event]) -> Trace {
@@ -631,9 +715,7 @@ fn what_is_missing_from_one_is_missing_from_the_whole() {
         )
     );
     let merged = read(&out);
-    let gaps = merged.events().iter();
-    let gaps = gaps.filter(|event| matches!(event.body, EventBody::Gap { .. }));
-    assert_eq!(gaps.count(), 1);
+    assert_eq!(gaps(&merged).len(), 1);
     let let_go = merged.tasks().iter();
     let let_go = let_go.filter(|task| task.how == Ended::Detached(DetachReason::RecordingEnded));
     assert_eq!(let_go.count(), 3);

@@ -231,8 +231,8 @@ Recordings of one boot of one host share its monotonic clock and its pids. Those
 boots, are put in order by their wall clocks, as each recorder read its own: of two hosts what came
 first is as sure as these clocks, and no file says how sure that is. A clock that was set back is
 taken to have been wrong before; where one was set forward, or the host slept, nothing before is
-changed, and it is said. Each host, in the order of the files, has its own pids and TIDs: those of the
-second are 10,000,000 more than there, those of the third 20,000,000, up to 200 hosts. Every view
+changed, and it is said. Each host, in the order in which they were begun to be recorded, has its own
+pids and TIDs: those of the second are 10,000,000 more than there, those of the third 20,000,000, up to 200 hosts. Every view
 says so, and takes such numbers; --host NAME selects what is of one host. Wall
 times are shown in UTC unless all hosts are in one zone. As tables, hosts compare without merging
 (`tidview export --to parquet`, docs/fleet.md). Nobody can tell from a file that a recorder ran in a pid

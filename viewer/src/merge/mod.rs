@@ -63,6 +63,12 @@ fn write(args: &cli::Merge, place: &str) -> Result<Merged> {
     for path in &args.files {
         recordings.push((path.clone(), Recording::open(std::slice::from_ref(path))?));
     }
+    // However they were named.
+    recordings.sort_by_cached_key(|(path, recording)| {
+        let header = recording.header();
+        let begins = (header.start_wall_ns, header.trace_id, header.segment);
+        (begins, path.clone())
+    });
     // The earliest first: by the clock that they share.
     let places = Places::of(&recordings)?;
     let starts = places.each.iter().map(|(shift, _)| shift.time(Time(0)));
@@ -151,15 +157,15 @@ fn merge(
     out: File,
 ) -> Result<(File, Merged)> {
     let wall = (!places.one_clock).then_some(header);
-    let mut names = Vec::new();
     let mut sources = Vec::new();
     for ((path, recording), place) in recordings.into_iter().zip(places.each) {
-        names.push(load::shown(&path));
-        sources.push(Source::start(recording, place, wall));
+        sources.push((load::shown(&path), Source::start(recording, place, wall)));
     }
-    for source in &mut sources {
+    for (_, source) in &mut sources {
         source.prime();
     }
+    sources.sort_by_key(|(_, source)| source.begins);
+    let (names, mut sources): (Vec<String>, Vec<Source>) = sources.into_iter().unzip();
     let mut merger = Merger {
         writer: Writer::start(out, header)?,
         live: Live::default(),
@@ -170,6 +176,7 @@ fn merge(
         twice: Twice::default(),
         told_twice: 0,
         given_up: HashMap::new(),
+        holes: Vec::new(),
         anchored: Time(0),
         now: Time(0),
         events: 0,
@@ -177,9 +184,12 @@ fn merge(
     let mut endings: Vec<Option<Result<Integrity, Error>>> = sources.iter().map(|_| None).collect();
     loop {
         let open = sources.iter().enumerate().filter(|(_, it)| !it.ended());
-        let Some((next, _)) = open.min_by_key(|(index, it)| (it.now(), *index)) else {
+        // Who is at the end lets go what nobody goes on with: after all that others tell of then.
+        let next = open.map(|(index, it)| (it.now(), it.is_at_its_end(), index));
+        let Some((time, _, next)) = next.min() else {
             break;
         };
+        merger.tell_holes(time)?;
         let Some(item) = sources[next].take() else {
             continue;
         };
@@ -192,19 +202,20 @@ fn merge(
             item => merger.item(item, next, &sources[next])?,
         }
     }
-    let (mut missing, mut reason) = (Vec::new(), String::new());
+    let (mut missing, mut last) = (Vec::new(), None);
     for ((integrity, name), source) in endings.into_iter().zip(names).zip(sources) {
         let now = source.now();
         let integrity = integrity.context("a file was not read to its end")??;
         let integrity = source.left_out.added_to(integrity, Time(0), now);
         missing.extend(told(&integrity, &name));
         if let Ending::Finished(words) = integrity.ending {
-            reason = words;
+            last = last.max(Some((now, words)));
         }
     }
-    if reason.is_empty() {
-        reason = "the recordings were cut short".into();
-    }
+    let reason = match last {
+        Some((_, words)) if !words.is_empty() => words,
+        _ => "the recordings were cut short".into(),
+    };
     // A recorder tells of functions behind what they were met in, some at its very end.
     merger.defined.for_end(&merger.stacks, &mut merger.needed);
     merger.define_needed()?;
@@ -246,6 +257,15 @@ fn told(integrity: &Integrity, name: &str) -> Vec<String> {
     told
 }
 
+const NOTHING_COVERS: &str = "no file covers this time";
+
+/// A time that no file covers.
+struct Hole {
+    since: Time,
+    until: Time,
+    detail: &'static str,
+}
+
 struct Merger {
     writer: Writer<File>,
     /// What lives, of all recordings.
@@ -258,6 +278,8 @@ struct Merger {
     told_twice: u64,
     /// Files that a full disk made a recorder give up, by the recording.
     given_up: HashMap<u128, u64>,
+    /// What no file covers, and is still to be told where it ends.
+    holes: Vec<Hole>,
     /// Up to when the wall clock's readings are written.
     anchored: Time,
     now: Time,
@@ -409,16 +431,9 @@ impl Merger {
         if others.is_empty() {
             return Ok(());
         }
-        let (mut carried_on, mut hole) = (false, None);
         for (task, born) in left.alive {
-            let next = others.iter().find(|other| other.goes_on_with(task, born));
-            if let Some(next) = next {
-                carried_on = true;
-                if next.id == sources[from].id && !next.begun && next.now() > Time(left.time.0 + 1)
-                {
-                    hole = Some(next.now());
-                }
-            } else if self.lives(task) {
+            let goes_on = others.iter().any(|other| other.goes_on_with(task, born));
+            if !goes_on && self.lives(task) {
                 self.push(&Event {
                     time: self.now,
                     body: EventBody::Detach {
@@ -428,10 +443,47 @@ impl Merger {
                 })?;
             }
         }
-        if carried_on && let Some(next) = hole {
-            let detail = format!("no file covers the time until {}", time::elapsed(next));
-            self.gap(GapReason::Untraced, left.time, Name::from(detail.as_str()))?;
+        self.holes.extend(hole(left.time, &sources[from], &others));
+        Ok(())
+    }
+
+    /// Tells what no file covered, where that ends by a time.
+    fn tell_holes(&mut self, by: Time) -> Result<()> {
+        for hole in std::mem::take(&mut self.holes) {
+            if hole.until > by {
+                self.holes.push(hole);
+                continue;
+            }
+            self.now = self.now.max(hole.until);
+            self.gap(GapReason::Untraced, hole.since, Name::from(hole.detail))?;
         }
         Ok(())
     }
+}
+
+/// What is not covered when a source has ended: until another file of its recording begins, if there
+/// is one; or else one of its host; or else any.
+fn hole(since: Time, ended: &Source, others: &[&Source]) -> Option<Hole> {
+    let begin = |is_meant: &dyn Fn(&Source) -> bool| {
+        let meant = others.iter().filter(|other| is_meant(other));
+        meant.map(|other| other.begins).min()
+    };
+    let any = begin(&|_| true)?;
+    let (until, detail) = if let Some(until) = begin(&|other| other.id == ended.id) {
+        (until, "no file of a recording covers this time")
+    } else if let Some(until) = begin(&|other| other.is_of_host_of(ended)) {
+        (until, "no file of a host covers this time")
+    } else {
+        (any, NOTHING_COVERS)
+    };
+    let is_covered = |by: Time| by.0 <= since.0.saturating_add(1);
+    let detail = match is_covered(any) {
+        true => detail,
+        false => NOTHING_COVERS,
+    };
+    (!is_covered(until)).then_some(Hole {
+        since,
+        until,
+        detail,
+    })
 }

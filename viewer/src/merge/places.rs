@@ -32,6 +32,11 @@ impl Ranges {
         }
     }
 
+    /// The recording's hosts, by their numbers in the merged file.
+    pub(super) fn hosts(&self) -> &[usize] {
+        &self.to
+    }
+
     pub(super) fn task(&self, task: Task) -> Task {
         Task::new(self.number(task.pid.0), self.number(task.tid.0))
     }

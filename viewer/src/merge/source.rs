@@ -38,8 +38,10 @@ pub(super) struct Source {
     /// What was read ahead.
     heads: VecDeque<Item>,
     now: Time,
-    /// Whether its first event, or checkpoint, was taken.
-    pub(super) begun: bool,
+    /// From when on it knows anything.
+    pub(super) begins: Time,
+    /// The numbers of its hosts.
+    hosts: Vec<usize>,
     ended: bool,
     live: Live,
     /// Whether the task of the last event lived before it, as far as this recording knows.
@@ -65,6 +67,7 @@ impl Source {
         let header = recording.header();
         let now = shift.time(Time(0));
         let id = header.trace_id;
+        let hosts = ranges.hosts().to_vec();
         let (time, header) = match wall {
             Some(merged) => (Time(0), merged),
             None => (now, header),
@@ -97,7 +100,8 @@ impl Source {
             items,
             heads: VecDeque::new(),
             now,
-            begun: false,
+            begins: now,
+            hosts,
             ended: false,
             live: Live::default(),
             had: false,
@@ -113,6 +117,7 @@ impl Source {
                 let living = carried.iter().filter(|task| task.ended.is_none());
                 self.carries = living.map(|task| (task.task, task.born)).collect();
                 self.now = *time;
+                self.begins = *time;
             }
             self.heads.push_back(item);
             if found {
@@ -123,6 +128,11 @@ impl Source {
 
     pub(super) fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether its end is what comes next.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        matches!(self.heads.front(), Some(Item::End(_)))
     }
 
     /// The time of the next thing, as far as it is known.
@@ -146,7 +156,6 @@ impl Source {
             }
         }
         let item = item?;
-        self.begun |= matches!(item, Item::Event(_) | Item::Checkpoint(..));
         match &item {
             Item::Event(event) => {
                 self.now = self.now.max(event.time);
@@ -175,6 +184,11 @@ impl Source {
             time: self.now,
             alive: alive.map(|task| (task.task, task.born)).collect(),
         }
+    }
+
+    /// Whether it tells of a host that another tells of.
+    pub(super) fn is_of_host_of(&self, other: &Source) -> bool {
+        self.hosts.iter().any(|host| other.hosts.contains(host))
     }
 
     /// Whether it goes on with a task that another recording leaves.
