@@ -696,6 +696,87 @@ fn what_cannot_be_kept_apart_is_refused() {
     );
 }
 
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_each_recorder_was_told_is_told() {
+    let folder = Folder::new();
+    let recorded = |id: u128, backend: &str, options: &[(&str, &str)]| {
+        let options = options.iter();
+        let options = options.map(|(name, value)| (name.to_string(), value.to_string()));
+        let header = Header {
+            backend: backend.into(),
+            options: options.collect(),
+            launched: id == 1,
+            ..recorder(id, 1_000)
+        };
+        let events = [existing(0, Task::new(100, 100), b"x")];
+        folder.put(
+            &format!("{id}.tid"),
+            &finished(&header, &events, 10 * MS, &[]),
+        )
+    };
+    let one = [
+        ("failures", "syscalls"),
+        ("follow-fork", "both"),
+        ("trigger", "a"),
+        ("trigger", "b"),
+        ("part", "yes"),
+        ("no-args", "yes"),
+    ];
+    let other = [
+        ("failures", "tracepoints"),
+        ("follow-fork", "both"),
+        ("trigger", "a"),
+        ("trigger", "b"),
+        ("ring-kb", "4096"),
+    ];
+    let (one, other) = (recorded(1, "ptrace", &one), recorded(2, "perf", &other));
+    let [out, again] = ["out", "again"].map(|it| folder.path(it));
+    prints(&["merge", &one, &other, "-o", &out]);
+    let expected = [
+        ("failures", "syscalls and tracepoints"),
+        ("follow-fork", "both"),
+        ("trigger", "a"),
+        ("trigger", "b"),
+        ("no-args", "yes and not given"),
+        ("ring-kb", "not given and 4096"),
+        ("merged", "2"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_string(), value.to_string()));
+    let header = read(&out).header().clone();
+    assert_eq!(header.options, expected);
+    assert_eq!(
+        (header.backend.as_str(), header.launched),
+        ("perf and ptrace", false)
+    );
+    let shown = on_one_line(&prints(&["info", &out]));
+    assert!(
+        shown.contains("in some of the recordings of command lines only the program was recorded"),
+        "{shown}"
+    );
+    assert!(!shown.contains("refused creations were not"), "{shown}");
+    // With one that did not look for refused creations; and a merged file's values are each their own.
+    let off = recorded(3, "ptrace", &[("failures", "off")]);
+    prints(&["merge", &out, &off, "-o", &again]);
+    let header = read(&again).header().clone();
+    assert_eq!(
+        header.option("failures"),
+        Some("syscalls and tracepoints and off")
+    );
+    assert_eq!(
+        (header.backend.as_str(), header.option("merged")),
+        ("perf and ptrace", Some("2"))
+    );
+    let shown = on_one_line(&prints(&["info", &again]));
+    assert!(
+        shown.contains("in some of the recordings refused creations were not watched for"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn what_is_missing_from_one_is_missing_from_the_whole() {
     let events = everything();

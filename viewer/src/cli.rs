@@ -227,19 +227,21 @@ tell of the same task is taken once: files of one recording where it is the same
 others where it is the same within 10 ms. A task that a recording leaves alive when it ends is let go
 there, unless another file goes on with it.
 
-Recordings of one boot of one host share its monotonic clock and its pids. Those of several hosts, or
-boots, are put in order by their wall clocks, as each recorder read its own: of two hosts what came
-first is as sure as these clocks, and no file says how sure that is. A clock that was set back is
-taken to have been wrong before; where one was set forward, or the host slept, nothing before is
-changed, and it is said. Each host, in the order in which they were begun to be recorded, has its own
-pids and TIDs: those of the second are 10,000,000 more than there, those of the third 20,000,000, up to 200 hosts. Every view
-says so, and takes such numbers; --host NAME selects what is of one host. Wall
-times are shown in UTC unless all hosts are in one zone. As tables, hosts compare without merging
-(`tidview export --to parquet`, docs/fleet.md). Nobody can tell from a file that a recorder ran in a pid
-namespace of its own under its host's name: do not merge such files.
+Recordings of one boot of one host share its monotonic clock and its pids. Those of several hosts,
+or boots, are put in order by their wall clocks, as each recorder read its own: of two hosts what
+came first is as sure as these clocks, and no file says how sure that is. A clock that was set back
+is taken to have been wrong before; where one was set forward, or the host slept, nothing before is
+changed, and it is said. Each host, in the order in which they were begun to be recorded, has its
+own pids and TIDs: those of the second are 10,000,000 more than there, those of the third
+20,000,000, up to 200 hosts. Every view says so, and takes such numbers; --host NAME selects what is
+of one host. Wall times are shown in UTC unless all hosts are in one zone. As tables, hosts compare
+without merging (`tidview export --to parquet`, docs/fleet.md). Nobody can tell from a file that a
+recorder ran in a pid namespace of its own under its host's name: do not merge such files.
 
-Of what the recorders counted about themselves only files given up for a full disk are told. Exit code 1: something is missing
-from one of the files, and it is said what.";
+Where recorders were told different things, info says what each was told, as in `failures syscalls
+and tracepoints`, or `ring-kb 4096 and not given`. Of what the recorders counted about themselves
+only files given up for a full disk are told. Exit code 1: something is missing from one of the
+files, and it is said what.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

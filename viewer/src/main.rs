@@ -5,6 +5,7 @@
 
 mod about;
 mod ahead;
+mod choices;
 mod cli;
 mod compare;
 mod diff;

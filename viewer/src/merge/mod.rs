@@ -16,7 +16,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use tidline::format::{Defined, Error, GIVEN_UP_EARLY, Header, Writer};
+use tidline::format::{Defined, Error, GIVEN_UP_EARLY, Header, Writer, is_of_a_host};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, DetachReason, Ending, Event, EventBody, GapReason,
     Integrity, Live, Name, Stacks, Task, Time,
@@ -26,6 +26,7 @@ use self::numbers::Numbers;
 use self::places::Places;
 use self::source::{Item, Source};
 use self::twice::Twice;
+use crate::choices::{choices, joined};
 use crate::cli;
 use crate::load::{self, Recording};
 use crate::output::Output;
@@ -97,10 +98,10 @@ fn header<'a>(
     let headers: Vec<&Header> = headers.collect();
     let mut merged = headers[0].clone();
     merged.segment = 0;
-    let own = |name: &str| !["repaired", "snapshot", "part"].contains(&name);
-    merged.options.retain(|option| {
-        own(&option.0) && headers.iter().all(|header| header.options.contains(option))
-    });
+    merged.options = options(&headers);
+    merged.launched = headers.iter().all(|header| header.launched);
+    merged.backend = together(&headers, |header| &header.backend);
+    merged.recorder = together(&headers, |header| &header.recorder);
     merged
         .options
         .push(("merged".into(), headers.len().to_string()));
@@ -134,12 +135,36 @@ fn header<'a>(
     merged
 }
 
+/// The options of all: of one that differs each value, once.
+fn options(headers: &[&Header]) -> Vec<(String, String)> {
+    // What merging makes of no worth, or says itself.
+    const DROPPED: [&str; 4] = ["repaired", "snapshot", "part", "merged"];
+    let names = headers.iter().flat_map(|header| &header.options);
+    let names = names.map(|(name, _)| name.as_str());
+    let mut options: Vec<(String, String)> = Vec::new();
+    for name in names.filter(|name| !DROPPED.contains(name) && !is_of_a_host(name)) {
+        if options.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        let mut each = headers.iter().map(|header| choices(header, name));
+        let first = each.next().unwrap_or_default();
+        let mut add = |value: String| options.push((name.to_string(), value));
+        if each.all(|other| other == first) {
+            first.into_iter().for_each(|value| add(value.to_string()));
+        } else {
+            add(joined(
+                headers.iter().flat_map(|header| choices(header, name)),
+            ));
+        }
+    }
+    options
+}
+
 /// What headers have, each once.
 fn together(headers: &[&Header], of: impl Fn(&Header) -> &String) -> String {
     let mut each: Vec<&str> = headers.iter().map(|header| of(header).as_str()).collect();
     each.sort_unstable();
-    each.dedup();
-    each.join(" and ")
+    joined(each.into_iter())
 }
 
 struct Merged {

@@ -18,6 +18,7 @@ use super::args::Selectors;
 use super::expr::Expr;
 use super::facts::{OfEvent, OfTask};
 use super::when;
+use crate::choices;
 use crate::site::{SiteId, Sites};
 use crate::time::Clock;
 use crate::view::forest;
@@ -245,7 +246,7 @@ impl<'a> Selector<'a> {
         let failures = args.kind.iter().any(|kind| kind == "create-failed");
         if (failures || mentions("errno"))
             && !has(&|body| matches!(body, EventBody::CreateFailed { .. }))
-            && matches!(trace.header().option("failures"), None | Some("off"))
+            && choices::is_off(trace.header(), "failures")
         {
             notices.push(
                 "no refused creation is in this recording: they were not watched for (--failures)"

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tidline::model::{EventBody, Frame, FrameId, Module, ModuleId, StackId, Trace};
 
 use super::stacks::{births, dropped, why_none};
+use crate::choices;
 use crate::page::{Style, Table, Text};
 use crate::words::{count, counted, shorten};
 
@@ -73,11 +74,9 @@ fn is_named(trace: &Trace, frame: FrameId) -> bool {
 /// The figures in words, and whether nothing is missing.
 pub(crate) fn words(trace: &Trace, code: Option<&Code>) -> (String, Style) {
     let Some(code) = code else {
-        let words = match trace.header().option("stacks") {
-            None | Some("off") => {
-                "off: where tasks were created is not in this file (--stacks)".into()
-            }
-            Some(_) => format!("on, and none is in this file: {}", why_none(trace)),
+        let words = match choices::is_off(trace.header(), "stacks") {
+            true => "off: where tasks were created is not in this file (--stacks)".into(),
+            false => format!("on, and none is in this file: {}", why_none(trace)),
         };
         return (words, Style::Plain);
     };

@@ -10,6 +10,7 @@ use tidline::model::{Ended, Ending, EventBody, Origin, Time, Totals, Trace, What
 
 use super::code::{self, Code, ModuleRow};
 use super::{Losses, Options, hosts, losses, notices};
+use crate::choices;
 use crate::page::{Block, Fact, Page, Style, Text};
 use crate::time;
 use crate::words::{command_line, count, counted, counted_what, numbers, shorten, size};
@@ -250,44 +251,47 @@ fn limits(trace: &Trace) -> Vec<String> {
     let header = trace.header();
     let mut limits = Vec::new();
     limits.extend(choice(trace));
-    if header.option("no-args").is_some() {
-        limits.push(
-            "of command lines only the program was recorded: arguments are not in this file".into(),
-        );
-    }
-    if header.option("new-threads") == Some("detach") {
-        limits.push(
-            "new threads were let go at once: what they created, and how they ended, is not in \
-             this file"
-                .into(),
-        );
-    }
-    match header.option("follow-fork") {
-        None | Some("both") => {}
-        Some("parent") => limits.push(
-            "new processes were let go at once: what they did, and how they ended, is not in this \
-             file"
-                .into(),
-        ),
-        Some("child") => limits.push(
-            "a process that forked was let go: what it did after that, and how it ended, is not \
-             in this file"
-                .into(),
-        ),
-        Some(side) => limits.push(format!(
-            "of each fork only one side was followed ({side}): the other is not in this file"
-        )),
-    }
-    if matches!(header.option("failures"), None | Some("off")) {
-        limits.push("refused creations were not watched for (--failures)".into());
-    }
-    if header.option("follow-exec") == Some("no") {
-        limits.push(
-            "a process that executed a program was let go there: what the program did, and how it \
-             ended, is not in this file"
-                .into(),
-        );
-    }
+    let mut limit = |name: &str, is_such: &dyn Fn(&str) -> bool, words: &str| {
+        limits.extend(choices::limit(header, name, is_such, words));
+    };
+    limit(
+        "no-args",
+        &|value| !choices::is_no(value),
+        "of command lines only the program was recorded: arguments are not in this file",
+    );
+    limit(
+        "new-threads",
+        &|value| value == "detach",
+        "new threads were let go at once: what they created, and how they ended, is not in this file",
+    );
+    limit(
+        "follow-fork",
+        &|side| side == "parent",
+        "new processes were let go at once: what they did, and how they ended, is not in this file",
+    );
+    limit(
+        "follow-fork",
+        &|side| side == "child",
+        "a process that forked was let go: what it did after that, and how it ended, is not in this \
+         file",
+    );
+    let side = header.option("follow-fork").unwrap_or_default();
+    limit(
+        "follow-fork",
+        &|side| !choices::is_no(side) && !["both", "parent", "child"].contains(&side),
+        &format!("of each fork only one side was followed ({side}): the other is not in this file"),
+    );
+    limit(
+        "failures",
+        &choices::is_no,
+        "refused creations were not watched for (--failures)",
+    );
+    limit(
+        "follow-exec",
+        &|value| value == "no",
+        "a process that executed a program was let go there: what the program did, and how it ended, \
+         is not in this file",
+    );
     if !header.launched {
         limits.push(
             "the recording began when the program was running: who created the tasks that were \

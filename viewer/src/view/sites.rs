@@ -7,6 +7,7 @@ use tidline::model::{EventBody, Name, Origin, TaskRecord, Trace, errno_name};
 
 use super::stacks::{self, interpreted, label};
 use super::{Options, hidden, notices_of};
+use crate::choices;
 use crate::group::{By, Classifier, Group, Groups, Key, Moments, Stats, Tally, percentile};
 use crate::page::{Block, Page, Style, Table, Text};
 use crate::select::Selector;
@@ -524,7 +525,7 @@ pub(crate) fn failed_page<'a>(asked: &'a Asked<'a>, options: &Options) -> Page<'
 }
 
 fn none_failed(trace: &Trace, all: u64, places: &str) -> String {
-    let watched = !matches!(trace.header().option("failures"), None | Some("off"));
+    let watched = !choices::is_off(trace.header(), "failures");
     match all {
         0 if watched => "no creation was refused".into(),
         0 => "no refused creation is in this trace: they were not watched for (--failures)".into(),

@@ -3,6 +3,7 @@
 use tidline::model::{EventBody, StackId, Trace};
 use unicode_width::UnicodeWidthStr;
 
+use crate::choices;
 use crate::group::{By, Classifier, Key};
 use crate::site::{self, Layer, Site, Sites};
 use crate::words::{count, counted, shorten, shown_name};
@@ -64,10 +65,12 @@ pub(crate) fn notices(trace: &Trace, sites: &Sites, instead: Option<By>) -> Vec<
 
 /// Why a trace has no stacks, or what to do for the next to have some.
 pub(crate) fn why_none(trace: &Trace) -> String {
-    match trace.header().option("stacks") {
-        None | Some("off") => "`tidrec --stacks on` records them".into(),
-        Some(_) if births(trace).all == 0 => "no creation is in it".into(),
-        Some(_) => format!("of no creation could one be taken{}", dropped(trace)),
+    if choices::is_off(trace.header(), "stacks") {
+        "`tidrec --stacks on` records them".into()
+    } else if births(trace).all == 0 {
+        "no creation is in it".into()
+    } else {
+        format!("of no creation could one be taken{}", dropped(trace))
     }
 }
 
