@@ -263,6 +263,85 @@ fn what_two_recorders_tell_of_one_task_is_taken_once() {
     );
 }
 
+#[test]
+fn who_learns_of_things_late_makes_no_task_of_them() {
+    let main = Task::new(100, 100);
+    let [late, long] = [101, 102].map(|tid| Task::new(100, tid));
+    let [child, grandchild] = [200, 300].map(|pid| Task::new(pid, pid));
+    let exec = |ms: u64, exe: &str| {
+        let body = EventBody::Exec {
+            task: child,
+            former_tid: child.tid,
+            exe: exe.into(),
+            name: b"echo".into(),
+        };
+        at(ms, body)
+    };
+    let one = [
+        existing(0, main, b"main"),
+        process(10, main, child),
+        exec(12, "/bin/echo"),
+        thread(20, main, late),
+        thread(20, main, long),
+        rename(21, late, b"pool"),
+        rename(21, long, b"work"),
+        exit(30, late, 0),
+        exit(40, child, 0),
+        rename(50, long, b"work"),
+        exit(60, long, 0),
+    ];
+    // It calls the file by another name, looks for names now and then, and learns of some things when
+    // they are over.
+    let other = [
+        existing(0, main, b"main"),
+        process(10, main, child),
+        exec(13, "/usr/bin/echo"),
+        exec(14, "/bin/second"),
+        thread(20, main, late),
+        thread(20, main, long),
+        process(31, late, grandchild),
+        rename(31, late, b"other"),
+        exit(32, late, 0),
+        exit(35, grandchild, 0),
+        rename(39, long, b"work"),
+        exit(41, child, 0),
+        exit(61, long, 0),
+    ];
+    let [one, other] = [recorded(1, 1_000, &one, 70), recorded(2, 1_000, &other, 70)];
+    let folder = Folder::new();
+    let out = folder.path("out.tid");
+    prints(&["merge", &one.path(), &other.path(), "-o", &out]);
+    let merged = read(&out);
+    assert_eq!(
+        tasks(&merged),
+        [
+            "100 main None 0..None Alive",
+            "101 pool Some(100) 20..Some(30) Exit(Code(0))",
+            "102 work Some(100) 20..Some(60) Exit(Code(0))",
+            "200 echo Some(100) 10..Some(40) Exit(Code(0))",
+            "300  None 31..Some(35) Exit(Code(0))",
+        ]
+    );
+    let told = merged
+        .events()
+        .iter()
+        .filter_map(|event| match &event.body {
+            EventBody::Exec { exe, .. } => Some(format!("{} {exe}", event.time.0 / MS)),
+            EventBody::Rename { name, .. } => Some(format!("{} {name}", event.time.0 / MS)),
+            _ => None,
+        });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "12 /bin/echo",
+            "14 /bin/second",
+            "21 pool",
+            "21 work",
+            "50 work"
+        ]
+    );
+}
+
 /// A thread that was created at this stack, and starts at frame 0.
 fn created(ms: u64, parent: Task, child: Task, stack: u32) -> Event {
     let body = EventBody::Birth(Birth {

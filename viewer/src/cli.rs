@@ -224,8 +224,10 @@ Examples:
 
 Each FILE is a recording: a file, or a folder of files. Time 0 is the earliest one's. What two files
 tell of the same task is taken once: files of one recording where it is the same to the nanosecond,
-others where it is the same within 10 ms. A task that a recording leaves alive when it ends is let go
-there, unless another file goes on with it.
+others where it is the same within 10 ms. An exec is the same whatever the file is called; a name
+that another recorder gave a task is taken once however late; and what is told of a task within 10
+ms of the end that another recorder saw is left out. A task that a recording leaves alive when it
+ends is let go there, unless another file goes on with it.
 
 Recordings of one boot of one host share its monotonic clock and its pids. Those of several hosts,
 or boots, are put in order by their wall clocks, as each recorder read its own: of two hosts what

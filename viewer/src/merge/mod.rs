@@ -352,13 +352,27 @@ impl Merger {
     fn event(&mut self, mut event: Event, from: usize, source: &Source) -> Result<()> {
         self.numbers.event(source.id, &mut event);
         event.time = event.time.max(self.now);
+        let is_over =
+            |task: Task| !self.lives(task) && self.twice.has_ended(task, event.time, source.id);
         let known = match &event.body {
-            EventBody::Existing { task, .. } => self.lives(*task) && !source.had,
-            _ => false,
+            EventBody::Birth(_) => false,
+            EventBody::Existing { task, .. } if self.lives(*task) => !source.had,
+            // Some recorders look for names now and then only.
+            EventBody::Rename { task, name } if self.lives(*task) => {
+                source.renamed && self.live.name(task.tid) == Some(name)
+            }
+            body => body.task().is_some_and(is_over),
+        };
+        let creator = match &event.body {
+            EventBody::Birth(birth) => birth.parent.filter(|task| !is_over(*task)),
+            _ => None,
         };
         if self.twice.is_known(&event, from, source.id) || known {
             self.told_twice += 1;
             return Ok(());
+        }
+        if let EventBody::Birth(birth) = &mut event.body {
+            birth.parent = creator;
         }
         self.push(&event)
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use tidline::format::{Error, GIVEN_UP_EARLY, Header, Sink, renumber, scan};
 use tidline::model::{
-    Anchor, Carried, Damage, Definition, Event, Integrity, Live, Pid, Task, Time,
+    Anchor, Carried, Damage, Definition, Event, EventBody, Integrity, Live, Pid, Task, Time,
 };
 
 use super::clocks::Shift;
@@ -46,6 +46,8 @@ pub(super) struct Source {
     live: Live,
     /// Whether the task of the last event lived before it, as far as this recording knows.
     pub(super) had: bool,
+    /// Whether the last event gave a task another name than it had, as far as this recording knows.
+    pub(super) renamed: bool,
     /// What its first checkpoint carries, until it is reached.
     carries: HashMap<Task, Time>,
 }
@@ -105,6 +107,7 @@ impl Source {
             ended: false,
             live: Live::default(),
             had: false,
+            renamed: false,
             carries: HashMap::new(),
         }
     }
@@ -161,6 +164,10 @@ impl Source {
                 self.now = self.now.max(event.time);
                 let task = event.body.task();
                 self.had = task.is_some_and(|task| self.live.task(task.tid) == Some(task));
+                self.renamed = match &event.body {
+                    EventBody::Rename { task, name } => self.live.name(task.tid) != Some(name),
+                    _ => false,
+                };
                 self.live.follow(event);
             }
             Item::Checkpoint(carried, time) => {
@@ -224,9 +231,8 @@ impl Ahead {
 
 impl Sink for Ahead {
     fn event(&mut self, mut event: Event) {
-        use tidline::model::EventBody::{Gap, Lost};
         self.move_on(&mut event.time);
-        if let Gap { since, .. } | Lost { since, .. } = &mut event.body {
+        if let EventBody::Gap { since, .. } | EventBody::Lost { since, .. } = &mut event.body {
             self.move_on(since);
         }
         renumber(&mut event, |number| self.ranges.number(number));

@@ -15,6 +15,8 @@ struct Told {
     event: Event,
     from: usize,
     recording: u128,
+    /// Who told of it, too: each tells of it once.
+    also: Vec<usize>,
 }
 
 /// The last events, by task and kind.
@@ -35,14 +37,16 @@ impl Twice {
         let before = told.len();
         told.retain(|told| is_recent(told, event.time));
         self.entries -= before - told.len();
-        let same = told.iter().any(|told| {
+        let same = told.iter_mut().find(|told| {
             told.from != from
+                && !told.also.contains(&from)
                 && match told.recording == recording {
                     true => told.event == *event,
                     false => is_alike(&told.event.body, &event.body),
                 }
         });
-        if same {
+        if let Some(same) = same {
+            same.also.push(from);
             return true;
         }
         self.entries += 1;
@@ -50,8 +54,16 @@ impl Twice {
             event: event.clone(),
             from,
             recording,
+            also: Vec::new(),
         });
         false
+    }
+
+    /// Whether another recorder has just seen a task end: what is told of it now was before that.
+    pub(super) fn has_ended(&self, task: Task, now: Time, recording: u128) -> bool {
+        let exits = self.last.get(&(Some(task), "exit"));
+        let mut exits = exits.into_iter().flatten();
+        exits.any(|told| told.recording != recording && is_recent(told, now))
     }
 
     fn forget(&mut self, now: Time) {
@@ -73,6 +85,8 @@ fn is_alike(one: &EventBody, other: &EventBody) -> bool {
         (EventBody::Birth(one), EventBody::Birth(other)) => {
             one.child == other.child && one.what == other.what
         }
+        // The path may be as it was called, or the file's own.
+        (EventBody::Exec { task: one, .. }, EventBody::Exec { task: other, .. }) => one == other,
         // Each recorder has its own notes, losses and tasks to let go.
         (
             EventBody::Mark { .. }
