@@ -17,7 +17,7 @@ use support::{Child, TempDir, made, need, program, program_with, send, tracers};
 use tidline::model::{Event, EventBody, Trace, errno_name};
 use trace::{
     Recording, SOON, attach, births, check, check_prefix, differences, launch, may_trace, open,
-    ready, tidrec, wait_until,
+    ready, start_attach, tidrec, wait_until,
 };
 
 const BOTH: [&str; 2] = ["syscalls", "seccomp"];
@@ -471,9 +471,20 @@ fn comes_and_goes(signal: &str) {
     let mut traces = Vec::new();
     while rounds < 12 && target.try_exit().is_none() {
         let file = dir.join(&format!("trace{rounds}"));
-        let mut recorder = attach(&file, &[target.pid()], &["--failures", "syscalls"]);
+        let mut recorder = start_attach(&file, &[target.pid()], &["--failures", "syscalls"]);
+        let mut ended = false;
+        wait_until("it records, or there is nobody left", SOON, || {
+            ended = recorder.try_exit().is_some();
+            ended || recorder.stderr().contains("tidrec: recording ")
+        });
+        if ended && target.try_exit().is_some() {
+            break; // It ended meanwhile.
+        }
         std::thread::sleep(Duration::from_micros(20_000 + 1_733 * rounds));
-        recorder.signal(signal);
+        // It ends by itself, too, if the target does.
+        if recorder.try_exit().is_none() {
+            send(signal, &[recorder.pid()]);
+        }
         recorder.wait_exit(SOON);
         wait_until("all threads are free and run", SOON, || {
             tracers(target.pid())
