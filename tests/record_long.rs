@@ -662,7 +662,10 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
     }
     assert!(most <= 1 << 20, "{most}");
     recorder.signal("INT");
-    recorder.expect_exit(0, SOON);
+    let code = recorder.wait_exit(SOON).code();
+    // By perf a loaded machine may lose some, and that is said.
+    let lost = recorder.stderr().contains(" EVENTS LOST");
+    assert_eq!(code, Some(if lost { 3 } else { 0 }));
     target.signal("KILL");
     target.wait_exit(SOON);
     assert!(
@@ -671,10 +674,14 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
         recorder.stderr()
     );
     let recording = read(&files(&output));
-    assert!(recording.is_complete(), "{:?}", recording.integrity());
+    assert!(
+        recording.is_complete() || lost,
+        "{:?}",
+        recording.integrity()
+    );
     for path in files(&seen) {
         let snapshot = open(&path);
-        assert!(snapshot.is_complete(), "{:?}", snapshot.integrity());
+        assert!(snapshot.is_complete() || lost, "{:?}", snapshot.integrity());
         let mut marks = snapshot.events().iter();
         let mark = marks.rfind(|event| matches!(event.body, EventBody::Mark { .. }));
         let at = mark.expect("the mark of its trigger").time;
