@@ -644,8 +644,9 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
     // Their names tell seconds.
     let then = format!("sleep 1; mv -t {}", seen.display());
     let options = ["--max-disk", "1M", "--segment-size", "64K", "--compress"];
+    // One chain makes enough, and leaves tidrec a processor.
     let mut command = std::process::Command::new(program("chains"));
-    let mut target = Child::spawn(command.args(["8", "600"]));
+    let mut target = Child::spawn(command.args(["1", "600"]));
     let pid = ready(&mut target);
     let more = ["none", "--after", "50ms", "--on-trigger", &then];
     let mut recorder = attach(&output, &[pid], &[&options[..], &more].concat());
@@ -662,10 +663,7 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
     }
     assert!(most <= 1 << 20, "{most}");
     recorder.signal("INT");
-    let code = recorder.wait_exit(SOON).code();
-    // By perf a loaded machine may lose some, and that is said.
-    let lost = recorder.stderr().contains(" EVENTS LOST");
-    assert_eq!(code, Some(if lost { 3 } else { 0 }));
+    recorder.expect_exit(0, SOON);
     target.signal("KILL");
     target.wait_exit(SOON);
     assert!(
@@ -674,14 +672,10 @@ fn snapshots_that_were_moved_away_leave_room_for_others() {
         recorder.stderr()
     );
     let recording = read(&files(&output));
-    assert!(
-        recording.is_complete() || lost,
-        "{:?}",
-        recording.integrity()
-    );
+    assert!(recording.is_complete(), "{:?}", recording.integrity());
     for path in files(&seen) {
         let snapshot = open(&path);
-        assert!(snapshot.is_complete() || lost, "{:?}", snapshot.integrity());
+        assert!(snapshot.is_complete(), "{:?}", snapshot.integrity());
         let mut marks = snapshot.events().iter();
         let mark = marks.rfind(|event| matches!(event.body, EventBody::Mark { .. }));
         let at = mark.expect("the mark of its trigger").time;
