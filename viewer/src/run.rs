@@ -455,16 +455,11 @@ fn stretch(common: &Common, since: Option<&str>, until: Option<&str>) -> Result<
         clock: &clock,
         marks: marks.as_ref(),
     };
-    let asked = select::between(since, until, frame)?;
     // What is not asked for has no end: a file that is being written has more meanwhile.
-    let bounded = until.is_some() || asked.is_some_and(|(_, to)| to < found.end);
+    let (from, to) = select::between(since, until, frame)?;
     Ok(Stretch {
-        from: asked
-            .filter(|_| since.is_some())
-            .map_or(Stretch::WHOLE.from, |(from, _)| from),
-        to: asked
-            .filter(|_| bounded)
-            .map_or(Stretch::WHOLE.to, |(_, to)| to),
+        from: from.unwrap_or(Stretch::WHOLE.from),
+        to: to.unwrap_or(Stretch::WHOLE.to),
     })
 }
 

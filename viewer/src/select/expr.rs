@@ -8,6 +8,8 @@
 //! condition on something that is not there (the signal of a task that exited with a code) is false,
 //! whichever way it compares.
 
+use std::sync::LazyLock;
+
 use regex_lite::Regex;
 use winnow::ascii::{alpha1, dec_uint, multispace0};
 use winnow::combinator::{alt, cut_err, delimited, fail, not, preceded, repeat, terminated};
@@ -17,6 +19,7 @@ use winnow::token::{any, one_of, take_until, take_while};
 
 use unicode_width::UnicodeWidthStr;
 
+use super::KINDS;
 use crate::moment::parse_span;
 
 /// A condition.
@@ -106,22 +109,11 @@ pub(crate) enum Fact {
     Bool(bool),
 }
 
-const KINDS: [&str; 14] = [
-    "existing",
-    "clone",
-    "fork",
-    "vfork",
-    "exec",
-    "exit",
-    "rename",
-    "create-failed",
-    "syscall-enter",
-    "syscall-exit",
-    "detach",
-    "gap",
-    "lost",
-    "mark",
-];
+/// What may stand where a field is expected, and where a kind of event is.
+static ANY_FIELD: LazyLock<String> =
+    LazyLock::new(|| format!("field ({})", FIELDS.map(|(name, _)| name).join(" ")));
+static ANY_KIND: LazyLock<String> =
+    LazyLock::new(|| format!("kind of event ({})", KINDS.join(" ")));
 
 /// Something that conditions can be asked of.
 pub(crate) trait Facts {
@@ -306,7 +298,7 @@ fn field(input: &mut &str) -> ModalResult<Field> {
                 sort: SORTS[at],
             })
         })
-        .context(StrContext::Label("field (kind what pid tid parent name site start exe text errno signal code flags time life children alive thread host)"))
+        .context(StrContext::Label(&ANY_FIELD))
         .parse_next(input)
 }
 
@@ -369,11 +361,7 @@ fn text(input: &mut &str) -> ModalResult<String> {
 /// A text that such a field may have, where that is known: a misspelt one would select nothing.
 fn known<'a>(field: Field) -> impl ModalParser<&'a str, String, winnow::error::ContextError> {
     let (is_known, which): (fn(&str) -> bool, _) = match field.name {
-        "kind" => (
-            |kind| KINDS.contains(&kind),
-            "kind of event (existing clone fork vfork exec exit rename create-failed syscall-enter \
-             syscall-exit detach gap lost mark)",
-        ),
+        "kind" => (|kind| KINDS.contains(&kind), &**ANY_KIND),
         "what" => (
             |what| ["thread", "process"].contains(&what),
             "thread or process",

@@ -96,32 +96,33 @@ pub(crate) fn stretch(
     clock: &Clock,
 ) -> Result<Option<(Time, Time)>> {
     let (since, until) = (args.since.as_deref(), args.until.as_deref());
-    between(since, until, Frame::of(trace, clock))
+    let (begin, end) = (trace.begin(), trace.end());
+    let asked = between(since, until, Frame::of(trace, clock))?;
+    let is_asked = asked != (None, None);
+    let (from, to) = (asked.0.unwrap_or(begin), asked.1.unwrap_or(end));
+    Ok(is_asked.then_some((from, to.min(end))))
 }
 
-/// The same of any two such options.
+/// The same of any two such options, and only what they say.
 pub(crate) fn between(
     since: Option<&str>,
     until: Option<&str>,
     frame: Frame<'_>,
-) -> Result<Option<(Time, Time)>> {
+) -> Result<(Option<Time>, Option<Time>)> {
     let since = since.map(|text| since_of(text, frame)).transpose()?;
     let until = until.map(|text| moment_of("--until", text, frame));
     let until = until.transpose()?;
     let (from, to) = match (since, until) {
-        (None, None) => return Ok(None),
         (Some((_, Some(_))), Some(_)) => {
             bail!("--since says for how long: it does not go with --until")
         }
-        (since, until) => {
-            let (from, to) = since.unwrap_or((frame.extent.0, None));
-            (from, to.or(until).unwrap_or(frame.extent.1))
-        }
+        (Some((from, to)), until) => (Some(from), to.or(until)),
+        (None, until) => (None, until),
     };
-    if to < from {
+    if to.is_some_and(|to| Some(to) < from) {
         bail!("--until is before --since");
     }
-    Ok(Some((from, to)))
+    Ok((from, to))
 }
 
 /// `1s`, or `1s+9s`: from 1 s for 9 s. A `+` may be of a wall time's zone, or in a mark's text.
@@ -137,7 +138,7 @@ fn since_of(text: &str, frame: Frame<'_>) -> Result<(Time, Option<Time>)> {
         return Err(wrong("--since", text, &problem));
     };
     let from = found(first, frame).map_err(|problem| wrong("--since", text, &problem))?;
-    let to = Time(from.0.saturating_add(length)).min(frame.extent.1);
+    let to = Time(from.0.saturating_add(length));
     Ok((from, Some(to)))
 }
 
