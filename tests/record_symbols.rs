@@ -6,7 +6,9 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use support::wait_until;
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -21,14 +23,6 @@ fn start(arguments: &[&str]) -> (Child, UnixStream) {
     command.args(arguments);
     command.stdin(OwnedFd::from(its)).stdout(Stdio::null());
     (command.spawn().expect("tidrec"), ours)
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < SOON, "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 fn proc(child: &Child, file: &str) -> String {
@@ -56,7 +50,9 @@ fn limit(child: &Child, name: &str) -> String {
 fn it_stands_back() {
     for (arguments, nice, policy) in [(&[][..], "19", "5"), (&["now"], "10", "0")] {
         let (mut child, socket) = start(arguments);
-        wait_until("it begins", || proc(&child, "oom_score_adj") == "1000\n");
+        wait_until("it begins", SOON, || {
+            proc(&child, "oom_score_adj") == "1000\n"
+        });
         let fields = stat(&child);
         assert_eq!((fields[16].as_str(), fields[38].as_str()), (nice, policy));
         assert_eq!(proc(&child, "comm"), "tidrec-symbols\n");
@@ -73,7 +69,9 @@ fn it_stands_back() {
         let ignored = mask("SigIgn:") & !(3 << 31);
         assert_eq!((ignored, mask("SigBlk:")), (SIGPIPE, 0), "{status}");
         drop(socket);
-        wait_until("it ends", || child.try_wait().expect("a child").is_some());
+        wait_until("it ends", SOON, || {
+            child.try_wait().expect("a child").is_some()
+        });
         assert!(child.wait().expect("a child").success());
     }
 }
@@ -91,7 +89,9 @@ fn what_is_no_request_ends_it() {
         socket
             .shutdown(std::net::Shutdown::Write)
             .expect("a socket");
-        wait_until("it ends", || child.try_wait().expect("a child").is_some());
+        wait_until("it ends", SOON, || {
+            child.try_wait().expect("a child").is_some()
+        });
     }
 }
 

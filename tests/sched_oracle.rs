@@ -11,7 +11,7 @@ use std::time::Duration;
 use support::{
     CLONE_THREAD, Child, Fork, Made, PerfOracle, TempDir, cases, check_losses, descendants,
     descendants_of_existing, made, need, num_threads, parse_script, program, thread_states,
-    tracer_of, yardstick,
+    tracer_of, wait_until, yardstick,
 };
 
 const SOON: Duration = Duration::from_secs(120);
@@ -222,8 +222,11 @@ fn a_dropped_child_takes_its_descendants_along() {
     let pid: u32 = ready["ready ".len()..].parse().expect("a pid");
     assert_eq!(num_threads(pid), Some(4));
     assert_eq!(tracer_of(pid), Some(0));
-    let states: Vec<char> = thread_states(pid).iter().map(|(_, state)| *state).collect();
-    assert_eq!(states, ['S'; 4]);
+    // It says that it is ready before it sleeps.
+    wait_until("all its threads sleep", SOON, || {
+        let states = thread_states(pid);
+        states.iter().map(|(_, state)| *state).eq(['S'; 4])
+    });
     drop(shell);
     // Killed, and a zombie at most until its new parent reaps it.
     let states = thread_states(pid);

@@ -15,6 +15,7 @@ mod proc;
 mod program;
 mod scale;
 mod temp;
+mod wait;
 
 pub(crate) use child::{Child, send};
 pub(crate) use disk::SmallDisk;
@@ -27,6 +28,7 @@ pub(crate) use proc::{comm, num_threads, thread_states, tracer_of, tracers};
 pub(crate) use program::{copy_program, program, program_with, workspace, yardstick};
 pub(crate) use scale::scale;
 pub(crate) use temp::TempDir;
+pub(crate) use wait::wait_until;
 
 /// What a test cannot do without. Where it is missing, the test says so loudly and ends without
 /// a verdict; in CI (`CI` is set) that is a failure, so that nothing is ever silently untested.

@@ -12,13 +12,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidline::format::read_trace;
 use tidline::model::{
     Birth, End, Ended, Ending, Event, EventBody, Name, Origin, Pid, Task, Tid, Trace, What,
 };
 
+#[allow(unused_imports)] // Not every test waits.
+pub(crate) use crate::support::wait_until;
 use crate::support::{Child, Made, TempDir, need, scale};
 
 /// No test depends on how fast anything is: a deadline is for what hangs.
@@ -372,15 +374,6 @@ pub(crate) fn printed_tids<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<
         .collect();
     all.sort_unstable();
     all
-}
-
-/// Looks again and again until something is so.
-pub(crate) fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// A program's pid from its `ready` line.
