@@ -4,6 +4,10 @@
 //! later (Rust, Java, Python and C programs name their threads from inside), at no stop of ours.
 //! So `/proc/TID/comm` is read soon after the birth, and again ever more rarely. A thread that
 //! has ended before its turn costs nothing.
+//!
+//! The kernel renames a process amid an exec, before the exec is told. So a leader's new name is
+//! believed when it was read twice, or when its task ends first; an exec that is told meanwhile
+//! has said it all.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -12,6 +16,8 @@ use tidline::model::{Event, EventBody, Name, Task, Tid, Time};
 
 /// When a name is looked at again, after the look before, ns. The last one repeats.
 const INTERVALS_NS: [u64; 4] = [0, 400_000_000, 4_000_000_000, 60_000_000_000];
+/// As after so many looks is the interval before a new name is believed.
+const LOOKS_BEFORE_BELIEF: usize = 1;
 /// The most looks at a time, so that ten thousand new threads make no burst of work.
 const LOOKS_AT_A_TIME: usize = 2_000;
 
@@ -41,6 +47,8 @@ struct Known {
     name: Name,
     generation: u32,
     looks: usize,
+    /// A name that was read and has not been told.
+    seen: Option<Name>,
 }
 
 impl Names {
@@ -100,12 +108,38 @@ impl Names {
         true
     }
 
-    /// Whether a rename that was found is still to be told: not if its task has ended since.
-    pub(super) fn concern(&self, event: &Event) -> bool {
-        event.body.task().is_some_and(|task| {
-            self.known
-                .get(&task.tid)
-                .is_some_and(|known| known.task == task)
+    /// Whether a rename that was found is still to be told: not if its task has ended since, or
+    /// an event has told its name.
+    pub(super) fn concern(&mut self, event: &Event) -> bool {
+        let EventBody::Rename { task, name } = &event.body else {
+            return false;
+        };
+        let known = self.known.get_mut(&task.tid);
+        let Some(known) = known.filter(|known| known.task == *task) else {
+            return false;
+        };
+        let is_news = known.seen.as_ref() == Some(name);
+        if is_news {
+            known.seen = None;
+            known.name = name.clone();
+        }
+        is_news
+    }
+
+    /// A new name that is not told yet of a task that an event says to have gone.
+    pub(super) fn last_rename(&mut self, event: &Event) -> Option<Event> {
+        let (EventBody::Exit { task, .. } | EventBody::Detach { task, .. }) = event.body else {
+            return None;
+        };
+        let known = self.known.get_mut(&task.tid)?;
+        if known.task != task {
+            return None;
+        }
+        let name = known.seen.take()?;
+        let body = EventBody::Rename { task, name };
+        Some(Event {
+            time: event.time,
+            body,
         })
     }
 
@@ -119,6 +153,7 @@ impl Names {
                 name,
                 generation,
                 looks,
+                seen: None,
             },
         );
         if !self.are_told {
@@ -150,16 +185,21 @@ impl Names {
             }
             // A task that is gone will be told so by the events.
             let Some(name) = read.read(tid) else { continue };
-            if name != known.name {
-                known.name = name.clone();
+            known.looks += 1;
+            let mut looks = known.looks;
+            if name == known.name {
+                known.seen = None;
+            } else if known.task.is_leader() && known.seen.as_ref() != Some(&name) {
+                known.seen = Some(name);
+                looks = looks.min(LOOKS_BEFORE_BELIEF);
+            } else {
+                known.seen = Some(name.clone());
                 let body = EventBody::Rename {
                     task: known.task,
                     name,
                 };
                 renames.push(Event { time: now, body });
             }
-            known.looks += 1;
-            let looks = known.looks;
             self.schedule(now, tid, generation, looks);
         }
     }
@@ -187,10 +227,7 @@ mod tests {
             stack: None,
             start: None,
         });
-        Event {
-            time: Time(time),
-            body,
-        }
+        event(time, body)
     }
 
     /// Feeds events, looks, and gives what was found to have changed.
@@ -201,11 +238,35 @@ mod tests {
         }
         let mut renames = Vec::new();
         names.look(Time(now), &mut read, &mut renames);
-        let told = renames.into_iter().map(|event| match event.body {
+        renames.retain(|rename| names.concern(rename));
+        renames.into_iter().map(renamed).collect()
+    }
+
+    fn renamed(event: Event) -> (u32, String) {
+        match event.body {
             EventBody::Rename { task, name } => (task.tid.0, name.to_string()),
             other => panic!("{other:?}"),
-        });
-        told.collect()
+        }
+    }
+
+    fn event(time: u64, body: EventBody) -> Event {
+        let time = Time(time);
+        Event { time, body }
+    }
+
+    fn exec(time: u64, pid: u32, name: &str) -> Event {
+        let body = EventBody::Exec {
+            task: Task::new(pid, pid),
+            former_tid: Tid(pid),
+            exe: Name::from("/bin/true"),
+            name: name.into(),
+        };
+        event(time, body)
+    }
+
+    fn exit(time: u64, task: Task) -> Event {
+        let end = End::Code(0);
+        event(time, EventBody::Exit { task, end })
     }
 
     #[test]
@@ -229,36 +290,59 @@ mod tests {
         assert_eq!(*name, Name::from("main"));
         // The newborn still has its creator's name: nothing to tell. Later it has its own.
         assert_eq!(run(&mut names, &mut [birth(2, 1, 2)], 3, "main"), []);
-        assert_eq!(
-            run(&mut names, &mut [], 400_000_003, "w-1"),
-            [(1, "w-1".to_string()), (2, "w-1".to_string())]
-        );
-        assert_eq!(run(&mut names, &mut [], 400_000_004, "w-2"), []);
+        let told = run(&mut names, &mut [], 400_000_003, "w-1");
+        assert_eq!(told, [(2, "w-1".to_string())]);
+        // The leader's is believed when it was read twice.
+        let told = run(&mut names, &mut [], 800_000_003, "w-1");
+        assert_eq!(told, [(1, "w-1".to_string())]);
+        assert_eq!(run(&mut names, &mut [], 800_000_004, "w-2"), []);
     }
 
     #[test]
-    fn a_rename_that_was_found_after_the_end_is_not_told() {
+    fn a_name_that_comes_of_an_exec_is_no_rename() {
         let mut names = Names::default();
-        let mut events = [birth(1, 1, 2)];
-        run(&mut names, &mut events, 2, "new");
-        let (task, name) = (Task::new(1, 2), Name::from("new"));
-        let rename = Event {
-            time: Time(4),
-            body: EventBody::Rename { task, name },
-        };
-        assert!(names.concern(&rename));
-        let end = EventBody::Exit {
-            task,
-            end: End::Code(0),
-        };
-        names.follow(
-            &mut Event {
-                time: Time(3),
-                body: end,
-            },
-            &mut |_: Tid| None,
+        let mut fork = birth(1, 1, 2);
+        if let EventBody::Birth(birth) = &mut fork.body {
+            birth.child = Task::new(2, 2);
+        }
+        // Read before the exec is told,
+        assert_eq!(run(&mut names, &mut [fork], 2, "true"), []);
+        assert_eq!(
+            run(&mut names, &mut [exec(3, 2, "true")], 500_000_000, "true"),
+            []
         );
-        assert!(!names.concern(&rename));
+        // or believed, and not told yet.
+        let mut read = |_: Tid| Some(Name::from("sleep"));
+        let mut renames = Vec::new();
+        names.look(Time(5_000_000_000), &mut read, &mut renames);
+        names.look(Time(6_000_000_000), &mut read, &mut renames);
+        assert_eq!(renames.len(), 1);
+        names.follow(&mut exec(4_000_000_000, 2, "sleep"), &mut read);
+        renames.retain(|rename| names.concern(rename));
+        assert_eq!(renames, []);
+    }
+
+    #[test]
+    fn a_new_name_is_told_before_the_end() {
+        for task in [Task::new(1, 2), Task::new(2, 2)] {
+            let mut names = Names::default();
+            let mut born = birth(1, 1, 2);
+            if let EventBody::Birth(birth) = &mut born.body {
+                birth.child = task;
+            }
+            let mut read = |_: Tid| Some(Name::from("new"));
+            names.follow(&mut born, &mut read);
+            let mut renames = Vec::new();
+            names.look(Time(4), &mut read, &mut renames);
+            let mut exit = exit(3, task);
+            let told = names.last_rename(&exit).map(renamed);
+            assert_eq!(told, Some((2, "new".to_string())));
+            names.follow(&mut exit, &mut read);
+            // What was found and comes after it says nothing more.
+            assert_eq!(renames.len(), usize::from(!task.is_leader()));
+            renames.retain(|rename| names.concern(rename));
+            assert_eq!(renames, []);
+        }
     }
 
     #[test]
@@ -283,18 +367,8 @@ mod tests {
     #[test]
     fn a_task_that_ended_is_not_looked_at_and_neither_is_its_name_given_to_the_next() {
         let mut names = Names::default();
-        let end = EventBody::Exit {
-            task: Task::new(1, 2),
-            end: End::Code(0),
-        };
-        let mut events = [
-            birth(1, 1, 2),
-            Event {
-                time: Time(2),
-                body: end,
-            },
-            birth(3, 1, 2),
-        ];
+        let ended = exit(2, Task::new(1, 2));
+        let mut events = [birth(1, 1, 2), ended, birth(3, 1, 2)];
         assert_eq!(
             run(&mut names, &mut events, 4, "new"),
             [(2, "new".to_string())]

@@ -273,6 +273,9 @@ impl Work {
             while let Some(found) = found.next_if(|found| found.time < event.time) {
                 self.push_found(found);
             }
+            if let Some(rename) = self.names.last_rename(&event) {
+                self.pass(rename);
+            }
             if self.names.follow(&mut event, &mut read) {
                 self.pass(event);
             }
