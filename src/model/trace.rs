@@ -22,6 +22,7 @@ pub struct Trace {
     /// For each event the task it is about, `NO_TASK` where there is none.
     subjects: Vec<u32>,
     tasks: Vec<TaskRecord>,
+    numbers: Numbers,
     /// Made when they are first asked for: many views do not.
     children: OnceLock<Children>,
     peak_alive: usize,
@@ -32,6 +33,24 @@ pub struct Trace {
     begin: Time,
     end: Time,
     part: Option<Part>,
+}
+
+/// What number each task of a part has among all tasks.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// Of tasks of earlier parts that are in it, the first of it.
+    kept: Vec<u32>,
+    /// How many tasks there were in earlier parts.
+    before: u32,
+}
+
+impl Numbers {
+    fn of(&self, id: TaskId) -> u32 {
+        match self.kept.get(id.0 as usize) {
+            Some(number) => *number,
+            None => (self.before + id.0).saturating_sub(self.kept.len() as u32),
+        }
+    }
 }
 
 /// The tasks that each task made, one task's behind the other's.
@@ -196,6 +215,13 @@ impl Trace {
         &self.tasks[id.0 as usize]
     }
 
+    /// A task's number among all tasks of the recording: its id, but for those of a part that is given
+    /// by [`TraceBuilder::part`].
+    #[must_use]
+    pub fn number(&self, id: TaskId) -> u32 {
+        self.numbers.of(id)
+    }
+
     /// The tasks that a task made, oldest first.
     #[must_use]
     pub fn children(&self, id: TaskId) -> &[TaskId] {
@@ -306,9 +332,10 @@ pub struct TraceBuilder {
     first: Option<Time>,
     /// Events about no task that were given as parts.
     kept: Vec<Event>,
-    /// So many tasks are of parts that were given.
-    given: usize,
+    /// So many tasks are of parts that were given: those that are kept have numbers.
+    numbers: Numbers,
     named_late: bool,
+    carried_again: bool,
     counters: Vec<(String, u64)>,
     /// Where in `counters` a name is.
     counter_places: HashMap<String, usize>,
@@ -341,8 +368,9 @@ impl TraceBuilder {
             begin: Time(0),
             first: None,
             kept: Vec::new(),
-            given: 0,
+            numbers: Numbers::default(),
             named_late: false,
+            carried_again: false,
             events: Vec::new(),
             subjects: Vec::new(),
             subject: None,
@@ -455,7 +483,10 @@ impl TraceBuilder {
         });
         let id = match index.get(&(carried.task, carried.born)) {
             Some(id) => *id,
-            None => self.carry(carried, None),
+            None => {
+                self.carried_again |= self.numbers.before > 0;
+                self.carry(carried, None)
+            }
         };
         ids[place] = id;
         Some(id)
@@ -546,6 +577,7 @@ impl TraceBuilder {
             subjects: std::mem::take(&mut self.subjects),
             children: OnceLock::new(),
             tasks: std::mem::take(&mut self.tasks),
+            numbers: std::mem::take(&mut self.numbers),
             peak_alive: self.peak_alive,
             counters: std::mem::take(&mut self.counters),
             anchors: std::mem::take(&mut self.anchors),
@@ -562,7 +594,7 @@ impl TraceBuilder {
         self.kept.extend(of_none);
         part.subjects.clear();
         (self.events, self.subjects) = (part.events, part.subjects);
-        self.tasks = part.tasks;
+        (self.tasks, self.numbers) = (part.tasks, part.numbers);
         self.forget_the_dead();
         seen
     }
@@ -572,6 +604,13 @@ impl TraceBuilder {
     #[must_use]
     pub fn named_late(&self) -> bool {
         self.named_late
+    }
+
+    /// Whether a checkpoint carried a creator that had ended, and may be a task of an earlier part: it
+    /// has two numbers then.
+    #[must_use]
+    pub fn carried_again(&self) -> bool {
+        self.carried_again
     }
 
     /// Keeps of the tasks the first, those that live, and who made them.
@@ -591,6 +630,13 @@ impl TraceBuilder {
             *place = next;
         }
         let place = |id: TaskId| Some(places[id.0 as usize]).filter(|place| *place != NO_TASK);
+        let new = self.tasks.len() - self.numbers.kept.len();
+        let kept = self.tasks.iter().map(|task| task.id);
+        let kept = kept.filter(|id| place(*id).is_some());
+        self.numbers = Numbers {
+            kept: kept.map(|id| self.numbers.of(id)).collect(),
+            before: self.numbers.before.saturating_add(new as u32),
+        };
         self.tasks.retain_mut(|task| {
             let Some(id) = place(task.id) else {
                 return false;
@@ -602,7 +648,6 @@ impl TraceBuilder {
             task.execs.keep_last(1);
             true
         });
-        self.given = self.tasks.len();
         for id in self.live.values_mut() {
             *id = place(*id).map_or(*id, TaskId);
         }
@@ -635,6 +680,7 @@ impl TraceBuilder {
             subjects: self.subjects,
             children: OnceLock::new(),
             tasks: self.tasks,
+            numbers: self.numbers,
             peak_alive: self.peak_alive,
             counters: self.counters,
             anchors: self.anchors,
@@ -859,7 +905,7 @@ impl TraceBuilder {
     fn rename(&mut self, id: TaskId, time: Time, name: Name) {
         let names = &mut self.tasks[id.0 as usize].names;
         if names.len() == 1 && names[0].1.is_empty() {
-            self.named_late |= (id.0 as usize) < self.given && !name.is_empty();
+            self.named_late |= (id.0 as usize) < self.numbers.kept.len() && !name.is_empty();
             *names = (names[0].0, name).into();
         } else if names[names.len() - 1].1 != name {
             names.push((time, name));

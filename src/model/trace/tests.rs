@@ -373,3 +373,45 @@ fn a_later_count_of_the_same_name_replaces_the_earlier() {
     let trace = builder.finish(whole());
     assert_eq!(trace.counters(), [("a".into(), 3), ("b".into(), 2)]);
 }
+
+#[test]
+fn tasks_of_parts_have_the_numbers_that_they_have_in_all() {
+    // Each makes the next and ends; the first one and every fifth go on.
+    let mut bodies = vec![existing(100, 100, "m")];
+    for tid in 101..140 {
+        bodies.push(birth(Some(Task::new(100, tid - 1)), Task::new(100, tid)));
+        if (tid - 1) % 5 != 0 {
+            bodies.push(exit(100, tid - 1));
+        }
+    }
+    let events = bodies.into_iter().zip(1..).map(|(body, time)| Event {
+        time: Time(time),
+        body,
+    });
+    let events: Vec<Event> = events.collect();
+    let mut all = TraceBuilder::new(Header::default());
+    events.iter().for_each(|event| all.push(event.clone()));
+    let all = all.finish(whole());
+    for size in [1, 2, 7, 100] {
+        let mut parts = TraceBuilder::new(Header::default());
+        let mut ends: Vec<Option<(Task, Option<Time>)>> = vec![None; all.tasks().len()];
+        let mut note = |trace: &Trace| {
+            for task in trace.tasks() {
+                let number = trace.number(task.id) as usize;
+                ends[number] = Some((task.task, task.ended));
+                assert_eq!(task.born, all.tasks()[number].born);
+                if let Some(parent) = task.parent {
+                    let parents = all.tasks()[number].parent.map(|id| id.0);
+                    assert_eq!(Some(trace.number(parent)), parents);
+                }
+            }
+        };
+        for some in events.chunks(size) {
+            some.iter().for_each(|event| parts.push(event.clone()));
+            parts.part((Time(0), Time(0)), &mut note);
+        }
+        note(&parts.finish(whole()));
+        let expected = all.tasks().iter().map(|task| Some((task.task, task.ended)));
+        assert_eq!(ends, expected.collect::<Vec<_>>(), "by {size}");
+    }
+}
