@@ -11,17 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use tidline::format::{Error, GIVEN_UP_EARLY, GOES_ON, Header, Writer, looks_like_trace};
+use tidline::format::{Error, GIVEN_UP_EARLY, GOES_ON, Header, Writer};
 use tidline::model::{Anchor, Carried, Definition, Time};
 
-use super::output::{Output, shown, unwritable};
+use super::output::{Output, looks_like_ours, shown, unwritable};
 use super::place;
 use crate::keep::{Compress, Limits};
 use crate::say::say;
 
 /// After a file could not be begun the next try waits so long, ns.
 const TRY_AGAIN_NS: u64 = 1_000_000_000;
-/// A file's name until the one before it is finished.
+/// A file's name until the one before it is finished; and until then it is no trace, as it would say
+/// that the one before was cut short.
 const NEXT: &str = "next.tid.part";
 /// What a write may add beside the records that it is for, bytes: headers, the count of a loss.
 const BESIDE: u64 = 2 << 10;
@@ -87,6 +88,14 @@ struct Kept {
 type Identity = (u64, u64);
 
 impl Shelf {
+    #[cfg(test)]
+    pub(super) fn of(folder: &Path) -> Self {
+        Shelf {
+            folder: File::open(folder).expect("a folder"),
+            books: Mutex::default(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -293,7 +302,7 @@ impl ReadyFolder {
         };
         let path = folder.path.join(file_name(0));
         let writer = folder
-            .start(&path, 0)
+            .start(&path, 0, false)
             .map_err(|error| unwritable(&path, error))?;
         Ok((folder, writer))
     }
@@ -479,7 +488,7 @@ impl Folder {
         // Both are there for a moment, and the one before gets its end mark.
         let adding = on_disk(bytes) + BESIDE;
         self.evict(writer, adding, others, None, now);
-        let next = self.start(&part, number).and_then(|mut next| {
+        let next = self.start(&part, number, true).and_then(|mut next| {
             begin(&mut next, head, anchor)?;
             Ok(next)
         });
@@ -509,7 +518,8 @@ impl Folder {
             self.sync_aside(output);
         }
         self.shelf.lock().kept.push_back(kept);
-        let renamed = fs::rename(&part, &path);
+        let revealed = writer.get_mut().reveal();
+        let renamed = revealed.and(fs::rename(&part, &path));
         writer.get_mut().set_path(self.path.join(file_name(number)));
         (self.number, self.begun) = (number, now);
         self.head = (bytes, head.1.len() as u64);
@@ -537,8 +547,9 @@ impl Folder {
             .spawn(sync);
     }
 
-    fn start(&self, path: &Path, number: u32) -> Result<Writer<Output>, Error> {
-        let output = Output::create(path, Arc::clone(&self.shelf)).map_err(|source| Error::Io {
+    fn start(&self, path: &Path, number: u32, hidden: bool) -> Result<Writer<Output>, Error> {
+        let output = Output::create(path, Arc::clone(&self.shelf), hidden);
+        let output = output.map_err(|source| Error::Io {
             doing: "beginning the next file",
             offset: 0,
             source,
@@ -637,5 +648,5 @@ fn begins_as_trace(path: &Path) -> io::Result<bool> {
     }
     let mut start = Vec::new();
     File::open(path)?.take(16).read_to_end(&mut start)?;
-    Ok(looks_like_trace(&start))
+    Ok(looks_like_ours(&start))
 }

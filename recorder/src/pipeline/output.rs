@@ -2,13 +2,15 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
+
+use tidline::format::looks_like_trace;
 
 use super::folder::Shelf;
 
@@ -20,8 +22,31 @@ pub(crate) struct Output {
     kind: Kind,
     /// What may be given up for it.
     shelf: Option<Arc<Shelf>>,
+    /// Its first byte, as long as another stands there.
+    hidden: Hidden,
     /// Held as long as the file is written.
     _lock: Option<Flock<File>>,
+}
+
+/// Whether a file is to be no trace yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hidden {
+    No,
+    FromStart,
+    /// What its first byte is to be.
+    By(u8),
+}
+
+/// The first byte of a file that is no trace yet.
+const HIDDEN: u8 = 0;
+
+/// Whether a file is a trace, or is to become one, by its first bytes.
+pub(super) fn looks_like_ours(start: &[u8]) -> bool {
+    let mut revealed = start.to_vec();
+    if let Some(first @ &mut HIDDEN) = revealed.first_mut() {
+        *first = 0x89; // What a trace begins with.
+    }
+    looks_like_trace(&revealed)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +172,7 @@ impl Ready {
                 path,
                 kind: Kind::Stream,
                 shelf: None,
+                hidden: Hidden::No,
                 _lock: lock,
             });
         }
@@ -163,14 +189,16 @@ impl Ready {
                 cut: false,
             },
             shelf: None,
+            hidden: Hidden::No,
             _lock: lock,
         })
     }
 }
 
 impl Output {
-    /// Makes a new file, for its owner only; on a full disk those on the shelf make room.
-    pub(super) fn create(path: &Path, shelf: Arc<Shelf>) -> io::Result<Self> {
+    /// Makes a new file, for its owner only; on a full disk those on the shelf make room. One that is
+    /// hidden is a trace for nobody until it is revealed.
+    pub(super) fn create(path: &Path, shelf: Arc<Shelf>, hidden: bool) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options
             .write(true)
@@ -185,8 +213,21 @@ impl Output {
                 cut: false,
             },
             shelf: Some(shelf),
+            hidden: match hidden {
+                true => Hidden::FromStart,
+                false => Hidden::No,
+            },
             _lock: None,
         })
+    }
+
+    /// From here on it is a trace.
+    pub(super) fn reveal(&mut self) -> io::Result<()> {
+        if let Hidden::By(first) = self.hidden {
+            self.file.write_all_at(&[first], 0)?;
+        }
+        self.hidden = Hidden::No;
+        Ok(())
     }
 
     /// It was renamed, by us.
@@ -251,8 +292,12 @@ impl Write for Output {
     /// All or nothing.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.notice_a_cut()?;
+        let starts = self.hidden == Hidden::FromStart;
+        let hides = bytes.first().copied().filter(|_| starts);
+        let covered = hides.map(|_| [&[HIDDEN], &bytes[1..]].concat());
         loop {
-            let Err(error) = self.file.write_all(bytes) else {
+            let Err(error) = self.file.write_all(covered.as_deref().unwrap_or(bytes)) else {
+                self.hidden = hides.map_or(self.hidden, Hidden::By);
                 if let Kind::File { good, .. } = &mut self.kind {
                     *good += bytes.len() as u64;
                 }
@@ -305,4 +350,36 @@ fn open_stream(path: &Path) -> Result<File> {
 pub(crate) fn shown(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     tidline::text::escape(path.as_os_str().as_bytes()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_file_is_a_trace_once_it_is_revealed() {
+        let folder = std::env::temp_dir().join(format!("tidrec-hidden-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join("next");
+        let written = |hidden, revealed| {
+            let file = Output::create(&path, Arc::new(Shelf::of(&folder)), hidden);
+            let mut output = file.expect("a file");
+            let whole = b"\x89TID\r\n\x1a\n and more";
+            output.write_all(&whole[..9]).expect("written");
+            output.write_all(&whole[9..]).expect("written");
+            if revealed {
+                output.reveal().expect("revealed");
+            }
+            let found = std::fs::read(&path).expect("a file");
+            std::fs::remove_file(&path).expect("removed");
+            assert!(looks_like_ours(&found));
+            assert_eq!(found[1..], whole[1..]);
+            looks_like_trace(&found)
+        };
+        assert_eq!([written(false, false), written(false, true)], [true, true]);
+        assert_eq!([written(true, false), written(true, true)], [false, true]);
+        std::fs::remove_dir(&folder).expect("removed");
+        assert!(!looks_like_ours(b"\0ID\r\n\x1a\n"));
+        assert!(!looks_like_ours(b""));
+    }
 }
