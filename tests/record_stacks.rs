@@ -125,7 +125,10 @@ fn record_with_code<S: AsRef<std::ffi::OsStr>>(
     );
     child.expect_exit(code, patience());
     assert_eq!(child.stderr(), "");
-    open(&file)
+    let trace = open(&file);
+    // If a test fails, this says what was lost.
+    eprintln!("{:?}", trace.counters());
+    trace
 }
 
 /// What the three creations of `sites plain` must look like. Without debug information there are

@@ -318,8 +318,6 @@ pub struct TraceBuilder {
     header: Header,
     events: Vec<Event>,
     subjects: Vec<u32>,
-    /// Of the last event.
-    subject: Option<TaskId>,
     tasks: Vec<TaskRecord>,
     live: ByNumber<Tid, TaskId>,
     /// The tasks of each thread group since its last exec, ended ones too.
@@ -373,7 +371,6 @@ impl TraceBuilder {
             carried_again: false,
             events: Vec::new(),
             subjects: Vec::new(),
-            subject: None,
             tasks: Vec::new(),
             live: ByNumber::default(),
             members: ByNumber::default(),
@@ -390,8 +387,8 @@ impl TraceBuilder {
         event.time = event.time.max(self.end);
         self.end = event.time;
         self.first.get_or_insert(event.time);
-        self.subject = self.apply(&event);
-        self.subjects.push(self.subject.map_or(NO_TASK, |id| id.0));
+        let subject = self.apply(&event);
+        self.subjects.push(subject.map_or(NO_TASK, |id| id.0));
         self.events.push(event);
     }
 
@@ -400,13 +397,7 @@ impl TraceBuilder {
     pub fn follow(&mut self, mut event: Event) {
         event.time = event.time.max(self.end);
         self.end = event.time;
-        self.subject = self.apply(&event);
-    }
-
-    /// The task that the last event is about, if it is about one.
-    #[must_use]
-    pub fn subject(&self) -> Option<TaskId> {
-        self.subject
+        self.apply(&event);
     }
 
     /// Notes what the recorder counted about itself. A later value of a name replaces an earlier.

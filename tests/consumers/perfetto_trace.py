@@ -25,7 +25,11 @@ for number, packet in enumerate(trace.packet):
     assert packet.trusted_packet_sequence_id == 1
     if packet.HasField("track_descriptor"):
         track = packet.track_descriptor
-        assert track.uuid not in tracks
+        former = tracks.get(track.uuid)
+        if former is not None:
+            # It was needed before its name was known.
+            assert not former.process.process_name and not former.thread.thread_name, former
+            assert (former.process.pid, former.thread.tid) == (track.process.pid, track.thread.tid)
         assert not track.parent_uuid or track.parent_uuid in tracks
         tracks[track.uuid] = track
     names = {string.iid: string.str for string in packet.interned_data.function_names}
@@ -53,5 +57,6 @@ for timestamp, _, event in sorted(order, key=lambda it: it[:2]):
         flows[flow] = (creator, tracks[event.track_uuid].thread.tid)
 births = [e for e in events if e["kind"] in ("clone", "fork", "vfork") and e["parent_tid"] is not None]
 assert Counter(flows.values()) == Counter((e["parent_tid"], e["new_tid"]) for e in births)
+assert all(track.name or track.process.process_name or track.thread.thread_name for track in tracks.values())
 if sys.argv[1].endswith("/creations.perfetto"):
     assert [b"main", b"serve", b"spawn", b"libc.so.6+0x12"] in stacks.values(), stacks

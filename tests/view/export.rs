@@ -288,7 +288,13 @@ fn chrome_has_lives_flows_and_moments() {
         "110 30000 5",
         "110 40000 6",
     ];
-    assert_eq!(of("s")[..5], from);
+    // Readers sort them by time.
+    let by_time = |phase| {
+        let mut told = of(phase);
+        told.sort_by_key(|line| line.split(' ').nth(1).unwrap().parse::<u64>().unwrap());
+        told
+    };
+    assert_eq!(by_time("s")[..5], from);
     let to = [
         "110 5000 2",
         "120 10000 3",
@@ -296,7 +302,7 @@ fn chrome_has_lives_flows_and_moments() {
         "122 30000 5",
         "123 40000 6",
     ];
-    assert_eq!(of("f")[..5], to);
+    assert_eq!(by_time("f")[..5], to);
     assert_eq!((of("s").len(), of("f").len()), (7, 7));
     for moment in [
         "200 56000 null \"exec /x/dash\"",
@@ -448,7 +454,9 @@ fn perfetto_has_tracks_slices_and_flows() {
             let thread = fields(&get(&track, 4).2);
             let process = fields(&get(&track, 3).2);
             let name = text(&[get(&thread, 5).2, get(&process, 6).2, get(&track, 2).2].concat());
-            names.insert(get(&track, 1).1, name);
+            // One that is needed before its name is known is described again.
+            let former = names.insert(get(&track, 1).1, name).unwrap_or_default();
+            assert_eq!(former, "");
         }
         let event = fields(&get(&packet, 11).2);
         if !event.is_empty() {
@@ -458,22 +466,25 @@ fn perfetto_has_tracks_slices_and_flows() {
                     .first()
                     .map_or(String::new(), |byte| format!(" {field}:{byte}"))
             };
-            told.push(format!(
-                "{} {} {} {}{}{}",
-                get(&packet, 8).1,
-                get(&event, 9).1,
-                names[&get(&event, 11).1],
-                text(&get(&event, 23).2),
-                flow(47),
-                flow(48)
-            ));
+            let track = get(&event, 11).1;
+            assert!(names.contains_key(&track));
+            let (time, kind) = (get(&packet, 8).1, get(&event, 9).1);
+            let what = text(&get(&event, 23).2) + &flow(47) + &flow(48);
+            told.push((time, kind, track, what));
         }
     }
+    // Readers sort them by time.
+    told.sort_by_key(|(time, ..)| *time);
+    let told = told.iter().map(|(time, kind, track, what)| {
+        let name = &names[track];
+        format!("{time} {kind} {name} {what}")
+    });
+    let told: Vec<String> = told.collect();
     assert_eq!(
         told[..8],
         [
-            "5000 1 server server",
             "5000 1 gc gc",
+            "5000 1 server server",
             "5005000 3 server clone pool 47:3",
             "5005000 1 pool pool 48:3",
             "6005000 3 pool renamed pool",
@@ -482,20 +493,19 @@ fn perfetto_has_tracks_slices_and_flows() {
             "11005000 3 worker-0 renamed worker-0",
         ]
     );
-    // Ends come last, in order of birth.
     let ends = told
         .iter()
         .filter(|line| line.split(' ').nth(1) == Some("2"));
     assert_eq!(
         ends.collect::<Vec<_>>(),
         [
-            "95005000 2 gc ",
             "45005000 2 worker-0 ",
             "46005000 2 worker-1 ",
             "50005000 2 worker-2 ",
-            "75005000 2 sh ",
             "70005000 2 ls ",
+            "75005000 2 sh ",
             "81005000 2 server ",
+            "95005000 2 gc ",
         ]
     );
 }
@@ -581,11 +591,19 @@ mod parquet {
         );
         let tasks = rows(&place("tasks"));
         assert_eq!(tasks.len(), 10);
+        // One that has ended comes before those that live.
+        let number = |row: &Row| told(row).split(' ').next().unwrap()["task=".len()..].parse();
+        let numbers: Vec<usize> = tasks.iter().map(|row| number(row).unwrap()).collect();
+        assert_eq!(numbers, [1, 3, 4, 5, 7, 8, 9, 0, 2, 6]);
+        let mut by_number: Vec<usize> = (0..10).collect();
+        by_number.sort_by_key(|place| numbers[*place]);
         assert_eq!(
-            told(&tasks[5]),
+            told(&tasks[by_number[5]]),
             r##"task=5 pid=100 tid=122 parent=2 what="thread" name="worker-2" class="worker-#" origin="birth" born_ns=30000000 ended_ns=50000000 lifetime_ns=20000000 how="killed by SIGSEGV (core)" signal="SIGSEGV" core=true children=0"##
         );
-        let born = tasks[5].get_column_iter().find(|(name, _)| *name == "born");
+        let born = tasks[by_number[5]]
+            .get_column_iter()
+            .find(|(name, _)| *name == "born");
         assert_eq!(
             born.unwrap().1.to_string(),
             "2026-09-21 14:13:20.030000 +00:00"

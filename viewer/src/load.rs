@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use tidline::format::{Error, Header, Segment, Sink, Skim, looks_like_trace, scan};
 use tidline::model::{
-    Anchor, Carried, Damage, Definition, Event, EventBody, Integrity, TaskId, Time, Trace,
-    TraceBuilder,
+    Anchor, Carried, Damage, Definition, Event, EventBody, Integrity, Time, Trace, TraceBuilder,
 };
 use tidline::text;
 
@@ -101,41 +100,11 @@ fn skim(named: &[PathBuf]) -> Result<Option<(Skim<BufReader<Watched>>, String)>>
 /// Reads the recording whose files are named for its tasks. Of its events only those are kept of which
 /// a task's record does not tell, and which are few: marks, gaps, losses, execs and refused creations.
 pub(crate) fn load_tasks(named: &[PathBuf]) -> Result<Trace> {
-    Ok(tasks(named, None)?.0)
-}
-
-/// The same, and of which task each event is, kept or not.
-pub(crate) fn load_tasks_and_subjects(named: &[PathBuf]) -> Result<(Trace, Vec<Subject>)> {
-    let (trace, subjects) = tasks(named, Some(Vec::new()))?;
-    Ok((trace, subjects.unwrap_or_default()))
-}
-
-/// The task that an event is about, if it is about one. There are as many as events, so they are small.
-#[derive(Clone, Copy)]
-pub(crate) struct Subject(u32);
-
-impl Subject {
-    const NONE: u32 = u32::MAX;
-
-    fn of(task: Option<TaskId>) -> Self {
-        Subject(task.map_or(Self::NONE, |id| id.0))
-    }
-
-    pub(crate) fn task(self) -> Option<TaskId> {
-        (self.0 != Self::NONE).then_some(TaskId(self.0))
-    }
-}
-
-fn tasks(
-    named: &[PathBuf],
-    subjects: Option<Vec<Subject>>,
-) -> Result<(Trace, Option<Vec<Subject>>)> {
     while_files_vanish(|| {
         let recording = Recording::open(named)?;
         let mut tasks = Tasks {
             builder: TraceBuilder::new(recording.header().clone()),
             begun: false,
-            subjects: subjects.clone(),
         };
         let shown = recording.shown.clone();
         let (segments, left_out) = recording.into_segments();
@@ -143,7 +112,7 @@ fn tasks(
             .with_context(|| format!("cannot read {shown}"))?;
         let builder = tasks.builder;
         let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
-        Ok((builder.finish(integrity), tasks.subjects))
+        Ok(builder.finish(integrity))
     })
 }
 
@@ -151,8 +120,6 @@ fn tasks(
 struct Tasks {
     builder: TraceBuilder,
     begun: bool,
-    /// Where it is asked for.
-    subjects: Option<Vec<Subject>>,
 }
 
 impl Sink for Tasks {
@@ -166,9 +133,6 @@ impl Sink for Tasks {
         match first || is_kept {
             true => self.builder.push(event),
             false => self.builder.follow(event),
-        }
-        if let Some(subjects) = &mut self.subjects {
-            subjects.push(Subject::of(self.builder.subject()));
         }
     }
     fn checkpoint(&mut self, carried: &[Carried], time: Time) {

@@ -26,7 +26,6 @@ mod reading;
 mod render;
 mod replay;
 mod report;
-mod retold;
 mod run;
 mod scrub;
 mod select;

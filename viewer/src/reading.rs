@@ -124,8 +124,13 @@ pub(crate) mod tests {
 
     /// A file with all that a file can hold, checkpoints between its events included.
     pub(crate) fn recording(options: &[(&str, &str)]) -> Vec<u8> {
+        recording_of(3_000, options)
+    }
+
+    /// The same of so many events.
+    pub(crate) fn recording_of(events: usize, options: &[(&str, &str)]) -> Vec<u8> {
         let plan = Plan {
-            events: 3_000,
+            events,
             width: 20,
             seed: 5,
         };

@@ -35,6 +35,10 @@ pub(crate) struct Stream {
     pub(crate) notices: Vec<String>,
     /// Columns of the widest task.
     pub(crate) widest: usize,
+    /// Whether a call stack is in it.
+    pub(crate) has_stacks: bool,
+    /// Whether tasks have one number each: who ended in one part is not carried anew in a later one.
+    pub(crate) has_numbers: bool,
 }
 
 impl Stream {
@@ -58,6 +62,7 @@ impl Stream {
         if may_vanish || survey.named_late || (sites.is_empty() && select.ask_for_sites()) {
             return Ok(None);
         }
+        let has_stacks = !whole.stacks().is_empty();
         let again = TraceBuilder::again(whole);
         let mut notices = notices(whole);
         notices.extend(survey.cannot_match.unwrap_or_default());
@@ -68,6 +73,8 @@ impl Stream {
             all: survey.all,
             notices,
             widest: survey.widest,
+            has_stacks,
+            has_numbers: !survey.carried_again,
         };
         Ok(Some((stream, again)))
     }
@@ -79,27 +86,33 @@ impl Stream {
         (select, selector): (&Selectors, &Selector<'_>),
         mut show: impl FnMut(&Trace, Entry<'_>) -> io::Result<()>,
     ) -> Result<()> {
-        let recording = Recording::open(&self.named)?;
         let mut before = 0;
+        self.parts(again, |part| {
+            let selector = selector.of_part(select, part, &self.sites)?;
+            for entry in entries(part, &selector) {
+                let seq = before + entry.seq;
+                show(part, Entry { seq, ..entry })?;
+            }
+            before += part.events().len();
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Reads it again, and gives its parts; then what is known of the tasks that live at the end.
+    pub(crate) fn parts(
+        &self,
+        again: TraceBuilder,
+        look: impl FnMut(&Trace) -> Result<()>,
+    ) -> Result<Trace> {
+        let recording = Recording::open(&self.named)?;
         // It may have grown meanwhile.
         let reading = Reading {
             most: self.all,
             span: (self.whole.begin(), self.whole.end()),
         };
-        reading.read(
-            recording,
-            |_| again,
-            |part| {
-                let selector = selector.of_part(select, part, &self.sites)?;
-                for entry in entries(part, &selector) {
-                    let seq = before + entry.seq;
-                    show(part, Entry { seq, ..entry })?;
-                }
-                before += part.events().len();
-                Ok(())
-            },
-        )?;
-        Ok(())
+        let (builder, integrity) = reading.read(recording, |_| again, look)?;
+        Ok(builder.finish(integrity))
     }
 }
 
@@ -107,6 +120,7 @@ impl Stream {
 struct Survey {
     whole: Trace,
     named_late: bool,
+    carried_again: bool,
     all: usize,
     /// The functions that threads began with.
     starts: HashSet<FrameId>,
@@ -142,6 +156,7 @@ impl Survey {
         })?;
         Ok(Survey {
             named_late: builder.named_late(),
+            carried_again: builder.carried_again(),
             whole: builder.finish(integrity),
             all,
             starts,
@@ -173,10 +188,11 @@ impl Reading {
         let items = reading::ahead(segments).map_err(|(_, problem)| {
             anyhow!("cannot read {shown}: cannot start a thread that reads: {problem}")
         })?;
-        let mut taken = 0;
+        let (mut taken, mut beyond) = (0, false);
         for item in items {
+            beyond |= taken == self.most && matches!(item, Item::Event(_));
             match item {
-                Item::Event(_) if taken == self.most => {}
+                _ if beyond && !matches!(item, Item::End(_)) => {}
                 Item::Event(event) => {
                     if builder.held() >= PART && event.time > builder.now() {
                         builder.part(self.span, &mut look)?;
@@ -191,6 +207,9 @@ impl Reading {
                 Item::Reached(time) => builder.reached(time),
                 Item::Damaged(_) => {}
                 Item::End(end) => {
+                    if taken < self.most && self.most != usize::MAX {
+                        bail!("cannot read {shown}: it has less than a moment ago");
+                    }
                     builder.part(self.span, &mut look)?;
                     let end = end.with_context(|| format!("cannot read {shown}"))?;
                     let end = left_out.added_to(end, builder.begin(), builder.now());

@@ -4,27 +4,16 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use tidline::model::{TaskRecord, Time, Trace};
+use tidline::model::{TaskRecord, Time};
 use tidline::text;
 
-use super::lives::{self, Processes, Step};
+use super::lives::{self, Creation, Seen, Source, Step};
 use crate::render::json;
-use crate::retold::Story;
-use crate::view::notices;
 use crate::words;
 
 /// Writes a trace.
-pub(super) fn write(story: &Story, out: &mut dyn Write) -> Result<()> {
-    let trace = story.trace();
-    let processes = Processes::new(trace);
-    let mut events = Events {
-        trace,
-        out: &mut *out,
-        first: true,
-    };
-    write!(events.out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
-    lives::tell(story, &processes, |step| events.step(&step, &processes))?;
-    let header = trace.header();
+pub(super) fn write(source: Source<'_>, missing: &[String], out: &mut dyn Write) -> Result<()> {
+    let header = source.about().header();
     let host = text::escape(header.host.as_bytes()).into_owned();
     let about = [
         ("host", host),
@@ -34,8 +23,14 @@ pub(super) fn write(story: &Story, out: &mut dyn Write) -> Result<()> {
         ),
         ("trace_id", format!("{:032x}", header.trace_id)),
         ("start_wall_ns", header.start_wall_ns.to_string()),
-        ("missing", notices(trace).join("; ")),
+        ("missing", missing.join("; ")),
     ];
+    let mut events = Events {
+        out: &mut *out,
+        first: true,
+    };
+    write!(events.out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
+    source.tell(|_, step| events.step(&step))?;
     write!(out, "\n],\"otherData\":{{")?;
     for (index, (name, value)) in about.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
@@ -46,7 +41,6 @@ pub(super) fn write(story: &Story, out: &mut dyn Write) -> Result<()> {
 }
 
 struct Events<'a> {
-    trace: &'a Trace,
     out: &'a mut dyn Write,
     first: bool,
 }
@@ -88,47 +82,38 @@ impl Events<'_> {
         self.close()
     }
 
-    fn step(&mut self, step: &Step<'_, '_>, processes: &Processes) -> io::Result<()> {
+    fn step(&mut self, step: &Step<'_>) -> io::Result<()> {
         match step {
-            // It is named when its first task is.
-            Step::Process(_) => Ok(()),
-            Step::Begin { task, created } => {
-                let process = &processes.all[processes.of(task.id)];
-                if process.leader.is_none_or(|leader| leader == task.id) {
-                    let name = words::shown_name(&process.name, lives::NAME);
-                    self.named("process_name", task, &name)?;
-                }
-                self.named("thread_name", task, &lives::title(task))?;
-                self.life(task)?;
-                if *created {
-                    self.event('f', Some(task), task.born)?;
-                    write!(self.out, ",\"bp\":\"e\",\"id\":{}", task.id.0)?;
-                    self.text("cat", "creation")?;
-                    self.text("name", "creates")?;
-                    self.close()?;
-                }
-                Ok(())
-            }
-            Step::Creates {
-                creator,
-                child,
-                birth,
-                time,
+            Step::Life {
+                task,
+                names_process,
+                creation,
+                ..
             } => {
-                let title = format!("{} {}", birth.via.as_str(), lives::title(child));
-                self.moment(Some(creator), *time, birth.via.as_str(), &title)?;
-                self.event('s', Some(creator), *time)?;
-                write!(self.out, ",\"id\":{}", child.id.0)?;
-                self.text("cat", "creation")?;
-                self.text("name", "creates")?;
-                self.close()
+                let name = lives::title(task.record);
+                self.names(task.record, names_process.is_some(), &name)?;
+                self.life(task.record, &name)?;
+                match creation {
+                    Some(creation) => self.creation(creation, task, &name),
+                    None => Ok(()),
+                }
+            }
+            Step::Creator {
+                task,
+                names_process,
+            } => {
+                let name = format!("({})", lives::title(task.record));
+                self.names(task.record, names_process.is_some(), &name)
             }
             Step::Moment {
                 task,
                 time,
                 kind,
                 title,
-            } => self.moment(*task, *time, kind, title),
+            } => {
+                let task = task.as_ref().map(|task| task.record);
+                self.moment(task, *time, kind, title)
+            }
             Step::Stretch {
                 since,
                 until,
@@ -141,23 +126,51 @@ impl Events<'_> {
                 self.text("name", title)?;
                 self.close()
             }
-            // A life is written as a whole.
-            Step::End { .. } => Ok(()),
         }
     }
 
+    fn names(&mut self, task: &TaskRecord, names_process: bool, name: &str) -> io::Result<()> {
+        if names_process {
+            self.named("process_name", task, name)?;
+        }
+        self.named("thread_name", task, name)
+    }
+
+    /// A flow from the creator to the new life.
+    fn creation(
+        &mut self,
+        creation: &Creation<'_>,
+        child: &Seen<'_>,
+        name: &str,
+    ) -> io::Result<()> {
+        let (creator, time) = (creation.creator.record, child.record.born);
+        let via = creation.made.via.as_str();
+        self.moment(Some(creator), time, via, &format!("{via} {name}"))?;
+        for (phase, task) in [('s', creator), ('f', child.record)] {
+            self.event(phase, Some(task), time)?;
+            if phase == 'f' {
+                write!(self.out, ",\"bp\":\"e\"")?;
+            }
+            write!(self.out, ",\"id\":{}", child.number)?;
+            self.text("cat", "creation")?;
+            self.text("name", "creates")?;
+            self.close()?;
+        }
+        Ok(())
+    }
+
     /// A life that has not ended is begun, and no more.
-    fn life(&mut self, task: &TaskRecord) -> io::Result<()> {
+    fn life(&mut self, task: &TaskRecord, name: &str) -> io::Result<()> {
         match task.ended {
-            Some(_) => {
+            Some(ended) => {
                 self.event('X', Some(task), task.born)?;
-                let lived = task.lifetime_ns(self.trace.end());
+                let lived = task.lifetime_ns(ended);
                 write!(self.out, ",\"dur\":{}", micros(lived))?;
             }
             None => self.event('B', Some(task), task.born)?,
         }
         self.text("cat", "life")?;
-        self.text("name", &lives::title(task))?;
+        self.text("name", name)?;
         write!(self.out, ",\"args\":{{\"end\":")?;
         json::line(self.out, &words::how(task.how))?;
         self.text("what", task.what().as_str())?;

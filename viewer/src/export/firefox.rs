@@ -15,16 +15,20 @@ use fxprof_processed_profile as fx;
 use tidline::model::{FrameId, Name, StackId, TaskId, TaskRecord, Time, Trace, What};
 use tidline::text;
 
-use super::lives::{self, Processes, Step};
+use super::lives::{self, Creation, Processes, Source, Step};
 use super::stacks;
 use crate::fold;
-use crate::retold::Story;
+use crate::select::Selector;
 use crate::words;
 
 /// Writes a profile of at most so many tracks.
-pub(super) fn write(story: &Story, most: usize, out: &mut dyn Write) -> Result<()> {
-    let trace = story.trace();
-    let processes = Processes::new(trace);
+pub(super) fn write(
+    trace: &Trace,
+    selector: &Selector<'_>,
+    most: usize,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let story = || Source::Loaded(trace, selector);
     let header = trace.header();
     let product = format!("tidline on {}", text::escape(header.host.as_bytes()));
     let start = Duration::from_nanos(header.start_wall_ns.max(0).cast_unsigned());
@@ -39,7 +43,7 @@ pub(super) fn write(story: &Story, most: usize, out: &mut dyn Write) -> Result<(
     // Nobody needs to look for symbols: what is known is in the names.
     profile.set_symbolicated(true);
     let category = profile.add_category("Tasks", CategoryColor::Blue);
-    let tracks = Tracks::new(trace, &processes, most, &mut profile);
+    let tracks = Tracks::new(&Cast::new(trace, story())?, most, &mut profile);
     let mut writer = Writer {
         trace,
         category,
@@ -48,8 +52,8 @@ pub(super) fn write(story: &Story, most: usize, out: &mut dyn Write) -> Result<(
         labels: HashMap::new(),
         profile,
     };
-    lives::tell(story, &processes, |step| {
-        writer.step(step);
+    story().tell(|_, step| {
+        writer.step(&step);
         Ok(())
     })?;
     writer.end();
@@ -58,10 +62,60 @@ pub(super) fn write(story: &Story, most: usize, out: &mut dyn Write) -> Result<(
     Ok(writeln!(out)?)
 }
 
+/// Who is told of.
+struct Cast<'a> {
+    tasks: Vec<&'a TaskRecord>,
+    /// Of all tasks of the trace, their processes.
+    of: Vec<u32>,
+    /// The processes, each with its leader if that was seen, or else its first task.
+    processes: Vec<&'a TaskRecord>,
+    /// When each process came into sight.
+    born: Vec<Time>,
+    all: usize,
+}
+
+impl<'a> Cast<'a> {
+    fn new(trace: &'a Trace, story: Source<'_>) -> Result<Self> {
+        let mut shown = vec![false; trace.tasks().len()];
+        story.tell(|_, step| {
+            if let Step::Life { task, .. } | Step::Creator { task, .. } = step {
+                shown[task.number as usize] = true;
+            }
+            Ok(())
+        })?;
+        let mut cast = Cast {
+            tasks: Vec::new(),
+            of: Vec::with_capacity(shown.len()),
+            processes: Vec::new(),
+            born: Vec::new(),
+            all: shown.len(),
+        };
+        let mut processes = Processes::default();
+        for (task, shown) in trace.tasks().iter().zip(shown) {
+            let process = processes.take(task);
+            cast.of.push(process);
+            match cast.processes.get_mut(process as usize) {
+                Some(leader) if task.task.is_leader() => *leader = task,
+                Some(_) => {}
+                None => {
+                    cast.processes.push(task);
+                    cast.born.push(task.born);
+                }
+            }
+            cast.tasks.extend(shown.then_some(task));
+        }
+        Ok(cast)
+    }
+
+    fn process(&self, task: &TaskRecord) -> u32 {
+        self.of[task.id.0 as usize]
+    }
+}
+
 /// Which track each task is on.
 struct Tracks {
     handles: Vec<ThreadHandle>,
-    /// By task.
+    /// By task; of those that are told of.
     of: Vec<u32>,
     /// The track of what concerns no task.
     recording: ThreadHandle,
@@ -73,22 +127,23 @@ type Key = (u32, What, Name);
 impl Tracks {
     /// One track for each task; where that makes too many, one for alike tasks of a process; then
     /// one for alike tasks of alike processes; then what is left shares one.
-    fn new(trace: &Trace, processes: &Processes, most: usize, profile: &mut Profile) -> Tracks {
+    fn new(cast: &Cast<'_>, most: usize, profile: &mut Profile) -> Tracks {
         let zero = Timestamp::from_nanos_since_reference(0);
         let handle = profile.add_process("the recording", 0, zero);
         let recording = profile.add_thread(handle, 0, zero, true);
         profile.set_thread_name(recording, "the recording");
-        let (shares, keys) = keys(trace, processes, most);
+        let (shares, keys) = keys(cast, most);
         let mut tracks = Tracks {
             handles: Vec::new(),
-            of: Vec::with_capacity(keys.len()),
+            of: vec![0; cast.all],
             recording,
         };
         let mut known: HashMap<Key, u32> = HashMap::new();
         let mut handles: HashMap<u32, ProcessHandle> = HashMap::new();
-        for (task, key) in trace.tasks().iter().zip(keys) {
+        for (task, key) in cast.tasks.iter().zip(keys) {
+            let place = task.id.0 as usize;
             if let Some(track) = known.get(&key) {
-                tracks.of.push(*track);
+                tracks.of[place] = *track;
                 continue;
             }
             let full = tracks.handles.len() + 1 >= most && shares == Shares::Everything;
@@ -97,17 +152,19 @@ impl Tracks {
                 let last = last as u32;
                 profile.set_thread_name(tracks.handles[last as usize], "all other tasks");
                 known.insert(key, last);
-                tracks.of.push(last);
+                tracks.of[place] = last;
                 continue;
             }
             let process = *handles.entry(key.0).or_insert_with(|| {
-                let process = &processes.all[processes.of(task.id)];
+                let process = cast.process(task) as usize;
+                let leader = cast.processes[process];
                 let name = match shares {
-                    Shares::Everything => fold::class(&process.name),
-                    _ => process.name.clone(),
+                    Shares::Everything => fold::class(leader.name()),
+                    _ => leader.name().clone(),
                 };
                 let name = words::shown_name(&name, lives::NAME);
-                profile.add_process(&name, process.pid.0, stamp(process.born))
+                let born = stamp(cast.born[process]);
+                profile.add_process(&name, leader.task.pid.0, born)
             });
             let main = task.task.is_leader();
             let thread = profile.add_thread(process, task.task.tid.0, stamp(task.born), main);
@@ -122,7 +179,7 @@ impl Tracks {
             let track = tracks.handles.len() as u32;
             tracks.handles.push(thread);
             known.insert(key, track);
-            tracks.of.push(track);
+            tracks.of[place] = track;
         }
         tracks
     }
@@ -140,30 +197,27 @@ enum Shares {
     Everything,
 }
 
-fn keys(trace: &Trace, processes: &Processes, most: usize) -> (Shares, Vec<Key>) {
-    let tasks = trace.tasks().iter();
+fn keys(cast: &Cast<'_>, most: usize) -> (Shares, Vec<Key>) {
+    let tasks = cast.tasks.iter();
     if tasks.len() <= most {
-        let own = |task: &TaskRecord| {
-            let process = processes.of(task.id) as u32;
+        let own = |task: &&TaskRecord| {
             let number = Name::from(task.id.0.to_string().as_str());
-            (process, task.what(), number)
+            (cast.process(task), task.what(), number)
         };
         return (Shares::Nothing, tasks.map(own).collect());
     }
-    let of_process = |task: &TaskRecord| {
-        let process = processes.of(task.id) as u32;
-        (process, task.what(), fold::class(task.name()))
-    };
+    let of_process =
+        |task: &&TaskRecord| (cast.process(task), task.what(), fold::class(task.name()));
     let keys: Vec<Key> = tasks.clone().map(of_process).collect();
     let distinct: std::collections::HashSet<&Key> = keys.iter().collect();
     if distinct.len() <= most {
         return (Shares::Process, keys);
     }
     let mut classes: HashMap<Name, u32> = HashMap::new();
-    let of_class = |task: &TaskRecord| {
-        let process = &processes.all[processes.of(task.id)];
+    let of_class = |task: &&TaskRecord| {
+        let leader = cast.processes[cast.process(task) as usize];
         let next = classes.len() as u32;
-        let class = *classes.entry(fold::class(&process.name)).or_insert(next);
+        let class = *classes.entry(fold::class(leader.name())).or_insert(next);
         (class, task.what(), fold::class(task.name()))
     };
     (Shares::Everything, tasks.map(of_class).collect())
@@ -180,35 +234,23 @@ struct Writer<'a> {
     labels: HashMap<FrameId, Vec<StringHandle>>,
 }
 
-impl<'a> Writer<'a> {
-    fn step(&mut self, step: Step<'a, '_>) {
+impl Writer<'_> {
+    fn step(&mut self, step: &Step<'_>) {
         match step {
-            Step::Process(_) | Step::End { .. } => {}
-            Step::Begin { task, .. } => {
-                let timing = match task.ended {
-                    Some(ended) => MarkerTiming::Interval(stamp(task.born), stamp(ended)),
-                    None => MarkerTiming::IntervalStart(stamp(task.born)),
-                };
-                let what = task.what().as_str();
-                let text = format!("{what} {}: {}", task.task.tid, words::how(task.how));
-                let track = self.tracks.of(task.id);
-                self.marker(track, timing, &lives::title(task), &text);
-            }
-            Step::Creates {
-                creator,
-                child,
-                birth,
-                time,
-            } => {
-                let track = self.tracks.of(creator.id);
-                if let Some(stack) = birth.stack {
-                    let stack = self.stack(track, stack);
-                    let at = stamp(time);
-                    self.profile.add_sample(track, at, stack, CpuDelta::ZERO, 1);
+            Step::Creator { .. } => {}
+            Step::Life { task, creation, .. } => {
+                let record = task.record;
+                if let Some(creation) = creation {
+                    self.creation(creation, record);
                 }
-                let text = format!("{} [{}]", lives::title(child), child.task.tid);
-                let timing = MarkerTiming::Instant(stamp(time));
-                self.marker(track, timing, birth.via.as_str(), &text);
+                let timing = match record.ended {
+                    Some(ended) => MarkerTiming::Interval(stamp(record.born), stamp(ended)),
+                    None => MarkerTiming::IntervalStart(stamp(record.born)),
+                };
+                let what = record.what().as_str();
+                let text = format!("{what} {}: {}", record.task.tid, words::how(record.how));
+                let track = self.tracks.of(record.id);
+                self.marker(track, timing, &lives::title(record), &text);
             }
             Step::Moment {
                 task,
@@ -216,8 +258,9 @@ impl<'a> Writer<'a> {
                 kind,
                 title,
             } => {
-                let track = task.map_or(self.tracks.recording, |task| self.tracks.of(task.id));
-                self.marker(track, MarkerTiming::Instant(stamp(time)), kind, &title);
+                let own = task.as_ref().map(|task| self.tracks.of(task.record.id));
+                let track = own.unwrap_or(self.tracks.recording);
+                self.marker(track, MarkerTiming::Instant(stamp(*time)), kind, title);
             }
             Step::Stretch {
                 since,
@@ -225,10 +268,23 @@ impl<'a> Writer<'a> {
                 kind,
                 title,
             } => {
-                let timing = MarkerTiming::Interval(stamp(since), stamp(until));
-                self.marker(self.tracks.recording, timing, kind, &title);
+                let timing = MarkerTiming::Interval(stamp(*since), stamp(*until));
+                self.marker(self.tracks.recording, timing, kind, title);
             }
         }
+    }
+
+    /// What a task's creator did.
+    fn creation(&mut self, creation: &Creation<'_>, child: &TaskRecord) {
+        let track = self.tracks.of(creation.creator.record.id);
+        let at = stamp(child.born);
+        if let Some(stack) = child.stack {
+            let stack = self.stack(track, stack);
+            self.profile.add_sample(track, at, stack, CpuDelta::ZERO, 1);
+        }
+        let text = format!("{} [{}]", lives::title(child), child.task.tid);
+        let via = creation.made.via.as_str();
+        self.marker(track, MarkerTiming::Instant(at), via, &text);
     }
 
     /// What is missing from the trace as a whole.

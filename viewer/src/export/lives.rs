@@ -1,95 +1,222 @@
-//! A trace as a story for programs that draw tracks: processes and tasks come into sight, make
-//! others, and end. Step by step, so that whoever writes it down needs no more memory than that.
+//! A trace as a story for programs that draw tracks: what happens at moments, and lives, each told when
+//! it has ended. So the last name of a task is known when it is told of, and whoever writes it down needs
+//! no more memory than for what lives at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::num::NonZeroU32;
 
 use anyhow::Result;
 use tidline::model::{
-    Birth, Event, EventBody, Name, Pid, TaskId, TaskRecord, Time, Trace, errno_name,
+    Event, EventBody, Name, Pid, TaskId, TaskRecord, Time, Trace, TraceBuilder, Via, errno_name,
 };
 
-use crate::retold::Story;
+use crate::select::Selector;
+use crate::stream::Stream;
 use crate::view::record::error_of;
+use crate::view::timeline::{self, Entry};
 use crate::words::{self, counted};
 
 /// Columns of a name that is not cut: the kernel's own names have 15 bytes.
 pub(super) const NAME: usize = 200;
 
-/// One process's life: the kernel uses a pid again.
-#[derive(Debug)]
-pub(super) struct Process {
-    pub(super) pid: Pid,
-    /// Its leader; `None` where only other threads of it were seen.
-    pub(super) leader: Option<TaskId>,
-    pub(super) name: Name,
-    pub(super) born: Time,
+/// Where a story comes from.
+pub(super) enum Source<'a> {
+    /// A trace in memory, of which some may be asked for.
+    Loaded(&'a Trace, &'a Selector<'a>),
+    /// A recording that is read again; all of it is asked for.
+    Read(&'a Stream, Box<TraceBuilder>),
 }
 
-/// The processes of a trace, and whose each task is.
-#[derive(Debug)]
+/// What is in memory at a time.
+pub(super) struct Part<'a> {
+    pub(super) trace: &'a Trace,
+    pub(super) selector: &'a Selector<'a>,
+    /// How many events were in the parts before.
+    pub(super) before: usize,
+    /// All events were told, and this is what else is known of tasks.
+    pub(super) is_rest: bool,
+}
+
+impl Part<'_> {
+    /// The events that are asked for.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let told = timeline::entries(self.trace, self.selector);
+        told.take_while(|_| !self.is_rest).map(|entry| Entry {
+            seq: self.before + entry.seq,
+            ..entry
+        })
+    }
+}
+
+impl<'a> Source<'a> {
+    /// What is known of the trace as a whole; it may have no events or tasks.
+    pub(super) fn about(&self) -> &'a Trace {
+        match self {
+            Source::Loaded(trace, _) => trace,
+            Source::Read(stream, _) => &stream.whole,
+        }
+    }
+
+    pub(super) fn has_stacks(&self) -> bool {
+        match self {
+            Source::Loaded(trace, _) => !trace.stacks().is_empty(),
+            Source::Read(stream, _) => stream.has_stacks,
+        }
+    }
+
+    /// Gives the parts of the trace, in order.
+    pub(super) fn parts(self, mut look: impl FnMut(Part<'_>) -> Result<()>) -> Result<()> {
+        match self {
+            Source::Loaded(trace, selector) => {
+                for is_rest in [false, true] {
+                    look(Part {
+                        trace,
+                        selector,
+                        before: 0,
+                        is_rest,
+                    })?;
+                }
+                Ok(())
+            }
+            Source::Read(stream, again) => {
+                let mut before = 0;
+                let mut look = |trace: &Trace, is_rest| {
+                    let part = Part {
+                        trace,
+                        selector: &Selector::everything(trace, &stream.sites),
+                        before,
+                        is_rest,
+                    };
+                    before += trace.events().len();
+                    look(part)
+                };
+                let rest = stream.parts(*again, |part| look(part, false))?;
+                look(&rest, true)
+            }
+        }
+    }
+
+    /// Tells the story.
+    pub(super) fn tell(
+        self,
+        mut each: impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
+    ) -> Result<()> {
+        let mut teller = Teller::default();
+        self.parts(|part| Ok(teller.take(&part, &mut each)?))
+    }
+}
+
+/// The processes of a trace: the kernel uses a pid again.
+#[derive(Default)]
 pub(super) struct Processes {
-    pub(super) all: Vec<Process>,
-    /// By task.
-    of: Vec<u32>,
+    /// The last one of each pid.
+    last: HashMap<Pid, Process>,
+    count: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Process {
+    number: u32,
+    has_leader: bool,
+    born: Time,
 }
 
 impl Processes {
-    pub(super) fn new(trace: &Trace) -> Self {
-        let mut all: Vec<Process> = Vec::new();
-        let mut of = Vec::with_capacity(trace.tasks().len());
-        let mut last: HashMap<Pid, u32> = HashMap::new();
-        for task in trace.tasks() {
-            let pid = task.task.pid;
-            let leads = task.task.is_leader();
-            let known = last.get(&pid).copied();
-            let known = known.filter(|known| !leads || all[*known as usize].leader.is_none());
-            let index = known.unwrap_or_else(|| {
-                all.push(Process {
-                    pid,
-                    leader: None,
-                    name: task.name().clone(),
-                    born: task.born,
-                });
-                let index = all.len() as u32 - 1;
-                last.insert(pid, index);
-                index
-            });
-            if leads {
-                let process = &mut all[index as usize];
-                (process.leader, process.name) = (Some(task.id), task.name().clone());
-            }
-            of.push(index);
+    /// The number of a task's process, of tasks in order of their first appearance.
+    pub(super) fn take(&mut self, task: &TaskRecord) -> u32 {
+        let leads = task.task.is_leader();
+        let next = Process {
+            number: self.count,
+            has_leader: false,
+            born: task.born,
+        };
+        let last = self.last.entry(task.task.pid).or_insert(next);
+        if leads && last.has_leader {
+            *last = next;
         }
-        Processes { all, of }
+        self.count += u32::from(last.number == next.number);
+        last.has_leader |= leads;
+        last.number
     }
 
-    /// The number of a task's process.
-    pub(super) fn of(&self, task: TaskId) -> usize {
-        self.of[task.0 as usize] as usize
+    /// When a process came into sight, if a task has its process's name: its leader does, or any
+    /// where no leader was seen.
+    fn named_by(&self, task: &TaskRecord, process: u32) -> Option<Time> {
+        let last = self.last.get(&task.task.pid);
+        match last.filter(|last| last.number == process) {
+            Some(last) if last.has_leader && !task.task.is_leader() => None,
+            Some(last) => Some(last.born),
+            None => task.task.is_leader().then_some(task.born),
+        }
+    }
+
+    /// Forgets the processes of which nothing is left, now and then.
+    fn forget(&mut self, tasks: &[TaskRecord]) {
+        if self.last.len() > 2 * tasks.len() {
+            let pids: HashSet<Pid> = tasks.iter().map(|task| task.task.pid).collect();
+            self.last.retain(|pid, _| pids.contains(pid));
+        }
     }
 }
 
-/// What happens next.
-pub(super) enum Step<'a, 'e> {
-    /// A process comes into sight, before any of its tasks: its number.
-    Process(usize),
-    /// A task's life begins.
-    Begin {
-        task: &'a TaskRecord,
-        /// Whether the step before tells who made it.
-        created: bool,
+/// A task on its track.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// Its number among all tasks.
+    pub(super) number: u32,
+    /// Its process's number.
+    pub(super) process: u32,
+    pub(super) record: &'a TaskRecord,
+}
+
+/// Who made a task, and how.
+pub(super) struct Creation<'a> {
+    pub(super) creator: Seen<'a>,
+    pub(super) made: Made,
+}
+
+/// What the event of a birth has and the task's record has not.
+#[derive(Clone, Copy)]
+pub(super) struct Made {
+    pub(super) via: Via,
+    pub(super) flags: Option<u64>,
+    pub(super) pc: Option<u64>,
+}
+
+impl Made {
+    fn by(birth: &EventBody) -> Option<Self> {
+        match birth {
+            EventBody::Birth(birth) => Some(Made {
+                via: birth.via,
+                flags: birth.flags,
+                pc: birth.pc,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// What is told next. Lives come in no order of time, and neither do they and moments.
+pub(super) enum Step<'a> {
+    /// A task's whole life.
+    Life {
+        task: Seen<'a>,
+        /// When its process came into sight, if the task has its process's name.
+        names_process: Option<Time>,
+        /// Its birth, if it is known.
+        creation: Option<Creation<'a>>,
+        /// How many tasks it made.
+        children: u32,
     },
-    /// A task makes another, whose life begins with the next step.
-    Creates {
-        creator: &'a TaskRecord,
-        child: &'a TaskRecord,
-        birth: &'e Birth,
-        time: Time,
+    /// Who is not asked for, and made one who is.
+    Creator {
+        task: Seen<'a>,
+        names_process: Option<Time>,
     },
     /// Something at one moment; to a task, if it is known to which.
     Moment {
-        task: Option<&'a TaskRecord>,
+        task: Option<Seen<'a>>,
         time: Time,
         /// The kind of event, as in the timeline.
         kind: &'static str,
@@ -102,90 +229,184 @@ pub(super) enum Step<'a, 'e> {
         kind: &'static str,
         title: String,
     },
-    /// A task's life ends.
-    End { task: &'a TaskRecord, time: Time },
 }
 
-/// Tells the story. Steps come in order of time, but for what has no event of its own: the lives
-/// of tasks that something else tells of, and all ends.
-pub(super) fn tell<'a>(
-    story: &'a Story,
-    processes: &Processes,
-    mut each: impl FnMut(Step<'a, '_>) -> io::Result<()>,
-) -> Result<()> {
-    let trace = story.trace();
-    let mut begun = Begun {
-        tasks: vec![false; trace.tasks().len()],
-        processes: vec![false; processes.all.len()],
-        of: processes,
-    };
-    story.each(|event, task| {
-        if let (Some(child), EventBody::Birth(birth)) = (task, &event.body)
-            && let Some(creator) = child.parent.map(|id| trace.task(id))
-        {
-            begun.begin(creator, false, &mut each)?;
-            begun.process(child, &mut each)?;
-            each(Step::Creates {
-                creator,
-                child,
-                birth,
-                time: event.time,
-            })?;
-            begun.begin(child, true, &mut each)?;
-        }
-        if let Some(task) = task {
-            begun.begin(task, false, &mut each)?;
-        }
-        match step(event, task) {
-            Some(step) => each(step),
-            None => Ok(()),
-        }
-    })?;
-    for task in trace.tasks() {
-        begun.begin(task, false, &mut each)?;
-        if let Some(time) = task.ended {
-            each(Step::End { task, time })?;
-        }
-    }
-    Ok(())
+/// What there is to know of a task until it is told.
+#[derive(Default)]
+struct Known {
+    process: u32,
+    /// Whether it is asked for.
+    asked: bool,
+    /// Its birth, where that is in a part before.
+    made: Option<Box<Made>>,
+    children: u32,
+    told: bool,
+    /// It made one that was told of.
+    creates: bool,
 }
 
-/// What has come into sight.
-struct Begun<'p> {
-    tasks: Vec<bool>,
-    processes: Vec<bool>,
-    of: &'p Processes,
+/// Tells parts of a trace as a story.
+#[derive(Default)]
+pub(super) struct Teller {
+    processes: Processes,
+    /// Of the tasks of the part, in order, each with its number.
+    known: Vec<(u32, Known)>,
 }
 
-impl Begun<'_> {
-    fn process<'a>(
+impl Teller {
+    /// Tells the next part.
+    pub(super) fn take(
         &mut self,
-        task: &'a TaskRecord,
-        each: &mut impl FnMut(Step<'a, '_>) -> io::Result<()>,
+        part: &Part<'_>,
+        each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let process = self.of.of(task.id);
-        match std::mem::replace(&mut self.processes[process], true) {
-            true => Ok(()),
-            false => each(Step::Process(process)),
+        let trace = part.trace;
+        self.know(part);
+        if part.is_rest {
+            for task in trace.tasks() {
+                self.life(trace, task, None, each)?;
+            }
+            return self.creators(trace, each);
         }
+        let births = self.moments(part, each)?;
+        for (task, birth) in trace.tasks().iter().zip(births) {
+            let made = birth.map(|place| &trace.events()[place.get() as usize - 1].body);
+            let made = made.and_then(Made::by);
+            match task.ended {
+                Some(_) => self.life(trace, task, made, each)?,
+                None if made.is_some() => self.of(task.id).made = made.map(Box::new),
+                None => {}
+            }
+        }
+        Ok(())
     }
 
-    fn begin<'a>(
+    /// Takes up the tasks of a part: those that were in the one before, and new ones.
+    fn know(&mut self, part: &Part<'_>) {
+        let trace = part.trace;
+        self.processes.forget(trace.tasks());
+        let mut before = std::mem::take(&mut self.known).into_iter().peekable();
+        for task in trace.tasks() {
+            let number = trace.number(task.id);
+            while before.next_if(|(earlier, _)| *earlier < number).is_some() {}
+            let known = before.next_if(|(same, _)| *same == number);
+            let known = known.unwrap_or_else(|| {
+                if let Some(creator) = task.parent {
+                    self.known[creator.0 as usize].1.children += 1;
+                }
+                let process = self.processes.take(task);
+                let new = Known {
+                    process,
+                    asked: part.selector.admits_task(task),
+                    ..Known::default()
+                };
+                (number, new)
+            });
+            self.known.push(known);
+        }
+    }
+
+    fn of(&mut self, task: TaskId) -> &mut Known {
+        &mut self.known[task.0 as usize].1
+    }
+
+    fn seen<'t>(&self, task: &'t TaskRecord) -> Seen<'t> {
+        let (number, known) = &self.known[task.id.0 as usize];
+        Seen {
+            number: *number,
+            process: known.process,
+            record: task,
+        }
+    }
+
+    /// Tells of what happened at moments; gives for each task which event is its birth, counted from 1.
+    fn moments(
+        &self,
+        part: &Part<'_>,
+        each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
+    ) -> io::Result<Vec<Option<NonZeroU32>>> {
+        let (trace, selector) = (part.trace, part.selector);
+        let mut births = vec![None; trace.tasks().len()];
+        for (place, event) in (1..).zip(trace.events()) {
+            let task = trace.subject(place as usize - 1);
+            if let (Some(task), EventBody::Birth(_)) = (task, &event.body) {
+                births[task.id.0 as usize] = NonZeroU32::new(place);
+            }
+            if task.is_some_and(|task| !self.known[task.id.0 as usize].1.asked) {
+                continue;
+            }
+            if let Some(step) = step(event, task.map(|task| self.seen(task)))
+                && (!selector.has_stretch() || step.is_within(selector.stretch()))
+            {
+                each(trace, step)?;
+            }
+        }
+        Ok(births)
+    }
+
+    /// Tells a life, if it is asked for and was not told.
+    fn life(
         &mut self,
-        task: &'a TaskRecord,
-        created: bool,
-        each: &mut impl FnMut(Step<'a, '_>) -> io::Result<()>,
+        trace: &Trace,
+        task: &TaskRecord,
+        made: Option<Made>,
+        each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        if std::mem::replace(&mut self.tasks[task.id.0 as usize], true) {
+        let known = self.of(task.id);
+        if std::mem::replace(&mut known.told, true) || !known.asked {
             return Ok(());
         }
-        self.process(task, each)?;
-        each(Step::Begin { task, created })
+        let made = made.or(self.of(task.id).made.take().map(|made| *made));
+        let creator = task.parent.map(|id| trace.task(id));
+        if let Some(creator) = creator {
+            self.of(creator.id).creates = true;
+        }
+        let creation = made.zip(creator).map(|(made, creator)| Creation {
+            creator: self.seen(creator),
+            made,
+        });
+        let seen = self.seen(task);
+        let step = Step::Life {
+            task: seen,
+            names_process: self.processes.named_by(task, seen.process),
+            creation,
+            children: self.of(task.id).children,
+        };
+        each(trace, step)
+    }
+
+    /// Tells of those who are not asked for, and made one who is.
+    fn creators(
+        &self,
+        trace: &Trace,
+        each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for (task, (_, known)) in trace.tasks().iter().zip(&self.known) {
+            if known.creates && !known.asked {
+                let step = Step::Creator {
+                    task: self.seen(task),
+                    names_process: self.processes.named_by(task, known.process),
+                };
+                each(trace, step)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step<'_> {
+    /// Whether some of it is within a stretch of time; of a life that was asked before.
+    fn is_within(&self, (from, to): (Time, Time)) -> bool {
+        match self {
+            Step::Life { .. } | Step::Creator { .. } => true,
+            Step::Moment { time, .. } => (from..=to).contains(time),
+            Step::Stretch { since, until, .. } => *since <= to && *until >= from,
+        }
     }
 }
 
 /// What an event is beside the beginning or end of a life.
-fn step<'a>(event: &Event, task: Option<&'a TaskRecord>) -> Option<Step<'a, 'static>> {
+fn step<'a>(event: &Event, task: Option<Seen<'a>>) -> Option<Step<'a>> {
     let title = match &event.body {
         EventBody::Existing { .. } | EventBody::Birth(_) | EventBody::Exit { .. } => return None,
         EventBody::Exec { exe, .. } => format!("exec {}", words::shown_name(exe, NAME)),
@@ -242,7 +463,7 @@ fn behind_colon(detail: &Name) -> String {
     format!(": {}", words::shorten(&detail.to_string(), NAME))
 }
 
-fn stretch(event: &Event, since: Time, title: String) -> Step<'static, 'static> {
+fn stretch(event: &Event, since: Time, title: String) -> Step<'static> {
     Step::Stretch {
         since: since.min(event.time),
         until: event.time,
@@ -254,4 +475,132 @@ fn stretch(event: &Event, since: Time, title: String) -> Step<'static, 'static> 
 /// What a task is called on its track; names are escaped.
 pub(super) fn title(task: &TaskRecord) -> String {
     words::shown_name(task.name(), NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::load;
+    use crate::reading::tests::{recording, recording_of};
+    use crate::select::Selectors;
+    use crate::site::Sites;
+
+    fn stream(named: &[PathBuf]) -> Option<(Stream, TraceBuilder)> {
+        let rules = load::rules(None).expect("our own rules");
+        Stream::open(named, &Selectors::default(), &rules, None).expect("a trace")
+    }
+
+    /// What is told of a task, but for what a part has forgotten: names and programs before the last.
+    fn about(task: &Seen<'_>) -> String {
+        let record = task.record;
+        let (how, born, ended) = (record.how, record.born.0, record.ended);
+        let name = record.name();
+        let exe = record.execs.last();
+        format!(
+            "{} in {}: {:?} {name} {exe:?} {born} {ended:?} {how:?} {:?} {:?} {:?}",
+            task.number, task.process, record.task, record.origin, record.stack, record.start
+        )
+    }
+
+    /// All that is told, in an order of its own.
+    fn told(source: Source<'_>) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        source.tell(|_, step| {
+            told.push(match step {
+                Step::Life {
+                    task,
+                    names_process,
+                    creation,
+                    children,
+                } => {
+                    let creation = creation.map(|it| {
+                        let made = it.made;
+                        (it.creator.number, made.via, made.flags, made.pc)
+                    });
+                    format!("{} {names_process:?} {creation:?} {children}", about(&task))
+                }
+                Step::Creator { task, .. } => format!("creator {}", about(&task)),
+                Step::Moment {
+                    task, time, title, ..
+                } => {
+                    let task = task.map(|task| (task.number, task.process));
+                    format!("{task:?} {time:?} {title}")
+                }
+                Step::Stretch {
+                    since,
+                    until,
+                    title,
+                    ..
+                } => format!("{since:?} {until:?} {title}"),
+            });
+            Ok(())
+        })?;
+        told.sort();
+        Ok(told)
+    }
+
+    fn told_in_parts(named: &[PathBuf]) -> Result<Vec<String>> {
+        let (stream, again) = stream(named).expect("it can be read in parts");
+        told(Source::Read(&stream, Box::new(again)))
+    }
+
+    #[test]
+    fn what_is_told_part_by_part_is_what_the_whole_trace_tells() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let named = [folder.path().join("trace.tid")];
+        // More than one part.
+        let large = recording_of(90_000, &[]);
+        let small = recording(&[]);
+        let mut damaged = large.clone();
+        damaged[large.len() / 2] ^= 0x40;
+        for file in [&large[..], &damaged, &large[..large.len() / 3 * 2], &small] {
+            fs::write(&named[0], file).expect("a temporary file");
+            let trace = load::load(&named).expect("a trace");
+            let sites = Sites::default();
+            let everything = Selector::everything(&trace, &sites);
+            let whole = told(Source::Loaded(&trace, &everything)).expect("nothing to read");
+            assert!(whole.len() > trace.tasks().len());
+            let parts = told_in_parts(&named).expect("it can be read");
+            let differs = parts.iter().zip(&whole).find(|(part, whole)| part != whole);
+            assert_eq!(differs, None);
+            assert_eq!(parts.len(), whole.len());
+        }
+    }
+
+    #[test]
+    fn a_file_may_grow_meanwhile_but_not_shrink() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let named = [folder.path().join("trace.tid")];
+        let whole = recording(&[]);
+        let part = &whole[..whole.len() / 2];
+        fs::write(&named[0], part).expect("a temporary file");
+        let before = told_in_parts(&named).expect("it can be read");
+        for now in [&whole[..], &part[..part.len() / 2]] {
+            fs::write(&named[0], part).expect("a temporary file");
+            let (stream, again) = stream(&named).expect("it can be read in parts");
+            fs::write(&named[0], now).expect("a temporary file");
+            let told = told(Source::Read(&stream, Box::new(again)));
+            match now.len() > part.len() {
+                true => assert_eq!(told.expect("it can be read"), before),
+                false => {
+                    let error = told.expect_err("less is there").to_string();
+                    assert!(error.ends_with("it has less than a moment ago"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_recording_that_gives_up_files_is_read_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let named = [folder.path().join("trace.tid")];
+        let file = recording(&[("max-disk", "1G")]);
+        fs::write(&named[0], &file[..file.len() / 2]).expect("a temporary file");
+        assert!(stream(&named).is_none());
+        fs::write(&named[0], &file).expect("a temporary file");
+        assert!(stream(&named).is_some());
+    }
 }

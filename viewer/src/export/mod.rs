@@ -1,8 +1,9 @@
 //! `export`: a trace in the formats of other programs.
 //!
-//! Each format is one file here, but for csv and ndjson, which are `timeline`'s. The loaded trace is all
-//! that they keep in memory, of which Perfetto's and Chrome's need no more than the tasks; but for Firefox's
-//! profiles, which are made as a whole.
+//! Each format is one file here, but for csv and ndjson, which are `timeline`'s. What draws tracks or has
+//! a row for each task is written as the recording is read, and keeps no more than what lives at a time;
+//! of a selection, which may ask for what comes later, the trace is in memory. So it is for Firefox's
+//! profiles and for pictures of trees, which are made as a whole.
 
 mod chrome;
 mod dot;
@@ -17,16 +18,17 @@ mod stacks;
 mod tree;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use tidline::model::Trace;
 
+use self::lives::Source;
 use crate::cli::{self, Counting, EventFormat};
 use crate::events::Events;
 use crate::load::{self, Recording};
 use crate::output::{Output, is_stdout};
-use crate::retold::Story;
 use crate::run::Report;
 use crate::run::timeline::records;
 use crate::select::Selector;
@@ -60,11 +62,12 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
     let output = args.output.as_deref();
     match output.filter(|place| !is_stdout(place)) {
         #[cfg(feature = "parquet")]
-        Some(folder) if args.to == To::Parquet => {
-            let trace = load::load(&args.files)?;
-            report.asides = view::notices(&trace);
-            parquet::write(&trace, &options(args, &trace), folder, args.force)
-        }
+        Some(folder) if args.to == To::Parquet => told(args, report, |source, about| {
+            let selected = (about.missing, about.selected);
+            let options = options(args, source.about());
+            let place = (folder, args.force);
+            parquet::write(source, about.sites, selected, &options, place)
+        }),
         #[cfg(feature = "parquet")]
         None if args.to == To::Parquet => {
             bail!("parquet is written into a folder: name it with -o")
@@ -92,39 +95,108 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
 
 /// Writes what is a stream of bytes.
 fn written(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result<()> {
-    let format = match args.to {
-        To::Csv => Some(EventFormat::Csv),
-        To::Ndjson => Some(EventFormat::Ndjson),
-        _ => None,
-    };
+    match args.to {
+        To::Csv => events(args, EventFormat::Csv, out, report),
+        To::Ndjson => events(args, EventFormat::Ndjson, out, report),
+        To::Firefox | To::Dot | To::Mermaid => whole(args, out, report),
+        _ => {
+            let mut aside = None;
+            told(args, report, |source, about| {
+                match args.to {
+                    To::Folded => {
+                        check(&source, &args.files)?;
+                        let alive = args.count == Counting::Alive;
+                        aside = folded::write(source, alive, out)?;
+                    }
+                    To::Chrome => chrome::write(source, about.missing, out)?,
+                    _ => perfetto::write(source, out)?,
+                }
+                Ok(())
+            })?;
+            report.asides.extend(aside);
+            Ok(())
+        }
+    }
+}
+
+/// Writes events one by one.
+fn events(
+    args: &cli::Export,
+    format: EventFormat,
+    out: &mut dyn Write,
+    report: &mut Report,
+) -> Result<()> {
     let rules = load::rules(None)?;
-    let stream = match format {
-        Some(_) => Stream::open(&args.files, &args.select, &rules, None)?,
-        None => None,
-    };
-    if let (Some(format), Some((stream, again))) = (format, stream) {
+    if let Some((stream, again)) = Stream::open(&args.files, &args.select, &rules, None)? {
         let options = options(args, &stream.whole);
         let (whole, sites) = (&stream.whole, &stream.sites);
         let selector = Selector::new(&args.select, whole, sites, &options.clock)?;
         let events = Events::read((&stream, again), &args.select, &selector);
         return records(events, &options, format, out, report);
     }
-    let story = match args.to {
-        To::Perfetto | To::Chrome => Story::open(&args.files)?,
-        _ => Story::Whole(load::load(&args.files)?),
+    let trace = load::load(&args.files)?;
+    let (sites, options) = (stacks::sites(&trace), options(args, &trace));
+    let selector = Selector::new(&args.select, &trace, &sites, &options.clock)?;
+    let events = Events::loaded(&trace, &sites, &selector);
+    records(events, &options, format, out, report)
+}
+
+/// What there is to know before a trace is told.
+struct About<'a> {
+    sites: &'a Sites,
+    missing: &'a [String],
+    /// What is selected, in words; empty if that is everything.
+    selected: &'a str,
+}
+
+/// Has a trace told as it is read, or a part of it that is asked for from memory.
+fn told(
+    args: &cli::Export,
+    report: &mut Report,
+    write: impl FnOnce(Source<'_>, About<'_>) -> Result<()>,
+) -> Result<()> {
+    let rules = load::rules(None)?;
+    let everything = args.select.words().is_empty();
+    let stream = match everything {
+        true => Stream::open(&args.files, &args.select, &rules, None)?,
+        false => None,
     };
-    let trace = story.trace();
-    let sites = stacks::sites(trace);
-    let selector = selector(args, trace, &sites)?;
-    if let Some(format) = format {
-        let events = Events::loaded(trace, &sites, &selector);
-        return records(events, &options(args, trace), format, out, report);
+    if let Some((stream, again)) = stream.filter(|(stream, _)| stream.has_numbers) {
+        report.asides.extend_from_slice(&stream.notices);
+        let about = About {
+            sites: &stream.sites,
+            missing: &stream.notices,
+            selected: "",
+        };
+        return write(Source::Read(&stream, Box::new(again)), about);
     }
-    report.asides = view::notices_of(trace, &selector);
+    let trace = load::load(&args.files)?;
+    let sites = stacks::sites(&trace);
+    let selector = selector(args, &trace, &sites)?;
+    let selected = selected(args, &selector);
+    report.asides = view::notices_of(&trace, &selector);
+    report.asides.extend(selected.clone());
+    let about = About {
+        sites: &sites,
+        missing: &view::notices(&trace),
+        selected: selected.as_deref().unwrap_or_default(),
+    };
+    write(Source::Loaded(&trace, &selector), about)
+}
+
+/// Writes what is made of the trace as a whole.
+fn whole(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let trace = load::load(&args.files)?;
+    let sites = stacks::sites(&trace);
+    let selector = selector(args, &trace, &sites)?;
+    report.asides = view::notices_of(&trace, &selector);
     report.asides.extend(selected(args, &selector));
-    check(args, trace)?;
-    let aside = write(args, &story, &selector, out)?;
-    report.asides.extend(aside);
+    let most = |default| args.max_nodes.map_or(default, |most| most as usize);
+    match args.to {
+        To::Firefox => firefox::write(&trace, &selector, most(TRACKS), out)?,
+        To::Dot => dot::write(&trace, most(NODES), out)?,
+        _ => mermaid::write(&trace, most(NODES), out)?,
+    }
     Ok(())
 }
 
@@ -136,7 +208,6 @@ fn options(args: &cli::Export, trace: &Trace) -> Options {
     }
 }
 
-/// What is selected. The formats that draw whole lives take no part of a trace: `split` makes one.
 fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Result<Selector<'a>> {
     let clock = Clock::new(trace.anchors(), args.utc);
     let selector = Selector::new(&args.select, trace, sites, &clock)?;
@@ -154,43 +225,18 @@ fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Resul
 fn selected(args: &cli::Export, selector: &Selector<'_>) -> Option<String> {
     let alive = args.count == Counting::Alive;
     let folded = args.to == To::Folded;
-    folded.then(|| selector.tasks_shown(|task| view::folded::is_counted(task, alive)))?
+    selector.tasks_shown(|task| !folded || folded::is_counted(task, alive))
 }
 
 /// Refuses what would be empty.
-fn check(args: &cli::Export, trace: &Trace) -> Result<()> {
-    if args.to == To::Folded && trace.stacks().is_empty() {
-        bail!(
-            "no stacks are in this recording, so there is nothing to export: {}",
-            view::stacks::why_none(trace)
-        );
+fn check(source: &Source<'_>, files: &[PathBuf]) -> Result<()> {
+    if source.has_stacks() {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Writes what is made from the whole trace; returns what there is to tell beside.
-fn write(
-    args: &cli::Export,
-    story: &Story,
-    selector: &Selector<'_>,
-    out: &mut dyn Write,
-) -> Result<Option<String>> {
-    let trace = story.trace();
-    let most = |default| args.max_nodes.map_or(default, |most| most as usize);
-    match args.to {
-        To::Folded => {
-            let alive = args.count == Counting::Alive;
-            return Ok(folded::write(trace, selector, alive, out)?);
-        }
-        To::Perfetto => perfetto::write(story, out)?,
-        To::Chrome => chrome::write(story, out)?,
-        To::Firefox => firefox::write(story, most(TRACKS), out)?,
-        To::Dot => dot::write(trace, most(NODES), out)?,
-        To::Mermaid => mermaid::write(trace, most(NODES), out)?,
-        // They are written elsewhere: their events one by one, and what is no stream of bytes.
-        To::Csv | To::Ndjson => {}
-        #[cfg(feature = "parquet")]
-        To::Parquet => {}
-    }
-    Ok(None)
+    // All of it tells why.
+    let trace = load::load(files)?;
+    bail!(
+        "no stacks are in this recording, so there is nothing to export: {}",
+        view::stacks::why_none(&trace)
+    );
 }

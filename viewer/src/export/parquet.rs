@@ -9,6 +9,7 @@
 //! A column keeps its name, type and meaning; later versions add columns. All of them may be null.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,27 +17,28 @@ use anyhow::{Context, Result};
 use chrono::DateTime;
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use tidline::model::signal_name;
-use tidline::model::{Anchor, End, Ended, EventBody, Name, Origin, TaskRecord, Time, Trace};
+use tidline::model::{Anchor, End, Ended, EventBody, Name, Origin, Time, Trace};
 
+use super::lives::{Seen, Source, Step, Teller};
 use super::stacks;
 use crate::fold;
 use crate::load::shown;
 use crate::output::Output;
-use crate::select::Selector;
 use crate::site::Sites;
 use crate::view::record::{self, Record};
-use crate::view::{self, Options, timeline};
+use crate::view::{Options, timeline};
 use crate::words;
 
 /// Of the columns' meaning. Columns that are added do not change it.
 const SCHEMA: &str = "1";
 /// Rows that are kept until they are written.
-const GROUP: usize = 1 << 16;
+const GROUP: usize = 1 << 15;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,26 +122,52 @@ enum Cell {
 }
 
 /// Writes a trace's two files into a folder, both or none.
-pub(super) fn write(trace: &Trace, options: &Options, folder: &Path, force: bool) -> Result<()> {
-    let events = Place::new(trace, folder, "events", force)?;
-    let tasks = Place::new(trace, folder, "tasks", force)?;
-    let (id, sites) = (id(trace), stacks::sites(trace));
-    let events = events.fill(trace, EVENTS, |rows| {
-        let selector = Selector::everything(trace, &sites);
-        for entry in timeline::entries(trace, &selector) {
-            let record = record::record(trace, &sites, &entry, options);
-            rows.push(event(trace, &sites, &id, &entry, &record))?;
+pub(super) fn write(
+    source: Source<'_>,
+    sites: &Sites,
+    (missing, selected): (&[String], &str),
+    options: &Options,
+    (folder, force): (&Path, bool),
+) -> Result<()> {
+    let about = source.about();
+    let events = Place::new(about, folder, "events", force)?;
+    let tasks = Place::new(about, folder, "tasks", force)?;
+    let host = about.header().host.clone();
+    let table = Table {
+        id: id(about),
+        sites,
+        anchors: about.anchors(),
+        end: about.end(),
+    };
+    let told = [
+        ("tidline.schema", SCHEMA.to_string()),
+        ("tidline.host", host),
+        ("tidline.missing", missing.join("; ")),
+        ("tidline.selected", selected.to_string()),
+    ];
+    let mut event_rows = events.start(EVENTS, &told)?;
+    let mut task_rows = tasks.start(TASKS, &told)?;
+    let mut teller = Teller::default();
+    source.parts(|part| {
+        let trace = part.trace;
+        for entry in part.entries() {
+            let record = record::record(trace, sites, &entry, options);
+            let row = table.event(trace, &entry, &record);
+            event_rows.push(row).map_err(|error| events.failed(error))?;
         }
+        teller.take(&part, &mut |trace, step| match step {
+            Step::Life { task, children, .. } => {
+                let row = table.task(trace, &task, children);
+                task_rows.push(row).map_err(io::Error::other)
+            }
+            _ => Ok(()),
+        })?;
         Ok(())
     })?;
-    let tasks = tasks.fill(trace, TASKS, |rows| {
-        for record in trace.tasks() {
-            rows.push(task(trace, &sites, &id, record))?;
-        }
-        Ok(())
-    })?;
-    events.0.finish(events.1)?;
-    tasks.0.finish(tasks.1)
+    event_rows.finish().map_err(|error| events.failed(error))?;
+    task_rows.finish().map_err(|error| tasks.failed(error))?;
+    events.output.finish(events.file)?;
+    tasks.output.finish(tasks.file)
 }
 
 fn id(trace: &Trace) -> String {
@@ -173,20 +201,15 @@ impl Place {
         Ok(Place { path, output, file })
     }
 
-    fn fill(
-        self,
-        trace: &Trace,
-        schema: Schema,
-        rows: impl FnOnce(&mut Rows) -> parquet::errors::Result<()>,
-    ) -> Result<(Output, File)> {
-        let failed = |_: &_| format!("cannot write {}", shown(&self.path));
-        let file = self.file.try_clone().with_context(|| failed(&()))?;
-        let written = Rows::start(file, trace, schema).and_then(|mut writer| {
-            rows(&mut writer)?;
-            writer.finish()
-        });
-        written.with_context(|| failed(&()))?;
-        Ok((self.output, self.file))
+    /// Begins the table in it.
+    fn start(&self, schema: Schema, about: &[(&str, String)]) -> Result<Rows> {
+        let file = self.file.try_clone();
+        let file = file.with_context(|| format!("cannot write {}", shown(&self.path)))?;
+        Rows::start(file, schema, about).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: ParquetError) -> anyhow::Error {
+        anyhow::Error::new(error).context(format!("cannot write {}", shown(&self.path)))
     }
 }
 
@@ -251,17 +274,16 @@ fn add<T>(values: &mut Vec<T>, there: &mut Vec<i16>, value: Option<T>) {
 }
 
 impl Rows {
-    fn start(file: File, trace: &Trace, schema: Schema) -> parquet::errors::Result<Rows> {
-        let missing = view::notices(trace).join("; ");
-        let about = [
-            ("tidline.schema", SCHEMA.to_string()),
-            ("tidline.host", trace.header().host.clone()),
-            ("tidline.missing", missing),
-        ];
-        let about = about.map(|(name, value)| KeyValue::new(name.to_string(), value));
+    fn start(
+        file: File,
+        schema: Schema,
+        about: &[(&str, String)],
+    ) -> parquet::errors::Result<Rows> {
+        let about = about.iter().filter(|(_, value)| !value.is_empty());
+        let about = about.map(|(name, value)| KeyValue::new((*name).to_string(), value.clone()));
         let properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
-            .set_key_value_metadata(Some(about.to_vec()))
+            .set_key_value_metadata(Some(about.collect()))
             .build();
         let fields = schema.iter().map(|(name, kind)| {
             let (physical, logical) = match kind {
@@ -349,11 +371,6 @@ fn large(value: Option<u64>) -> Cell {
     Cell::Number(value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
 }
 
-/// When that was by the wall clock.
-fn moment(trace: &Trace, time: Option<Time>) -> Cell {
-    Cell::Number(time.map(|time| wall_ns(trace.anchors(), time).div_euclid(1_000)))
-}
-
 fn wall_ns(anchors: &[Anchor], time: Time) -> i64 {
     let later = anchors.partition_point(|anchor| anchor.time <= time);
     let anchor = anchors.get(later.saturating_sub(1));
@@ -363,88 +380,107 @@ fn wall_ns(anchors: &[Anchor], time: Time) -> i64 {
     })
 }
 
-fn event(
-    trace: &Trace,
-    sites: &Sites,
-    id: &str,
-    entry: &timeline::Entry<'_>,
-    record: &Record<'_>,
-) -> [Cell; EVENTS.len()] {
-    let stack = match &entry.event.body {
-        EventBody::Birth(birth) => birth.stack,
-        EventBody::CreateFailed { stack, .. } => *stack,
-        _ => None,
-    };
-    [
-        text(Some(id)),
-        large(Some(record.seq as u64)),
-        large(Some(record.time_ns)),
-        moment(trace, Some(entry.event.time)),
-        text(Some(record.kind)),
-        number(entry.task.map(|task| task.id.0)),
-        number(record.pid),
-        number(record.tid),
-        number(record.inner_tid),
-        text(record.name.as_ref()),
-        number(record.parent_pid.flatten()),
-        number(record.parent_tid.flatten()),
-        text(record.what),
-        text(record.pc.as_ref().and_then(Option::as_ref)),
-        text(record.flags.as_ref().and_then(Option::as_ref)),
-        number(record.code),
-        text(record.signal.as_ref()),
-        Cell::Truth(record.core),
-        number(record.former_tid),
-        text(record.exe.as_ref()),
-        large(record.count),
-        large(record.since_ns),
-        text(record.reason.as_ref()),
-        text(record.detail.as_ref()),
-        text(record.text.as_ref()),
-        text(record.call.as_ref()),
-        text(record.errno.as_ref()),
-        text(record.args.as_ref().map(|args| args.join(" "))),
-        number(record.result),
-        text(stacks::place(sites, sites.of_stack(stack))),
-    ]
+/// What rows of one trace have in common.
+struct Table<'a> {
+    id: String,
+    sites: &'a Sites,
+    anchors: &'a [Anchor],
+    /// When the trace ends.
+    end: Time,
 }
 
-fn task(trace: &Trace, sites: &Sites, id: &str, task: &TaskRecord) -> [Cell; TASKS.len()] {
-    let (code, signal, core) = match task.how {
-        Ended::Exit(End::Code(code)) => (Some(code), None, None),
-        Ended::Exit(End::Signal { number, core }) => (None, Some(signal_name(number)), Some(core)),
-        _ => (None, None, None),
-    };
-    let origin = match task.origin {
-        Origin::Existing => "existing",
-        Origin::Birth => "birth",
-        Origin::Inferred => "inferred",
-    };
-    [
-        text(Some(id)),
-        number(Some(task.id.0)),
-        number(Some(task.task.pid.0)),
-        number(Some(task.task.tid.0)),
-        number(task.inner.map(|inner| inner.0)),
-        number(task.parent.map(|parent| parent.0)),
-        text(Some(task.what().as_str())),
-        name(Some(task.name())),
-        name(Some(&fold::class(task.name()))),
-        name(task.execs.last().map(|(_, exe)| exe)),
-        text(Some(origin)),
-        large(Some(task.born.0)),
-        moment(trace, Some(task.born)),
-        large(task.ended.map(|ended| ended.0)),
-        moment(trace, task.ended),
-        large(Some(task.lifetime_ns(trace.end()))),
-        text(Some(words::how(task.how))),
-        number(code),
-        text(signal),
-        Cell::Truth(core),
-        large(Some(trace.children(task.id).len() as u64)),
-        text(stacks::place(sites, sites.of_stack(task.stack))),
-        text(stacks::place(sites, sites.of_start(task.start))),
-    ]
+impl Table<'_> {
+    /// When that was by the wall clock.
+    fn moment(&self, time: Option<Time>) -> Cell {
+        Cell::Number(time.map(|time| wall_ns(self.anchors, time).div_euclid(1_000)))
+    }
+
+    fn event(
+        &self,
+        trace: &Trace,
+        entry: &timeline::Entry<'_>,
+        record: &Record<'_>,
+    ) -> [Cell; EVENTS.len()] {
+        let stack = match &entry.event.body {
+            EventBody::Birth(birth) => birth.stack,
+            EventBody::CreateFailed { stack, .. } => *stack,
+            _ => None,
+        };
+        [
+            text(Some(&self.id)),
+            large(Some(record.seq as u64)),
+            large(Some(record.time_ns)),
+            self.moment(Some(entry.event.time)),
+            text(Some(record.kind)),
+            number(entry.task.map(|task| trace.number(task.id))),
+            number(record.pid),
+            number(record.tid),
+            number(record.inner_tid),
+            text(record.name.as_ref()),
+            number(record.parent_pid.flatten()),
+            number(record.parent_tid.flatten()),
+            text(record.what),
+            text(record.pc.as_ref().and_then(Option::as_ref)),
+            text(record.flags.as_ref().and_then(Option::as_ref)),
+            number(record.code),
+            text(record.signal.as_ref()),
+            Cell::Truth(record.core),
+            number(record.former_tid),
+            text(record.exe.as_ref()),
+            large(record.count),
+            large(record.since_ns),
+            text(record.reason.as_ref()),
+            text(record.detail.as_ref()),
+            text(record.text.as_ref()),
+            text(record.call.as_ref()),
+            text(record.errno.as_ref()),
+            text(record.args.as_ref().map(|args| args.join(" "))),
+            number(record.result),
+            text(stacks::place(self.sites, self.sites.of_stack(stack))),
+        ]
+    }
+
+    fn task(&self, trace: &Trace, seen: &Seen<'_>, children: u32) -> [Cell; TASKS.len()] {
+        let task = seen.record;
+        let (code, signal, core) = match task.how {
+            Ended::Exit(End::Code(code)) => (Some(code), None, None),
+            Ended::Exit(End::Signal { number, core }) => {
+                (None, Some(signal_name(number)), Some(core))
+            }
+            _ => (None, None, None),
+        };
+        let origin = match task.origin {
+            Origin::Existing => "existing",
+            Origin::Birth => "birth",
+            Origin::Inferred => "inferred",
+        };
+        let sites = self.sites;
+        [
+            text(Some(&self.id)),
+            number(Some(seen.number)),
+            number(Some(task.task.pid.0)),
+            number(Some(task.task.tid.0)),
+            number(task.inner.map(|inner| inner.0)),
+            number(task.parent.map(|parent| trace.number(parent))),
+            text(Some(task.what().as_str())),
+            name(Some(task.name())),
+            name(Some(&fold::class(task.name()))),
+            name(task.execs.last().map(|(_, exe)| exe)),
+            text(Some(origin)),
+            large(Some(task.born.0)),
+            self.moment(Some(task.born)),
+            large(task.ended.map(|ended| ended.0)),
+            self.moment(task.ended),
+            large(Some(task.lifetime_ns(self.end))),
+            text(Some(words::how(task.how))),
+            number(code),
+            text(signal),
+            Cell::Truth(core),
+            number(Some(children)),
+            text(stacks::place(sites, sites.of_stack(task.stack))),
+            text(stacks::place(sites, sites.of_start(task.start))),
+        ]
+    }
 }
 
 #[cfg(test)]

@@ -4,17 +4,20 @@
 //! Each task is a track of its own, its life a slice on it; a creation is an instant on the
 //! creator's track, and a flow leads from there to the new life. Times are the recording host's
 //! monotonic clock, with what the wall clock said beside.
+//!
+//! Packets are in no order of time: readers sort them. A track that is needed before its task's life is
+//! told is described without a name first, and with it then.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 
 use anyhow::Result;
-use tidline::model::{FrameId, StackId, TaskId, TaskRecord, Time, Trace};
+use tidline::format::Header;
+use tidline::model::{Anchor, FrameId, StackId, Stacks, Time};
 use tidline::text;
 
-use super::lives::{self, Process, Processes, Step};
+use super::lives::{self, Creation, Seen, Source, Step};
 use super::stacks;
-use crate::retold::Story;
 use crate::words;
 
 /// Field numbers, by message.
@@ -133,29 +136,47 @@ impl Message {
 }
 
 /// Writes a trace.
-pub(super) fn write(story: &Story, out: &mut dyn Write) -> Result<()> {
-    let trace = story.trace();
-    let processes = Processes::new(trace);
+pub(super) fn write(source: Source<'_>, out: &mut dyn Write) -> Result<()> {
+    let about = source.about();
     let mut writer = Writer {
-        trace,
+        header: about.header().clone(),
         out,
+        processes: Described::default(),
+        tasks: Described::default(),
         frames: HashSet::new(),
         stacks: HashSet::new(),
     };
-    writer.clocks()?;
+    writer.clocks(about.anchors())?;
     writer.recording()?;
-    lives::tell(story, &processes, |step| writer.step(step, &processes))
+    source.tell(|trace, step| writer.step(trace.stacks(), &step))
 }
 
 struct Writer<'a> {
-    trace: &'a Trace,
+    header: Header,
     out: &'a mut dyn Write,
+    processes: Described,
+    tasks: Described,
     /// What was interned.
     frames: HashSet<FrameId>,
     stacks: HashSet<StackId>,
 }
 
-impl<'a> Writer<'a> {
+/// Of which numbers a track was described.
+#[derive(Default)]
+struct Described(Vec<bool>);
+
+impl Described {
+    /// Whether that is the first time.
+    fn first(&mut self, number: u32) -> bool {
+        let place = number as usize;
+        if self.0.len() <= place {
+            self.0.resize(place + 1, false);
+        }
+        !std::mem::replace(&mut self.0[place], true)
+    }
+}
+
+impl Writer<'_> {
     fn packet(&mut self, packet: &Message) -> io::Result<()> {
         let trace = Message::default().message(field::PACKET, packet);
         self.out.write_all(&trace.0)
@@ -163,14 +184,14 @@ impl<'a> Writer<'a> {
 
     /// A time as the host's monotonic clock told it.
     fn clock(&self, time: Time) -> u64 {
-        let start = self.trace.header().start_monotonic_ns;
+        let start = self.header.start_monotonic_ns;
         start.saturating_add(time.0)
     }
 
-    fn clocks(&mut self) -> io::Result<()> {
+    fn clocks(&mut self, anchors: &[Anchor]) -> io::Result<()> {
         let clock = |id, time| Message::default().number(1, id).number(2, time);
         let mut first = true;
-        for anchor in self.trace.anchors() {
+        for anchor in anchors {
             let snapshot = Message::default()
                 .message(1, &clock(CLOCK_MONOTONIC, self.clock(anchor.time)))
                 .message(1, &clock(CLOCK_REALTIME, anchor.wall_ns.max(0) as u64))
@@ -188,49 +209,85 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn describe(&mut self, track: &Message) -> io::Result<()> {
+    /// Describes a track from a time on: who has a pid or a TID is the last one of that time.
+    fn describe(&mut self, since: Time, track: &Message) -> io::Result<()> {
         let packet = Message::default()
             .number(field::packet::SEQUENCE, 1)
+            .number(field::packet::TIMESTAMP, self.clock(since))
+            .number(field::packet::CLOCK_ID, CLOCK_MONOTONIC)
             .message(field::packet::TRACK_DESCRIPTOR, track);
         self.packet(&packet)
     }
 
     /// The track of what concerns no task.
     fn recording(&mut self) -> io::Result<()> {
-        let host = text::escape(self.trace.header().host.as_bytes());
+        let host = text::escape(self.header.host.as_bytes());
         let track = Message::default()
             .number(field::track::UUID, RECORDING)
             .text(field::track::NAME, &format!("the recording, on {host}"));
-        self.describe(&track)
+        self.describe(Time(0), &track)
     }
 
-    fn process(&mut self, number: usize, process: &Process) -> io::Result<()> {
-        let name = words::shown_name(&process.name, lives::NAME);
-        let mut descriptor = Message::default()
-            .number(field::process::PID, int32(process.pid.0))
-            .text(field::process::NAME, &name)
-            .number(field::process::START, self.clock(process.born));
-        let targets = &self.trace.header().targets;
-        let target = targets.iter().find(|target| target.pid == process.pid.0);
-        for argument in target.iter().flat_map(|target| &target.command) {
-            descriptor = descriptor.text(field::process::CMDLINE, &text::escape(argument));
+    /// Describes a process's track, by the task that it has its name from if that is told of.
+    fn process(&mut self, task: &Seen<'_>, named: Option<(Time, &str)>) -> io::Result<()> {
+        if !self.processes.first(task.process) && named.is_none() {
+            return Ok(());
+        }
+        let pid = task.record.task.pid;
+        let mut descriptor = Message::default().number(field::process::PID, int32(pid.0));
+        if let Some((born, name)) = named {
+            descriptor = descriptor
+                .text(field::process::NAME, name)
+                .number(field::process::START, self.clock(born));
+            let targets = &self.header.targets;
+            let target = targets.iter().find(|target| target.pid == pid.0);
+            for argument in target.iter().flat_map(|target| &target.command) {
+                descriptor = descriptor.text(field::process::CMDLINE, &text::escape(argument));
+            }
         }
         let track = Message::default()
-            .number(field::track::UUID, process_track(number))
+            .number(field::track::UUID, process_track(task.process))
             .message(field::track::PROCESS, &descriptor);
-        self.describe(&track)
+        let since = named.map_or(task.record.born, |(born, _)| born);
+        self.describe(since, &track)
     }
 
-    fn thread(&mut self, task: &TaskRecord, process: usize) -> io::Result<()> {
-        let descriptor = Message::default()
-            .number(field::thread::PID, int32(task.task.pid.0))
-            .number(field::thread::TID, int32(task.task.tid.0))
-            .text(field::thread::NAME, &lives::title(task));
+    /// Describes a task's track; with its name when it is told of.
+    fn thread(&mut self, task: &Seen<'_>, name: Option<&str>) -> io::Result<()> {
+        if !self.tasks.first(task.number) && name.is_none() {
+            return Ok(());
+        }
+        let ids = task.record.task;
+        let mut descriptor = Message::default()
+            .number(field::thread::PID, int32(ids.pid.0))
+            .number(field::thread::TID, int32(ids.tid.0));
+        if let Some(name) = name {
+            descriptor = descriptor.text(field::thread::NAME, name);
+        }
         let track = Message::default()
-            .number(field::track::UUID, task_track(task.id))
-            .number(field::track::PARENT_UUID, process_track(process))
+            .number(field::track::UUID, task_track(task.number))
+            .number(field::track::PARENT_UUID, process_track(task.process))
             .message(field::track::THREAD, &descriptor);
-        self.describe(&track)
+        self.describe(task.record.born, &track)
+    }
+
+    /// What a track needs before something is on it.
+    fn track(&mut self, task: &Seen<'_>) -> io::Result<u64> {
+        self.process(task, None)?;
+        self.thread(task, None)?;
+        Ok(task_track(task.number))
+    }
+
+    /// A track with its name, and its process's if it is that.
+    fn named_track(
+        &mut self,
+        task: &Seen<'_>,
+        names_process: Option<Time>,
+        name: &str,
+    ) -> io::Result<u64> {
+        self.process(task, names_process.map(|born| (born, name)))?;
+        self.thread(task, Some(name))?;
+        Ok(task_track(task.number))
     }
 
     fn event(&mut self, time: Time, event: &Message, interned: Option<Message>) -> io::Result<()> {
@@ -245,43 +302,39 @@ impl<'a> Writer<'a> {
         self.packet(&packet.message(field::packet::TRACK_EVENT, event))
     }
 
-    fn step(&mut self, step: Step<'_, '_>, processes: &Processes) -> io::Result<()> {
+    fn step(&mut self, stacks: &Stacks, step: &Step<'_>) -> io::Result<()> {
         match step {
-            Step::Process(number) => self.process(number, &processes.all[number]),
-            Step::Begin { task, created } => {
-                self.thread(task, processes.of(task.id))?;
-                let track = task_track(task.id);
-                let mut event = event(SLICE_BEGIN, track, "life", &lives::title(task));
-                if created {
-                    event = event.fixed(field::event::TERMINATING_FLOW_IDS, flow(task.id));
-                }
-                let event = word(event, "what", task.what().as_str());
-                let event = word(event, "end", &words::how(task.how));
-                let event = number(event, "tid", u64::from(task.task.tid.0));
-                self.event(task.born, &event, None)
-            }
-            Step::Creates {
-                creator,
-                child,
-                birth,
-                time,
+            Step::Life {
+                task,
+                names_process,
+                creation,
+                ..
             } => {
-                let via = birth.via.as_str();
-                let title = format!("{via} {}", lives::title(child));
-                let mut event = event(INSTANT, task_track(creator.id), via, &title)
-                    .fixed(field::event::FLOW_IDS, flow(child.id));
-                if let Some(flags) = birth.flags {
-                    event = word(event, "flags", &format!("{flags:#x}"));
+                let name = lives::title(task.record);
+                let track = self.named_track(task, *names_process, &name)?;
+                if let Some(creation) = creation {
+                    self.creation(stacks, task, creation)?;
                 }
-                if let Some(pc) = birth.pc {
-                    event = word(event, "pc", &format!("{pc:#x}"));
+                let record = task.record;
+                let mut event = event(SLICE_BEGIN, track, "life", &name);
+                if creation.is_some() {
+                    event = event.fixed(field::event::TERMINATING_FLOW_IDS, flow(task.number));
                 }
-                let mut interned = None;
-                if let Some(stack) = birth.stack {
-                    interned = self.intern(stack);
-                    event = event.number(field::event::CALLSTACK_IID, u64::from(stack.0) + 1);
+                let event = word(event, "what", record.what().as_str());
+                let event = word(event, "end", &words::how(record.how));
+                let event = number(event, "tid", u64::from(record.task.tid.0));
+                self.event(record.born, &event, None)?;
+                match record.ended {
+                    Some(time) => self.end(track, time),
+                    None => Ok(()),
                 }
-                self.event(time, &event, interned)
+            }
+            Step::Creator {
+                task,
+                names_process,
+            } => {
+                let name = format!("({})", lives::title(task.record));
+                self.named_track(task, *names_process, &name).map(drop)
             }
             Step::Moment {
                 task,
@@ -289,8 +342,11 @@ impl<'a> Writer<'a> {
                 kind,
                 title,
             } => {
-                let track = task.map_or(RECORDING, |task| task_track(task.id));
-                self.event(time, &event(INSTANT, track, kind, &title), None)
+                let track = match task {
+                    Some(task) => self.track(task)?,
+                    None => RECORDING,
+                };
+                self.event(*time, &event(INSTANT, track, kind, title), None)
             }
             Step::Stretch {
                 since,
@@ -298,27 +354,50 @@ impl<'a> Writer<'a> {
                 kind,
                 title,
             } => {
-                self.event(since, &event(SLICE_BEGIN, RECORDING, kind, &title), None)?;
-                let end = Message::default()
-                    .number(field::event::TYPE, SLICE_END)
-                    .number(field::event::TRACK, RECORDING);
-                self.event(until, &end, None)
-            }
-            Step::End { task, time } => {
-                let end = Message::default()
-                    .number(field::event::TYPE, SLICE_END)
-                    .number(field::event::TRACK, task_track(task.id));
-                self.event(time, &end, None)
+                self.event(*since, &event(SLICE_BEGIN, RECORDING, kind, title), None)?;
+                self.end(RECORDING, *until)
             }
         }
     }
 
+    fn end(&mut self, track: u64, time: Time) -> io::Result<()> {
+        let end = Message::default()
+            .number(field::event::TYPE, SLICE_END)
+            .number(field::event::TRACK, track);
+        self.event(time, &end, None)
+    }
+
+    /// What a task's creator did.
+    fn creation(
+        &mut self,
+        stacks: &Stacks,
+        child: &Seen<'_>,
+        creation: &Creation<'_>,
+    ) -> io::Result<()> {
+        let (track, made) = (self.track(&creation.creator)?, creation.made);
+        let via = made.via.as_str();
+        let title = format!("{via} {}", lives::title(child.record));
+        let mut event =
+            event(INSTANT, track, via, &title).fixed(field::event::FLOW_IDS, flow(child.number));
+        if let Some(flags) = made.flags {
+            event = word(event, "flags", &format!("{flags:#x}"));
+        }
+        if let Some(pc) = made.pc {
+            event = word(event, "pc", &format!("{pc:#x}"));
+        }
+        let mut interned = None;
+        if let Some(stack) = child.record.stack {
+            interned = self.intern(stacks, stack);
+            event = event.number(field::event::CALLSTACK_IID, u64::from(stack.0) + 1);
+        }
+        self.event(child.record.born, &event, interned)
+    }
+
     /// What is to be known of a stack before its first use.
-    fn intern(&mut self, stack: StackId) -> Option<Message> {
+    fn intern(&mut self, stacks: &Stacks, stack: StackId) -> Option<Message> {
         if !self.stacks.insert(stack) {
             return None;
         }
-        let stacks = self.trace.stacks();
         let mut interned = Message::default();
         let mut callstack = Message::default().number(field::IID, u64::from(stack.0) + 1);
         let mut room = stacks::MOST_FRAMES;
@@ -385,16 +464,16 @@ fn number(event: Message, name: &str, value: u64) -> Message {
     event.message(field::event::DEBUG, &fact)
 }
 
-fn process_track(number: usize) -> u64 {
-    2 + 2 * number as u64
+fn process_track(number: u32) -> u64 {
+    2 + 2 * u64::from(number)
 }
 
-fn task_track(task: TaskId) -> u64 {
-    3 + 2 * u64::from(task.0)
+fn task_track(number: u32) -> u64 {
+    3 + 2 * u64::from(number)
 }
 
-fn flow(task: TaskId) -> u64 {
-    1 + u64::from(task.0)
+fn flow(number: u32) -> u64 {
+    1 + u64::from(number)
 }
 
 /// A number as a field of type `int32` has it.

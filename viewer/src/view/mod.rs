@@ -7,7 +7,6 @@ pub(crate) mod bars;
 pub(crate) mod check;
 pub(crate) mod code;
 pub(crate) mod diff;
-pub(crate) mod folded;
 pub(crate) mod forest;
 pub(crate) mod hosts;
 pub(crate) mod info;
