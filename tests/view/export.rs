@@ -11,7 +11,7 @@ use tidline::model::{
     StackId, StackNode, Symbol, SymbolSource, Task, Time, Trust, Via, What,
 };
 
-use crate::made::{at, everything, existing, header, rename, thread, with_losses};
+use crate::made::{at, everything, existing, header, process, rename, thread, with_losses};
 use crate::support::{File, Folder, command, prints, tidview};
 
 const HOSTILE: [&[u8]; 6] = [
@@ -220,6 +220,145 @@ fn what_is_too_much_becomes_few_boxes_and_a_number() {
 }
 "#;
     assert_eq!(dot("9"), format!("{head}{nine}"));
+}
+
+/// Exports what is selected; returns it, and what is said beside it.
+fn of_selected(file: &File, to: &str, more: &[&str]) -> (String, String) {
+    let run = tidview(&[&["export", &file.path(), "--to", to], more].concat());
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    (run.out, run.err)
+}
+
+#[test]
+fn pictures_draw_the_ancestors_of_what_is_selected_faintly() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let selected = ["--name", "worker-*", "--since", "48ms"];
+    let said = "2 of 10 tasks; 8 hidden by --since 48ms --name worker-*";
+    let (dot, err) = of_selected(&file, "dot", &selected);
+    assert_eq!(err, format!("tidview: {said}\n"));
+    assert_eq!(
+        dot,
+        r#"digraph tidline {
+  rankdir=LR;
+  node [fontname="sans-serif", fontsize=10];
+  label="2 of 10 tasks; 8 hidden by --since 48ms --name worker-*\lin parentheses: ancestors of those that are shown\l";
+  n0 [shape=box, label="(server[100])\nalive", style=dashed, color=gray50, fontcolor=gray50];
+  n1 [shape=ellipse, label="(pool[110])\nalive", style=dashed, color=gray50, fontcolor=gray50];
+  n0 -> n1;
+  n2 [shape=ellipse, label="worker-2[122]\nkilled by SIGSEGV (core)"];
+  n1 -> n2;
+  n3 [shape=ellipse, label="worker-3[123]\nalive"];
+  n1 -> n3;
+}
+"#
+    );
+    let (mermaid, err) = of_selected(&file, "mermaid", &selected);
+    assert_eq!(err, format!("tidview: {said}\n"));
+    assert_eq!(
+        mermaid,
+        r#"flowchart LR
+  classDef faint stroke-dasharray:4 4,color:#777
+  beside0["2 of 10 tasks#59; 8 hidden by --since 48ms --name worker-#42;"]
+  beside1["in parentheses: ancestors of those that are shown"]
+  n0["(server[100])<br/>alive"]:::faint
+  n1("(pool[110])<br/>alive"):::faint
+  n0 --> n1
+  n2("worker-2[122]<br/>killed by SIGSEGV (core)")
+  n1 --> n2
+  n3("worker-3[123]<br/>alive")
+  n1 --> n3
+"#
+    );
+}
+
+/// A server that forks servers, one of which forks, and each of which makes threads.
+fn servers() -> Vec<Event> {
+    let main = Task::new(100, 100);
+    let mut events = vec![existing(0, main, b"server")];
+    let forks = [(100, 200), (100, 300), (300, 400)];
+    for (parent, child) in forks {
+        let [parent, child] = [parent, child].map(|pid| Task::new(pid, pid));
+        events.push(process(u64::from(child.pid.0) / 100, parent, child));
+    }
+    for pid in [100, 200, 300, 400] {
+        for number in 1..=3 {
+            let worker = Task::new(pid, pid + number);
+            let ms = u64::from(pid / 10 + number);
+            events.push(thread(ms, Task::new(pid, pid), worker));
+            let name = format!("worker-{number}");
+            events.push(rename(ms, worker, name.as_bytes()));
+        }
+    }
+    events
+}
+
+#[test]
+fn a_box_has_either_selected_tasks_or_others_and_counts_no_more() {
+    let file = File::trace(&header(), &servers(), 100_000_000);
+    let boxes = |most: &str, condition: &str| {
+        let more = ["--max-nodes", most, "--where", condition];
+        let (dot, _) = of_selected(&file, "dot", &more);
+        let (_, boxes) = dot.split_once("shown\\l\";\n").unwrap();
+        boxes.to_owned()
+    };
+    // The first server and the third are above what is asked for: two more are asked for themselves.
+    let condition = "name == worker-2 || tid == 200 || tid == 400";
+    assert_eq!(
+        boxes("4", condition),
+        r#"  n0 [shape=box, label="(server)\n2 processes\n2 alive", style=dashed, color=gray50, fontcolor=gray50];
+  n0 -> n0;
+  n1 [shape=box, label="server\n2 processes\n2 alive"];
+  n0 -> n1;
+  n2 [shape=ellipse, label="worker-#\n2 threads\n2 alive"];
+  n0 -> n2;
+  n3 [shape=ellipse, label="worker-#\n2 threads\n2 alive"];
+  n1 -> n3;
+}
+"#
+    );
+    // What is not drawn is counted without the servers that it is under.
+    assert_eq!(
+        boxes("1", "name == worker-2 && pid != 100"),
+        r#"  n0 [shape=box, label="(server)\n4 processes\n4 alive", style=dashed, color=gray50, fontcolor=gray50];
+  n0 -> n0;
+  n1 [shape=plaintext, label="… 3 more tasks"];
+  n0 -> n1;
+}
+"#
+    );
+    assert_eq!(
+        boxes("1", "name == worker-2 && pid == 400 || tid == 200"),
+        r#"  n0 [shape=box, label="(server)\n3 processes\n3 alive", style=dashed, color=gray50, fontcolor=gray50];
+  n0 -> n0;
+  n1 [shape=plaintext, label="… 2 more tasks"];
+  n0 -> n1;
+}
+"#
+    );
+}
+
+#[test]
+fn what_is_typed_is_text_in_a_picture_and_nothing_selected_is_one_without_boxes() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let evil = ["--name", "\"];<b>\\N\x1b"];
+    let (dot, err) = of_selected(&file, "dot", &evil);
+    let said = r#"0 of 10 tasks; 10 hidden by --name "];<b>\\N\x1b"#;
+    assert_eq!(err, format!("tidview: {said}\n"));
+    assert_eq!(
+        dot,
+        r#"digraph tidline {
+  rankdir=LR;
+  node [fontname="sans-serif", fontsize=10];
+  label="0 of 10 tasks; 10 hidden by --name \"];<b>\\\\N\\x1b\l";
+}
+"#
+    );
+    let (mermaid, _) = of_selected(&file, "mermaid", &evil);
+    assert_eq!(
+        mermaid,
+        "flowchart LR\n  beside0[\"0 of 10 tasks#59; 10 hidden by --name \
+         #34;]#59;#60;b#62;#92;#92;N#92;x1b\"]\n"
+    );
 }
 
 #[test]

@@ -167,6 +167,7 @@ Examples:
   tidview export server.tid --to firefox -o profile.json       for profiler.firefox.com
   tidview export server.tid --to dot -o tree.dot               for Graphviz: who created whom
   tidview export server.tid --to mermaid --max-nodes 50        for a Markdown page
+  tidview export server.tid --to dot --name 'worker-*'         the workers, and who led to them
   tidview export server.tid --to ndjson                        the events, as `timeline` has them
   tidview export server.tid --to folded -o alive.folded --count alive
   tidview export server.tid --to parquet -o fleet              for DuckDB, Spark and ClickHouse
@@ -178,7 +179,10 @@ Text goes to stdout where no OUT is given. For parquet OUT is a folder, which ta
 any number of traces; docs/fleet.md has its columns, and queries.
 
 dot and mermaid draw at most --max-nodes tasks: alike ones become one node, then whole branches.
-firefox has at most so many tracks: then tasks of alike names share one. Names are escaped.";
+firefox has at most so many tracks: then tasks of alike names share one. Names are escaped.
+
+Selectors are for csv, ndjson, folded, dot and mermaid. The latter two draw the ancestors of what is
+selected faintly, in parentheses.";
 
 const SPLIT_EXAMPLES: &str = "\
 Examples:

@@ -2,22 +2,21 @@
 
 use std::io::{self, Write};
 
-use tidline::model::Trace;
-
-use super::tree::{self, Kind};
-use crate::view::notices;
+use super::tree::{self, Kind, Node};
+use crate::select::Selector;
 
 /// Writes a graph of at most so many tasks.
-pub(super) fn write(trace: &Trace, most: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(selector: &Selector<'_>, most: usize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "digraph tidline {{")?;
     writeln!(out, "  rankdir=LR;")?;
     writeln!(out, "  node [fontname=\"sans-serif\", fontsize=10];")?;
-    let missing = notices(trace);
-    if !missing.is_empty() {
-        let label = missing.iter().map(|line| format!("{}\\l", quoted(line)));
+    let nodes = tree::nodes(selector, most);
+    let beside = tree::beside(selector, &nodes);
+    if !beside.is_empty() {
+        let label = beside.iter().map(|line| format!("{}\\l", quoted(line)));
         writeln!(out, "  label=\"{}\";", label.collect::<String>())?;
     }
-    for (number, node) in tree::nodes(trace, most).iter().enumerate() {
+    for (number, node) in nodes.iter().enumerate() {
         let lines: Vec<String> = node.lines.iter().map(|line| quoted(line)).collect();
         let shape = match node.what {
             Kind::Process => "box",
@@ -26,8 +25,9 @@ pub(super) fn write(trace: &Trace, most: usize, out: &mut dyn Write) -> io::Resu
         };
         writeln!(
             out,
-            "  n{number} [shape={shape}, label=\"{}\"];",
-            lines.join("\\n")
+            "  n{number} [shape={shape}, label=\"{}\"{}];",
+            lines.join("\\n"),
+            style(node)
         )?;
         if let Some(parent) = node.parent {
             writeln!(out, "  n{parent} -> n{number};")?;
@@ -37,6 +37,14 @@ pub(super) fn write(trace: &Trace, most: usize, out: &mut dyn Write) -> io::Resu
         }
     }
     writeln!(out, "}}")
+}
+
+/// How a box is drawn that is not asked for.
+fn style(node: &Node) -> &'static str {
+    match node.faint {
+        true => ", style=dashed, color=gray50, fontcolor=gray50",
+        false => "",
+    }
 }
 
 /// Text that means itself between double quotes, where Graphviz knows entities of HTML, too.

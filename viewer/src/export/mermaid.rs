@@ -2,25 +2,32 @@
 
 use std::io::{self, Write};
 
-use tidline::model::Trace;
-
 use super::tree::{self, Kind};
-use crate::view::notices;
+use crate::select::Selector;
+
+/// How boxes are drawn that are not asked for.
+const FAINT: &str = "classDef faint stroke-dasharray:4 4,color:#777";
 
 /// Writes a flowchart of at most so many tasks.
-pub(super) fn write(trace: &Trace, most: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(selector: &Selector<'_>, most: usize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "flowchart LR")?;
-    for (number, line) in notices(trace).iter().enumerate() {
-        writeln!(out, "  missing{number}[\"{}\"]", quoted(line))?;
+    let nodes = tree::nodes(selector, most);
+    if nodes.iter().any(|node| node.faint) {
+        writeln!(out, "  {FAINT}")?;
     }
-    for (number, node) in tree::nodes(trace, most).iter().enumerate() {
+    for (number, line) in tree::beside(selector, &nodes).iter().enumerate() {
+        writeln!(out, "  beside{number}[\"{}\"]", quoted(line))?;
+    }
+    for (number, node) in nodes.iter().enumerate() {
         let lines: Vec<String> = node.lines.iter().map(|line| quoted(line)).collect();
         let (open, close) = match node.what {
             Kind::Process => ("[", "]"),
             Kind::Thread => ("(", ")"),
             Kind::Rest => (">", "]"),
         };
-        writeln!(out, "  n{number}{open}\"{}\"{close}", lines.join("<br/>"))?;
+        let class = if node.faint { ":::faint" } else { "" };
+        let text = lines.join("<br/>");
+        writeln!(out, "  n{number}{open}\"{text}\"{close}{class}")?;
         if let Some(parent) = node.parent {
             writeln!(out, "  n{parent} --> n{number}")?;
         }

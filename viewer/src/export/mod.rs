@@ -194,8 +194,8 @@ fn whole(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result
     let most = |default| args.max_nodes.map_or(default, |most| most as usize);
     match args.to {
         To::Firefox => firefox::write(&trace, &selector, most(TRACKS), out)?,
-        To::Dot => dot::write(&trace, most(NODES), out)?,
-        _ => mermaid::write(&trace, most(NODES), out)?,
+        To::Dot => dot::write(&selector, most(NODES), out)?,
+        _ => mermaid::write(&selector, most(NODES), out)?,
     }
     Ok(())
 }
@@ -211,11 +211,14 @@ fn options(args: &cli::Export, trace: &Trace) -> Options {
 fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Result<Selector<'a>> {
     let clock = Clock::new(trace.anchors(), args.utc);
     let selector = Selector::new(&args.select, trace, sites, &clock)?;
-    let takes = matches!(args.to, To::Csv | To::Ndjson | To::Folded);
+    let takes = matches!(
+        args.to,
+        To::Csv | To::Ndjson | To::Folded | To::Dot | To::Mermaid
+    );
     if !takes && !selector.is_everything() {
         bail!(
-            "selectors are for csv, ndjson and folded. Of a stretch `tidview split` makes a file, which \
-             every format takes; other selections of whole lives are in `tidview tree` and `report`"
+            "selectors are for csv, ndjson, folded, dot and mermaid. Of a stretch `tidview split` makes a \
+             file, which every format takes; other selections of whole lives are in `tidview tree` and `report`"
         );
     }
     Ok(selector)

@@ -1,12 +1,15 @@
 //! Who created whom as few boxes: where there are too many tasks, alike ones become one box, and
-//! where that is not enough, what is deeper becomes a number.
+//! where that is not enough, what is deeper becomes a number. What is only above what is asked for
+//! is in boxes of its own, which are drawn faintly.
 
 use std::collections::HashMap;
 
-use tidline::model::{Name, TaskId, TaskRecord, Trace, What};
+use tidline::model::{Name, TaskId, Trace, What};
 
 use crate::fold;
-use crate::view::forest::Forest;
+use crate::select::Selector;
+use crate::view::forest::{Forest, IN_PARENTHESES};
+use crate::view::notices_of;
 use crate::words::{self, counted_what};
 
 /// Columns of a name in a box.
@@ -21,6 +24,8 @@ pub(super) struct Node {
     pub(super) lines: Vec<String>,
     /// Its tasks create each other, too.
     pub(super) recursive: bool,
+    /// It is not asked for, and here because of what is below it.
+    pub(super) faint: bool,
     pub(super) what: Kind,
 }
 
@@ -33,24 +38,27 @@ pub(super) enum Kind {
     Rest,
 }
 
-/// Tasks that are one box, before it is drawn.
-struct Group {
-    parent: Option<usize>,
-    tasks: Vec<TaskId>,
+/// What stands beside the boxes: what is missing, and what is not asked for.
+pub(super) fn beside(selector: &Selector<'_>, nodes: &[Node]) -> Vec<String> {
+    let mut lines = notices_of(selector.trace(), selector);
+    lines.extend(selector.tasks_shown(|_| true));
+    if nodes.iter().any(|node| node.faint) {
+        lines.push(IN_PARENTHESES.into());
+    }
+    lines
 }
 
 /// At most so many boxes, each behind the one that it is under; and one more under each box whose
 /// children did not all find room.
-pub(super) fn nodes(trace: &Trace, most: usize) -> Vec<Node> {
-    let forest = Forest::new(trace, |_| true);
-    let folds = trace.tasks().len() > most;
-    let mut groups = grouped(trace, None, &forest.roots, folds);
+pub(super) fn nodes(selector: &Selector<'_>, most: usize) -> Vec<Node> {
+    let tasks = Tasks::new(selector, most);
+    let mut groups = tasks.grouped(None, &tasks.forest.roots);
     let mut nodes: Vec<Node> = Vec::new();
     // How many tasks under each box are not drawn; the last is of those under none.
     let mut rest: HashMap<Option<usize>, usize> = HashMap::new();
     let mut next = 0;
     while next < groups.len() {
-        let Group { parent, tasks } = std::mem::replace(
+        let Group { parent, tasks: own } = std::mem::replace(
             &mut groups[next],
             Group {
                 parent: None,
@@ -59,13 +67,13 @@ pub(super) fn nodes(trace: &Trace, most: usize) -> Vec<Node> {
         );
         next += 1;
         if nodes.len() >= most {
-            *rest.entry(parent).or_default() += tasks.len() + forest.descendants(&tasks);
+            *rest.entry(parent).or_default() += tasks.asked_for(own);
             continue;
         }
         let place = nodes.len();
-        let (tasks, children, recursive) = with_alike(trace, &forest, tasks, folds);
-        nodes.push(node(trace, parent, &tasks, recursive));
-        groups.extend(grouped(trace, Some(place), &children, folds));
+        let (own, children, recursive) = tasks.with_alike(own);
+        nodes.push(tasks.node(parent, &own, recursive));
+        groups.extend(tasks.grouped(Some(place), &children));
     }
     let mut rest: Vec<(Option<usize>, usize)> = rest.into_iter().collect();
     rest.sort_unstable();
@@ -76,85 +84,133 @@ pub(super) fn nodes(trace: &Trace, most: usize) -> Vec<Node> {
             tasks => format!("… {} more tasks", words::count(tasks as u64)),
         }],
         recursive: false,
+        faint: false,
         what: Kind::Rest,
     }));
     nodes
 }
 
-/// What makes tasks alike.
-fn key(task: &TaskRecord) -> (What, Name) {
-    (task.what(), fold::class(task.name()))
+/// Tasks that are one box, before it is drawn.
+struct Group {
+    parent: Option<usize>,
+    tasks: Vec<TaskId>,
 }
 
-/// Siblings, one by one or alike ones together, in order of their first.
-fn grouped(trace: &Trace, parent: Option<usize>, tasks: &[TaskId], folds: bool) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<(What, Name), usize> = HashMap::new();
-    for id in tasks {
-        let place = match folds {
-            true => *places.entry(key(trace.task(*id))).or_insert(groups.len()),
-            false => groups.len(),
-        };
-        if place == groups.len() {
-            groups.push(Group {
-                parent,
-                tasks: Vec::new(),
-            });
-        }
-        groups[place].tasks.push(*id);
-    }
-    groups
-}
-
-/// Tasks, and with them those that they created and that are alike, however deep; then the
-/// children of all of them that are not; and whether there were alike ones.
-fn with_alike(
-    trace: &Trace,
-    forest: &Forest,
-    mut tasks: Vec<TaskId>,
+/// The tasks that are drawn: those that are asked for, and their ancestors.
+struct Tasks<'a> {
+    trace: &'a Trace,
+    forest: Forest,
+    /// For each task of the trace whether it is asked for.
+    selected: Vec<bool>,
+    /// Alike ones are one box.
     folds: bool,
-) -> (Vec<TaskId>, Vec<TaskId>, bool) {
-    let (count, mut children) = (tasks.len(), Vec::new());
-    let own = tasks.first().map(|id| key(trace.task(*id)));
-    let mut next = 0;
-    while let Some(id) = tasks.get(next) {
-        next += 1;
-        for child in forest.children(*id) {
-            match folds && Some(key(trace.task(*child))) == own {
-                true => tasks.push(*child),
-                false => children.push(*child),
+}
+
+impl Tasks<'_> {
+    fn new<'a>(selector: &Selector<'a>, most: usize) -> Tasks<'a> {
+        let trace = selector.trace();
+        let tasks = trace.tasks().iter();
+        let selected: Vec<bool> = tasks.map(|task| selector.admits_task(task)).collect();
+        let forest = Forest::new(trace, |id| selected[id.0 as usize]);
+        Tasks {
+            trace,
+            folds: forest.len() > most,
+            forest,
+            selected,
+        }
+    }
+
+    fn is_selected(&self, id: TaskId) -> bool {
+        self.selected[id.0 as usize]
+    }
+
+    /// What makes tasks alike.
+    fn key(&self, id: TaskId) -> (What, Name, bool) {
+        let task = self.trace.task(id);
+        (task.what(), fold::class(task.name()), self.is_selected(id))
+    }
+
+    /// Siblings, one by one or alike ones together, in order of their first.
+    fn grouped(&self, parent: Option<usize>, tasks: &[TaskId]) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<(What, Name, bool), usize> = HashMap::new();
+        for id in tasks {
+            let place = match self.folds {
+                true => *places.entry(self.key(*id)).or_insert(groups.len()),
+                false => groups.len(),
+            };
+            if place == groups.len() {
+                groups.push(Group {
+                    parent,
+                    tasks: Vec::new(),
+                });
+            }
+            groups[place].tasks.push(*id);
+        }
+        groups
+    }
+
+    /// Tasks, and with them those that they created and that are alike, however deep; then the
+    /// children of all of them that are not; and whether there were alike ones.
+    fn with_alike(&self, mut tasks: Vec<TaskId>) -> (Vec<TaskId>, Vec<TaskId>, bool) {
+        let (count, mut children) = (tasks.len(), Vec::new());
+        let own = tasks.first().map(|id| self.key(*id));
+        let mut next = 0;
+        while let Some(id) = tasks.get(next) {
+            next += 1;
+            for child in self.forest.children(*id) {
+                match self.folds && Some(self.key(*child)) == own {
+                    true => tasks.push(*child),
+                    false => children.push(*child),
+                }
             }
         }
+        let recursive = tasks.len() > count;
+        (tasks, children, recursive)
     }
-    let recursive = tasks.len() > count;
-    (tasks, children, recursive)
-}
 
-fn node(trace: &Trace, parent: Option<usize>, tasks: &[TaskId], recursive: bool) -> Node {
-    let first = trace.task(tasks[0]);
-    let alive = tasks.iter().map(|id| trace.task(*id));
-    let alive = alive.filter(|task| task.ended.is_none()).count();
-    let lines = match tasks {
-        [_] => vec![
-            words::label(first.name(), first.task.tid, NAME),
-            words::how(first.how).into_owned(),
-        ],
-        tasks => vec![
-            words::shown_name(&fold::class(first.name()), NAME),
-            counted_what(tasks.len(), first.what()),
-            match alive {
-                0 => "all ended".into(),
-                alive => format!("{} alive", words::count(alive as u64)),
+    /// How many are asked for, of these and of those under them, however deep.
+    fn asked_for(&self, mut tasks: Vec<TaskId>) -> usize {
+        let mut found = 0;
+        while let Some(id) = tasks.pop() {
+            found += usize::from(self.is_selected(id));
+            tasks.extend(self.forest.children(id));
+        }
+        found
+    }
+
+    fn node(&self, parent: Option<usize>, tasks: &[TaskId], recursive: bool) -> Node {
+        let first = self.trace.task(tasks[0]);
+        let faint = !self.is_selected(first.id);
+        let name = match tasks {
+            [_] => words::label(first.name(), first.task.tid, NAME),
+            _ => words::shown_name(&fold::class(first.name()), NAME),
+        };
+        let mut lines = vec![if faint { format!("({name})") } else { name }];
+        match tasks {
+            [_] => lines.push(words::how(first.how).into_owned()),
+            tasks => {
+                lines.push(counted_what(tasks.len(), first.what()));
+                lines.push(self.living(tasks));
+            }
+        }
+        Node {
+            parent,
+            lines,
+            recursive,
+            faint,
+            what: match first.what() {
+                What::Process => Kind::Process,
+                What::Thread => Kind::Thread,
             },
-        ],
-    };
-    Node {
-        parent,
-        lines,
-        recursive,
-        what: match first.what() {
-            What::Process => Kind::Process,
-            What::Thread => Kind::Thread,
-        },
+        }
+    }
+
+    fn living(&self, tasks: &[TaskId]) -> String {
+        let tasks = tasks.iter().map(|id| self.trace.task(*id));
+        match tasks.filter(|task| task.ended.is_none()).count() {
+            0 => "all ended".into(),
+            alive => format!("{} alive", words::count(alive as u64)),
+        }
     }
 }

@@ -7,6 +7,9 @@ use std::collections::HashMap;
 
 use tidline::model::{Pid, TaskId, Trace};
 
+/// What parentheses mean where a forest is shown.
+pub(crate) const IN_PARENTHESES: &str = "in parentheses: ancestors of those that are shown";
+
 /// Who is under whom, for the tasks that are to be shown.
 #[derive(Debug)]
 pub(crate) struct Forest {
@@ -59,6 +62,11 @@ impl Forest {
             *next += 1;
         }
         forest
+    }
+
+    /// How many tasks are in it, ancestors too.
+    pub(crate) fn len(&self) -> usize {
+        self.roots.len() + self.children.len()
     }
 
     /// The tasks under a task, oldest first.

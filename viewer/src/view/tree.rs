@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use tidline::model::{Name, TaskId, TaskRecord, Time, Trace, What};
 
-use super::forest::Forest;
+use super::forest::{Forest, IN_PARENTHESES};
 use super::{Options, births, born, end, hidden, lived, moment, notices_of};
 use crate::fold::{Classes, Folded, class, fold, fold_rest};
 use crate::page::{Block, Page, Style, Table, Text};
@@ -140,8 +140,7 @@ pub(crate) fn page<'a>(
     let shown = |task: &TaskRecord| at.is_none_or(|at| task.alive_at(at));
     if let Some(selected) = selector.tasks_shown(shown) {
         page.foot.push(selected);
-        page.foot
-            .push("in parentheses: ancestors of those that are shown".into());
+        page.foot.push(IN_PARENTHESES.into());
     }
     if folded {
         let lives = if options.narrow() {
