@@ -362,6 +362,55 @@ fn what_is_typed_is_text_in_a_picture_and_nothing_selected_is_one_without_boxes(
 }
 
 #[test]
+fn a_box_has_a_loop_only_where_one_of_its_tasks_made_another_of_them() {
+    let [first, second] = [100, 200].map(|pid| Task::new(pid, pid));
+    let made = Task::new(100, 103);
+    // Two servers, one of which has a thread of which nobody knows who made it, and makes one more.
+    let mut events = vec![
+        existing(0, first, b"server"),
+        existing(0, second, b"server"),
+        existing(0, Task::new(100, 102), b"server"),
+        thread(1, first, made),
+    ];
+    let boxes = |events: &[Event]| {
+        let file = File::trace(&header(), events, 100_000_000);
+        let run = prints(&[
+            "export",
+            &file.path(),
+            "--to",
+            "mermaid",
+            "--max-nodes",
+            "2",
+        ]);
+        run.strip_prefix("flowchart LR\n").unwrap().to_owned()
+    };
+    assert_eq!(
+        boxes(&events),
+        r#"  n0["server<br/>2 processes<br/>2 alive"]
+  n1("server<br/>2 threads<br/>2 alive")
+  n0 --> n1
+"#
+    );
+    events.push(thread(2, made, Task::new(100, 104)));
+    let of_threads = r#"  n0["server<br/>2 processes<br/>2 alive"]
+  n1("server<br/>3 threads<br/>3 alive")
+  n0 --> n1
+  n1 --> n1
+"#;
+    assert_eq!(boxes(&events), of_threads);
+    events.push(process(3, second, Task::new(300, 300)));
+    assert_eq!(
+        boxes(&events),
+        r#"  n0["server<br/>3 processes<br/>3 alive"]
+  n0 --> n0
+  n1("server<br/>3 threads<br/>3 alive")
+  n0 --> n1
+  n1 --> n1
+"#
+    );
+}
+
+#[test]
 fn hostile_names_are_text_in_mermaid_and_dot() {
     let file = File::trace(&header(), &hostile(), 60_000_000);
     let expected = r##"flowchart LR

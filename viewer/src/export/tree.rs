@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) parent: Option<usize>,
     /// What stands in it, line by line; escaped for a terminal, not for a format.
     pub(super) lines: Vec<String>,
-    /// Its tasks create each other, too.
+    /// One of its tasks created another of them.
     pub(super) recursive: bool,
     /// It is not asked for, and here because of what is below it.
     pub(super) faint: bool,
