@@ -9,7 +9,7 @@ use tidline::model::{
 };
 
 use crate::made::{at, everything, existing, exit, header, process, rename, thread};
-use crate::support::{File, Folder, finished, prints, several, tidview};
+use crate::support::{File, Folder, command, finished, prints, several, tidview};
 
 const MS: u64 = 1_000_000;
 
@@ -111,6 +111,25 @@ fn what_was_split_is_whole_again() {
         assert_eq!(merged.header().trace_id, header().trace_id);
         assert_eq!(merged.header().option("merged"), Some("2"));
     }
+}
+
+#[test]
+fn where_no_thread_is_to_be_had_it_is_said_and_nothing_is_left() {
+    let [first, second] = [(1, 0), (2, 50)].map(|(id, ms)| recorded(id, ms, &everything(), 95));
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let mut merge = command(&["merge", &first.path(), &second.path(), "-o", &out]);
+    // No memory is large enough for a thread's stack.
+    let output = merge.env("RUST_MIN_STACK", (1_u64 << 62).to_string());
+    let output = output.output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "tidview: cannot make {out}: cannot read {}: cannot start a thread that reads: ",
+        first.path()
+    );
+    assert!(err.starts_with(&expected), "{err}");
+    assert_eq!((err.lines().count(), output.status.code()), (1, Some(2)));
+    assert_eq!(fs::read_dir(folder.path("")).unwrap().count(), 0);
 }
 
 #[test]

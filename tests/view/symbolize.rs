@@ -395,6 +395,26 @@ fn nothing_is_overwritten_and_a_place_must_be_named_for_several_files() {
 }
 
 #[test]
+fn where_no_thread_is_to_be_had_it_is_said_and_nothing_is_left() {
+    let folder = Folder::new();
+    let path = folder.put("x", b"");
+    let file = folder.put("rec.tid", &trace(&path, b"id", [1, 2], &[]));
+    // No memory is large enough for a thread's stack.
+    let output = command(&["symbolize", &file])
+        .env("RUST_MIN_STACK", (1_u64 << 62).to_string())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    let expected = "tidview: cannot start a process that reads symbols: ";
+    assert!(err.starts_with(expected), "{err}");
+    assert_eq!((err.lines().count(), output.status.code()), (1, Some(2)));
+    let left = fs::read_dir(folder.path("")).unwrap();
+    let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["rec.tid", "x"]);
+}
+
+#[test]
 fn a_damaged_trace_is_said_and_what_is_readable_gets_names() {
     let folder = Folder::new();
     let program = program(&folder, &[]);

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tidline::format::{Defined, Error, GIVEN_UP_EARLY, Header, Writer, is_of_a_host};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, DetachReason, Ending, Event, EventBody, GapReason,
@@ -184,7 +184,12 @@ fn merge(
     let wall = (!places.one_clock).then_some(header);
     let mut sources = Vec::new();
     for ((path, recording), place) in recordings.into_iter().zip(places.each) {
-        sources.push((load::shown(&path), Source::start(recording, place, wall)));
+        let shown = load::shown(&path);
+        // No error of input and output: those are of the file that is written.
+        let source = Source::start(recording, place, wall).map_err(|problem| {
+            anyhow!("cannot read {shown}: cannot start a thread that reads: {problem}")
+        })?;
+        sources.push((shown, source));
     }
     for (_, source) in &mut sources {
         source.prime();

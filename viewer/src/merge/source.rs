@@ -2,7 +2,7 @@
 //! can be followed in order of time.
 
 use std::collections::{HashMap, VecDeque};
-use std::thread;
+use std::{io, thread};
 
 use tidline::format::{Error, GIVEN_UP_EARLY, Header, Sink, renumber, scan};
 use tidline::model::{
@@ -60,12 +60,12 @@ pub(super) struct Left {
 
 impl Source {
     /// Begins to read. Where the merged file's times are no monotonic clock's, `wall` is its header:
-    /// what the clock says follows from that.
+    /// what the clock says follows from that. An error is that there is no thread to be had.
     pub(super) fn start(
         recording: Recording,
         (shift, ranges): (Shift, Ranges),
         wall: Option<&Header>,
-    ) -> Source {
+    ) -> io::Result<Source> {
         let header = recording.header();
         let now = shift.time(Time(0));
         let id = header.trace_id;
@@ -82,7 +82,7 @@ impl Source {
         let anchors = wall.is_none();
         let (segments, left_out) = recording.into_segments();
         let (giver, items) = channel();
-        thread::spawn(move || {
+        thread::Builder::new().spawn(move || {
             let mut sink = Ahead {
                 giver,
                 shift,
@@ -94,8 +94,8 @@ impl Source {
             }
             let integrity = scan(segments, &mut sink);
             sink.giver.give(Item::End(Box::new(integrity)));
-        });
-        Source {
+        })?;
+        Ok(Source {
             id,
             left_out,
             anchor,
@@ -109,7 +109,7 @@ impl Source {
             had: false,
             renamed: false,
             carries: HashMap::new(),
-        }
+        })
     }
 
     /// Looks ahead to where it begins: with a checkpoint, if its beginning is not here.

@@ -9,7 +9,7 @@ pub(crate) mod worker;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tidline::format::{Sink, scan};
 use tidline::model::{
     Anchor, Carried, Damage, Definition, Event, FrameId, Module, Stacks, Symbol, SymbolSource,
@@ -219,7 +219,8 @@ impl Lookup<'_> {
             let answer = match self.worker.ask(&request) {
                 Ok(answer) => answer,
                 Err(Trouble::Start(error)) => {
-                    return Err(error).context("cannot start a process that reads symbols");
+                    // No error of input and output: those are of the file that is written.
+                    bail!("cannot start a process that reads symbols: {error}");
                 }
                 Err(Trouble::Harm(what)) => {
                     let path = text::escape(path.as_bytes());

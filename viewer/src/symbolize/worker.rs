@@ -89,20 +89,22 @@ impl Running {
         let requests = process.stdin.take();
         let mut from = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let (sender, answers) = channel();
-        // It ends with the process, whose output it reads, and with whoever listens.
-        std::thread::spawn(move || {
+        let running = Running {
+            process,
+            requests,
+            answers,
+        };
+        // It ends with the process, whose output it reads, and with whoever listens. Where no thread is
+        // to be had the process is ended.
+        std::thread::Builder::new().spawn(move || {
             while let Some(answer) = protocol::read::<Answer>(&mut from).transpose() {
                 let failed = answer.is_err();
                 if sender.send(answer).is_err() || failed {
                     break;
                 }
             }
-        });
-        Ok(Running {
-            process,
-            requests,
-            answers,
-        })
+        })?;
+        Ok(running)
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, String> {
