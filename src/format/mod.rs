@@ -28,6 +28,7 @@
 
 mod chunk;
 mod codec;
+mod counts;
 mod define;
 mod error;
 mod extract;
@@ -45,7 +46,7 @@ pub use error::Error;
 pub use extract::{Extracted, Stretch, extract, extract_changed, extract_with_symbols};
 pub use header::{GIVEN_UP_EARLY, Header, Target, VERSION};
 pub use hosts::{HOST_RANGE, Host, MOST_HOSTS, host_of, is_of_a_host, renumber};
-pub use reader::{Segment, Sink, looks_like_trace, read_segments, read_trace, scan};
+pub use reader::{Segment, Sink, looks_like_trace, read_segments, read_trace, scan, scan_counted};
 pub use rewrite::{Rewrite, Unchanged};
 pub use skim::Skim;
 pub use writer::{GOES_ON, MAX_BATCH_BYTES, Writer};

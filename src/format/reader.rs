@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Read, Seek};
 
 use super::chunk::{self, ChunkHeader, HEADER_LEN};
+use super::counts::Counts;
 use super::error::Error;
 use super::header;
 use super::header::{GIVEN_UP_EARLY, Header};
@@ -12,7 +13,7 @@ use super::input::{Found, Input};
 use super::record::{Decoder, Record};
 use super::writer::GOES_ON;
 use crate::model::{
-    Anchor, Carried, Damage, Definition, Ending, Event, Integrity, Time, Trace, TraceBuilder,
+    Anchor, Carried, Damage, Definition, Ending, Event, Integrity, Tally, Time, Trace, TraceBuilder,
 };
 
 /// How many bytes chunks may unpack to in all: this, and so many times the file's length. Real
@@ -179,8 +180,29 @@ pub fn read_segments<R: Read + Seek>(mut segments: Vec<Segment<R>>) -> Result<Tr
 /// # Errors
 /// As [`read_segments`].
 pub fn scan<R: Read + Seek>(
+    segments: Vec<Segment<R>>,
+    sink: &mut impl Sink,
+) -> Result<Integrity, Error> {
+    scan_with(segments, sink, None)
+}
+
+/// Does what [`scan`] does, and counts, too: what a checkpoint says of the events before it, and they do
+/// not, is damage of no length. Behind other damage, or records of a later version, nothing can be
+/// compared. Memory and time grow with what lives at once, and with the events.
+///
+/// # Errors
+/// As [`read_segments`].
+pub fn scan_counted<R: Read + Seek>(
+    segments: Vec<Segment<R>>,
+    sink: &mut impl Sink,
+) -> Result<Integrity, Error> {
+    scan_with(segments, sink, Some(Counts::default()))
+}
+
+fn scan_with<R: Read + Seek>(
     mut segments: Vec<Segment<R>>,
     sink: &mut impl Sink,
+    mut counts: Option<Counts>,
 ) -> Result<Integrity, Error> {
     segments.sort_by_key(|segment| segment.header.segment);
     let mut whole = Integrity::new(Ending::CutShort);
@@ -212,6 +234,8 @@ pub fn scan<R: Read + Seek>(
         let behind = segment.behind;
         let mut input = segment.into_input()?;
         let mut scan = Scan::new(sink, number, behind, input.len(), now, open);
+        // A tally counts from the front of the recording's first file.
+        scan.counts = counts.take().filter(|_| number == 0);
         while scan.step(&mut input)? {}
         early |= scan.given_up_early;
         let last = index + 1 == count;
@@ -276,6 +300,8 @@ struct Scan<'a, S> {
     given_up_early: bool,
     /// Whether what stands just before is damage, which explains a jump in the numbers by itself.
     explained: bool,
+    /// What tallies are compared with, as long as all events are here and understood.
+    counts: Option<Counts>,
 }
 
 impl<'a, S: Sink> Scan<'a, S> {
@@ -303,6 +329,7 @@ impl<'a, S: Sink> Scan<'a, S> {
             explained: !open.is_empty(),
             open,
             given_up_early: false,
+            counts: None,
         }
     }
 
@@ -418,6 +445,7 @@ impl<'a, S: Sink> Scan<'a, S> {
 
     fn damaged(&mut self, offset: u64, bytes: u64, problem: String) {
         self.explained = true;
+        self.counts = None;
         self.open
             .push(damage(self.segment, offset, bytes, self.now, problem));
     }
@@ -451,6 +479,7 @@ impl<'a, S: Sink> Scan<'a, S> {
         ];
         if !known.contains(&header.kind) {
             self.integrity.unknown_records += u64::from(header.records).max(1);
+            self.counts = None;
             return;
         }
         let is_checkpoint = header.kind == chunk::kind::CHECKPOINT;
@@ -458,11 +487,18 @@ impl<'a, S: Sink> Scan<'a, S> {
         let read = if is_checkpoint {
             self.checkpoint(&mut decoder, header)
         } else {
-            self.records(&mut decoder, header.records)
+            self.records(&mut decoder, header.records).map(|()| None)
         };
-        if let Err(problem) = read {
-            let bytes = HEADER_LEN as u64 + u64::from(header.stored_len);
-            self.damaged(start, bytes, problem);
+        match read {
+            Ok(Some(tally)) => self.compare(&tally, start),
+            Ok(None) => {}
+            Err(problem) => {
+                let bytes = HEADER_LEN as u64 + u64::from(header.stored_len);
+                self.damaged(start, bytes, problem);
+            }
+        }
+        if decoder.unknown > 0 {
+            self.counts = None;
         }
         self.events += decoder.events;
         self.integrity.unknown_records += decoder.unknown;
@@ -478,6 +514,9 @@ impl<'a, S: Sink> Scan<'a, S> {
                 Record::Event(mut event) => {
                     event.time = event.time.max(self.now);
                     self.now = event.time;
+                    if let Some(counts) = &mut self.counts {
+                        counts.event(&event);
+                    }
                     self.sink.event(event);
                 }
                 Record::Counter { name, value } => {
@@ -497,15 +536,27 @@ impl<'a, S: Sink> Scan<'a, S> {
         has_all(decoder, expected)
     }
 
-    /// Takes a chunk that is a checkpoint, or a part of one. It counts when all parts are there.
+    /// Says where a tally and the events do not agree. Nothing of the trace is missing for that.
+    fn compare(&mut self, tally: &Tally, start: u64) {
+        let counts = self.counts.as_mut();
+        if let Some(problem) = counts.and_then(|counts| counts.disagree(tally)) {
+            self.integrity.damage.push(Damage {
+                before: Some(self.now),
+                ..damage(self.segment, start, 0, self.now, problem)
+            });
+        }
+    }
+
+    /// Takes a chunk that is a checkpoint, or a part of one. It counts when all parts are there: then its
+    /// tally is given back, if it has one.
     fn checkpoint(
         &mut self,
         decoder: &mut Decoder<'_>,
         header: &ChunkHeader,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Box<Tally>>, String> {
         let mut carried = std::mem::take(&mut self.carried);
         let next = std::mem::take(&mut self.next_part);
-        let (before, mut end) = (carried.len(), None);
+        let (before, mut end, mut tally) = (carried.len(), None, None);
         while let Some(record) = decoder.next() {
             match record.map_err(|problem| format!("a record does not decode: {problem}"))? {
                 Record::Part { part, last } if part == next => end = Some((part, last)),
@@ -524,7 +575,8 @@ impl<'a, S: Sink> Scan<'a, S> {
                     return Err("a record does not decode: a parent that comes later".into());
                 }
                 Record::Anchor(anchor) => self.sink.anchor(anchor),
-                // Who reads everything counts for himself. The decoder gives nothing else.
+                Record::Tally(told) => tally = Some(told),
+                // The decoder gives nothing else.
                 _ => {}
             }
         }
@@ -539,11 +591,14 @@ impl<'a, S: Sink> Scan<'a, S> {
                 self.now = self.now.max(header.last);
                 put_in_order(&mut carried, self.now);
                 self.sink.checkpoint(&carried, self.now);
+                Ok(tally)
             }
-            Some((part, false)) => (self.carried, self.next_part) = (carried, part + 1),
-            None => return Err("a checkpoint that does not end".into()),
+            Some((part, false)) => {
+                (self.carried, self.next_part) = (carried, part + 1);
+                Ok(None)
+            }
+            None => Err("a checkpoint that does not end".into()),
         }
-        Ok(())
     }
 
     /// Adds to what is wrong with the files before; how far they reach, and the damage that waits

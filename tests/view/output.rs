@@ -1,6 +1,7 @@
 //! What each command prints, whole, in each format.
 
-use tidline::model::{EventBody, Task, Tid};
+use tidline::format::Writer;
+use tidline::model::{Anchor, EventBody, Live, Task, Tid, Time};
 
 use crate::made::{at, everything, existing, header, process, thread, with_losses};
 use crate::support::{File, finished, prints, tidview};
@@ -573,6 +574,52 @@ lost     1,234  +0.096000s 16:13:20  +0.098000s 16:13:20  writing failed: no spa
         "{}",
         run.out
     );
+}
+
+/// Everything, with a checkpoint amid it that counts so many exits too many.
+fn miscounted(exits: u64) -> File {
+    let mut writer = Writer::start(Vec::new(), &header()).unwrap();
+    let (mut live, events) = (Live::default(), everything());
+    for (number, event) in events.iter().enumerate() {
+        if number == 18 {
+            let mut tally = live.tally();
+            tally.totals.exited += exits;
+            let anchor = Anchor {
+                time: live.now(),
+                wall_ns: header().start_wall_ns.saturating_add_unsigned(live.now().0),
+                utc_offset_s: header().utc_offset_s,
+            };
+            let carried = live.checkpoint();
+            writer.checkpoint_with(&carried, &tally, anchor).unwrap();
+        }
+        writer.push(event).unwrap();
+        live.follow(event);
+    }
+    let bytes = writer.finish(Time(END), "the target ended", &[]).unwrap();
+    File::new("t.tid", &bytes)
+}
+
+#[test]
+fn check_compares_what_a_checkpoint_counts_with_the_events() {
+    let right = miscounted(0);
+    assert_eq!(
+        prints(&["check", &right.path()]),
+        "complete: 25 events, nothing lost\n"
+    );
+    let wrong = miscounted(2);
+    let run = tidview(&["check", &wrong.path()]);
+    assert_eq!((run.err.as_str(), run.code), ("", Some(1)));
+    assert_eq!(
+        run.out,
+        r#"not complete: 25 events readable, 1 problem
+
+PROBLEM  AT BYTE  BYTES  FROM                 TO                   DETAIL
+damage       486      0  +0.060000s 16:13:20  +0.060000s 16:13:20  a checkpoint does not count the events before it as they are: exited 5, not 3
+"#
+    );
+    // No view needs it where it takes every event.
+    let timeline = |file: &File| prints(&["timeline", &file.path()]);
+    assert_eq!(timeline(&wrong), timeline(&right));
 }
 
 #[test]

@@ -129,7 +129,8 @@ Examples:
   tidview check server.tid && echo complete
 
 Exit code 0: everything that was recorded is there. 1: damage or loss was found: the file is cut
-short or damaged, has records this version does not know, or the recorder itself noted a loss.
+short or damaged, has records this version does not know, or a checkpoint that does not count the
+events before it as they are, or the recorder itself noted a loss.
 That the recorder gave up its oldest files to stay within its disk is said, and no damage.";
 
 const REPAIR_EXAMPLES: &str = "\

@@ -15,7 +15,7 @@ use tidline::model::{
 use tidline::text;
 
 use crate::progress::{self, Watched};
-use crate::reading;
+use crate::reading::{self, Tallies};
 use crate::site::Rules;
 use crate::time::Clock;
 use crate::words::{counted, numbers};
@@ -38,7 +38,12 @@ const COPIES: [&str; 6] = [
 
 /// Reads the recording whose files are named, each as long as it is now.
 pub(crate) fn load(named: &[PathBuf]) -> Result<Trace> {
-    while_files_vanish(|| Recording::open(named)?.load())
+    while_files_vanish(|| Recording::open(named)?.load(Tallies::Unread))
+}
+
+/// The same, and compares what its checkpoints count with its events.
+pub(crate) fn load_compared(named: &[PathBuf]) -> Result<Trace> {
+    while_files_vanish(|| Recording::open(named)?.load(Tallies::Compared))
 }
 
 /// Reads of the recording whose files are named what is true of it as a whole: its
@@ -108,7 +113,7 @@ pub(crate) fn load_tasks(named: &[PathBuf]) -> Result<Trace> {
         };
         let shown = recording.shown.clone();
         let (segments, left_out) = recording.into_segments();
-        let integrity = reading::scan_ahead(segments, &mut tasks)
+        let integrity = reading::scan_ahead(segments, Tallies::Unread, &mut tasks)
             .with_context(|| format!("cannot read {shown}"))?;
         let builder = tasks.builder;
         let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
@@ -241,11 +246,11 @@ impl Recording {
     }
 
     /// Reads all of it.
-    pub(crate) fn load(self) -> Result<Trace> {
+    fn load(self, tallies: Tallies) -> Result<Trace> {
         let mut builder = TraceBuilder::new(self.header().clone());
         let shown = self.shown.clone();
         let (segments, left_out) = self.into_segments();
-        let integrity = reading::scan_ahead(segments, &mut builder)
+        let integrity = reading::scan_ahead(segments, tallies, &mut builder)
             .with_context(|| format!("cannot read {shown}"))?;
         let integrity = left_out.added_to(integrity, builder.begin(), builder.now());
         Ok(builder.finish(integrity))

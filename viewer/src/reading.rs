@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek};
 use std::sync::mpsc;
 use std::thread;
 
-use tidline::format::{Error, Segment, Sink, scan};
+use tidline::format::{Error, Segment, Sink, scan, scan_counted};
 use tidline::model::{Anchor, Carried, Damage, Definition, Event, Integrity, Time};
 
 use crate::ahead::{Giver, Taker, channel};
@@ -25,9 +25,38 @@ pub(crate) enum Item {
     End(Box<Result<Integrity, Error>>),
 }
 
+/// What becomes of that which checkpoints count.
+#[derive(Clone, Copy)]
+pub(crate) enum Tallies {
+    /// Whoever counts, counts for himself.
+    Unread,
+    /// Where the events say otherwise, that is damage.
+    Compared,
+}
+
+impl Tallies {
+    fn scan<R: Read + Seek>(
+        self,
+        segments: Vec<Segment<R>>,
+        sink: &mut impl Sink,
+    ) -> Result<Integrity, Error> {
+        match self {
+            Tallies::Unread => scan(segments, sink),
+            Tallies::Compared => scan_counted(segments, sink),
+        }
+    }
+}
+
 /// Begins to read. Where there is no thread to be had the files come back, unread, and why.
 pub(crate) fn ahead<R: Read + Seek + Send + 'static>(
     segments: Vec<Segment<R>>,
+) -> Result<Taker<Item>, (Vec<Segment<R>>, io::Error)> {
+    ahead_with(segments, Tallies::Unread)
+}
+
+fn ahead_with<R: Read + Seek + Send + 'static>(
+    segments: Vec<Segment<R>>,
+    tallies: Tallies,
 ) -> Result<Taker<Item>, (Vec<Segment<R>>, io::Error)> {
     let (giver, items) = channel();
     let (hand_over, handed_over) = mpsc::channel();
@@ -36,7 +65,7 @@ pub(crate) fn ahead<R: Read + Seek + Send + 'static>(
             return;
         };
         let mut items = Items(giver);
-        let end = scan(segments, &mut items);
+        let end = tallies.scan(segments, &mut items);
         items.0.give(Item::End(Box::new(end)));
     });
     match reader {
@@ -49,18 +78,19 @@ pub(crate) fn ahead<R: Read + Seek + Send + 'static>(
     }
 }
 
-/// Does what [`scan`] does, and decodes ahead of it.
+/// Does what [`scan`] or [`scan_counted`] does, and decodes ahead of it.
 pub(crate) fn scan_ahead<R: Read + Seek + Send + 'static>(
     segments: Vec<Segment<R>>,
+    tallies: Tallies,
     sink: &mut impl Sink,
 ) -> Result<Integrity, Error> {
     let bytes: u64 = segments.iter().map(Segment::bytes).sum();
     if bytes < WORTH_A_THREAD {
-        return scan(segments, sink);
+        return tallies.scan(segments, sink);
     }
-    match ahead(segments) {
+    match ahead_with(segments, tallies) {
         Ok(items) => take_up(items, sink),
-        Err((segments, _)) => scan(segments, sink),
+        Err((segments, _)) => tallies.scan(segments, sink),
     }
 }
 
@@ -207,7 +237,7 @@ pub(crate) mod tests {
         let items = ahead(twice()).unwrap_or_else(|(_, problem)| panic!("{problem}"));
         for end in [
             take_up(items, &mut Notes::default()),
-            scan_ahead(twice(), &mut Notes::default()),
+            scan_ahead(twice(), Tallies::Unread, &mut Notes::default()),
         ] {
             let error = end.expect_err("one file is no recording of two");
             assert!(matches!(error, Error::NotOneRecording { .. }), "{error}");

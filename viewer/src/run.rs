@@ -302,12 +302,13 @@ fn show_threads(
 }
 
 fn check(args: &cli::Check, out: &mut dyn Write, report: &mut Report) -> Result<()> {
+    let trace = load::load_compared(&args.common.files)?;
     let Opened {
         trace,
         options,
         look,
         ..
-    } = open(&args.common, None)?;
+    } = opened(trace, &args.common, None);
     let found = view::check::report(&trace, options.limit);
     report.damaged = !found.ok;
     match args.format {
