@@ -699,6 +699,83 @@ fn perfetto_has_tracks_slices_and_flows() {
 }
 
 #[test]
+fn tracks_are_of_what_is_selected_and_of_who_made_it() {
+    let file = File::trace(&header(), &everything(), 100_000_000);
+    let select = ["--name", "worker-*", "--until", "0.025s"];
+    let hidden = "2 of 10 tasks; 8 hidden by --until 0.025s --name worker-*";
+    let export = |to: &str| {
+        let run = tidview(&[&["export", &file.path(), "--to", to][..], &select].concat());
+        assert_eq!(
+            (run.code, run.err.as_str()),
+            (Some(0), format!("tidview: {hidden}\n").as_str())
+        );
+        run.out
+    };
+    let trace: Value = serde_json::from_str(&export("chrome")).unwrap();
+    let told = trace["traceEvents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let name = match &event["args"]["name"] {
+                Value::Null => &event["name"],
+                name => name,
+            };
+            format!("{} {} {} {}", event["ph"], event["tid"], event["ts"], name)
+        });
+    let told: Vec<String> = told.map(|line| line.replace('"', "")).collect();
+    let expected = [
+        "i 120 11000 renamed worker-0",
+        "i 121 21000 renamed worker-1",
+        "M 120 0 worker-0",
+        "X 120 10000 worker-0",
+        "i 110 10000 clone worker-0",
+        "s 110 10000 creates",
+        "f 120 10000 creates",
+        "M 121 0 worker-1",
+        "X 121 20000 worker-1",
+        "i 110 20000 clone worker-1",
+        "s 110 20000 creates",
+        "f 121 20000 creates",
+        "M 110 0 (pool)",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(trace["otherData"]["selected"], hidden);
+    let profile: Value = serde_json::from_str(&export("firefox")).unwrap();
+    let tracks = profile["threads"].as_array().unwrap().iter();
+    let tracks: Vec<&str> = tracks
+        .map(|track| track["name"].as_str().unwrap())
+        .collect();
+    let expected = ["the recording", "(pool)", "worker-0", "worker-1"];
+    assert_eq!(tracks, expected);
+    assert!(profile.to_string().contains(hidden));
+
+    let mut trace = command(&[&["export", &file.path(), "--to", "perfetto"][..], &select].concat());
+    let names = fields(&trace.output().unwrap().stdout)
+        .into_iter()
+        .flat_map(|(_, _, packet)| {
+            let tracks = fields(&packet)
+                .into_iter()
+                .filter(|(field, ..)| *field == 60);
+            let named = tracks.flat_map(|(_, _, track)| fields(&track));
+            let of_thread = named.flat_map(|(field, _, content)| match field {
+                2 => vec![content],
+                4 => {
+                    let names = fields(&content)
+                        .into_iter()
+                        .filter(|(field, ..)| *field == 5);
+                    names.map(|(_, _, name)| name).collect()
+                }
+                _ => Vec::new(),
+            });
+            of_thread.collect::<Vec<_>>()
+        });
+    let names: Vec<String> = names.map(|name| String::from_utf8(name).unwrap()).collect();
+    let recording = format!("the recording, on web-3: {hidden}");
+    assert_eq!(names, [&recording, "worker-0", "worker-1", "(pool)"]);
+}
+
+#[test]
 fn hostile_names_are_safe_in_every_format_of_text() {
     let file = File::trace(&header(), &hostile(), 60_000_000);
     for to in ["chrome", "firefox", "dot", "mermaid", "csv", "ndjson"] {
@@ -802,6 +879,30 @@ mod parquet {
         let run = tidview(&["export", &file.path(), "--to", "parquet"]);
         let expected = "tidview: parquet is written into a folder: name it with -o\n";
         assert_eq!((run.err.as_str(), run.code), (expected, Some(2)));
+    }
+
+    #[test]
+    fn what_is_selected_is_in_both_tables() {
+        let file = File::trace(&header(), &everything(), 100_000_000);
+        let folder = Folder::new();
+        let out = folder.path("fleet");
+        let select = ["--name", "worker-*", "--until", "0.025s"];
+        let export = ["export", &file.path(), "--to", "parquet", "-o", &out];
+        let run = tidview(&[&export[..], &select].concat());
+        let hidden = "2 of 10 tasks; 8 hidden by --until 0.025s --name worker-*";
+        assert_eq!(run.err, format!("tidview: {hidden}\n"));
+        let column = |table: &str, wanted: &str| {
+            let id = "0000000000000000000000000000feed";
+            let path = format!("{out}/{table}/host=web-3/date=2026-09-21/{id}.parquet");
+            let of_row = |row: &Row| {
+                let cell = row.get_column_iter().find(|(name, _)| *name == wanted);
+                cell.unwrap().1.to_string()
+            };
+            rows(&path).iter().map(of_row).collect::<Vec<_>>()
+        };
+        assert_eq!(column("tasks", "tid"), ["120", "121"]);
+        assert_eq!(column("tasks", "parent"), ["2", "2"]);
+        assert_eq!(column("events", "seq"), ["4", "5", "6", "7"]);
     }
 
     #[test]

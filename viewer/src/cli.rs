@@ -169,6 +169,7 @@ Examples:
   tidview export server.tid --to dot -o tree.dot               for Graphviz: who created whom
   tidview export server.tid --to mermaid --max-nodes 50        for a Markdown page
   tidview export server.tid --to dot --name 'worker-*'         the workers, and who led to them
+  tidview export server.tid --to perfetto --min-life 1s -o long.pftrace
   tidview export server.tid --to ndjson                        the events, as `timeline` has them
   tidview export server.tid --to folded -o alive.folded --count alive
   tidview export server.tid --to parquet -o fleet              for DuckDB, Spark and ClickHouse
@@ -182,8 +183,9 @@ any number of traces; docs/fleet.md has its columns, and queries.
 dot and mermaid draw at most --max-nodes tasks: alike ones become one node, then whole branches.
 firefox has at most so many tracks: then tasks of alike names share one. Names are escaped.
 
-Selectors are for csv, ndjson, folded, dot and mermaid. The latter two draw the ancestors of what is
-selected faintly, in parentheses.";
+Selectors choose tasks, of csv and ndjson events, and of parquet each in its table. Lives that are
+selected are shown as a whole, and who made one of them stands in parentheses: in dot and mermaid
+all its ancestors, faintly. What is selected is in memory, where it depends on what comes later.";
 
 const SPLIT_EXAMPLES: &str = "\
 Examples:

@@ -7,12 +7,13 @@ use anyhow::Result;
 use tidline::model::{TaskRecord, Time};
 use tidline::text;
 
+use super::About;
 use super::lives::{self, Creation, Seen, Source, Step};
 use crate::render::json;
 use crate::words;
 
 /// Writes a trace.
-pub(super) fn write(source: Source<'_>, missing: &[String], out: &mut dyn Write) -> Result<()> {
+pub(super) fn write(source: Source<'_>, told: &About<'_>, out: &mut dyn Write) -> Result<()> {
     let header = source.about().header();
     let host = text::escape(header.host.as_bytes()).into_owned();
     let about = [
@@ -23,8 +24,10 @@ pub(super) fn write(source: Source<'_>, missing: &[String], out: &mut dyn Write)
         ),
         ("trace_id", format!("{:032x}", header.trace_id)),
         ("start_wall_ns", header.start_wall_ns.to_string()),
-        ("missing", missing.join("; ")),
+        ("missing", told.missing.join("; ")),
+        ("selected", told.selected.to_string()),
     ];
+    let about = &about[..about.len() - usize::from(told.selected.is_empty())];
     let mut events = Events {
         out: &mut *out,
         first: true,

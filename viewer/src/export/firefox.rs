@@ -22,12 +22,8 @@ use crate::select::Selector;
 use crate::words;
 
 /// Writes a profile of at most so many tracks.
-pub(super) fn write(
-    trace: &Trace,
-    selector: &Selector<'_>,
-    most: usize,
-    out: &mut dyn Write,
-) -> Result<()> {
+pub(super) fn write(selector: &Selector<'_>, most: usize, out: &mut dyn Write) -> Result<()> {
+    let trace = selector.trace();
     let story = || Source::Loaded(trace, selector);
     let header = trace.header();
     let product = format!("tidline on {}", text::escape(header.host.as_bytes()));
@@ -56,7 +52,7 @@ pub(super) fn write(
         writer.step(&step);
         Ok(())
     })?;
-    writer.end();
+    writer.end(selector.tasks_shown(|_| true));
     let mut serializer = serde_json::Serializer::new(&mut *out);
     serde::Serialize::serialize(&writer.profile, &mut serializer).map_err(io::Error::from)?;
     Ok(writeln!(out)?)
@@ -65,6 +61,8 @@ pub(super) fn write(
 /// Who is told of.
 struct Cast<'a> {
     tasks: Vec<&'a TaskRecord>,
+    /// What their tracks are called: who is not asked for stands in parentheses.
+    names: Vec<Name>,
     /// Of all tasks of the trace, their processes.
     of: Vec<u32>,
     /// The processes, each with its leader if that was seen, or else its first task.
@@ -76,15 +74,19 @@ struct Cast<'a> {
 
 impl<'a> Cast<'a> {
     fn new(trace: &'a Trace, story: Source<'_>) -> Result<Self> {
-        let mut shown = vec![false; trace.tasks().len()];
+        // Whether each task is told of, and is asked for.
+        let mut shown = vec![None; trace.tasks().len()];
         story.tell(|_, step| {
-            if let Step::Life { task, .. } | Step::Creator { task, .. } = step {
-                shown[task.number as usize] = true;
+            match step {
+                Step::Life { task, .. } => shown[task.number as usize] = Some(true),
+                Step::Creator { task, .. } => shown[task.number as usize] = Some(false),
+                Step::Moment { .. } | Step::Stretch { .. } => {}
             }
             Ok(())
         })?;
         let mut cast = Cast {
             tasks: Vec::new(),
+            names: Vec::new(),
             of: Vec::with_capacity(shown.len()),
             processes: Vec::new(),
             born: Vec::new(),
@@ -102,7 +104,16 @@ impl<'a> Cast<'a> {
                     cast.born.push(task.born);
                 }
             }
-            cast.tasks.extend(shown.then_some(task));
+            if let Some(asked) = shown {
+                cast.tasks.push(task);
+                cast.names.push(match asked {
+                    true => task.name().clone(),
+                    false => [b"(", task.name().as_bytes(), b")"]
+                        .concat()
+                        .as_slice()
+                        .into(),
+                });
+            }
         }
         Ok(cast)
     }
@@ -140,7 +151,7 @@ impl Tracks {
         };
         let mut known: HashMap<Key, u32> = HashMap::new();
         let mut handles: HashMap<u32, ProcessHandle> = HashMap::new();
-        for (task, key) in cast.tasks.iter().zip(keys) {
+        for ((task, name), key) in cast.tasks.iter().zip(&cast.names).zip(keys) {
             let place = task.id.0 as usize;
             if let Some(track) = known.get(&key) {
                 tracks.of[place] = *track;
@@ -169,8 +180,8 @@ impl Tracks {
             let main = task.task.is_leader();
             let thread = profile.add_thread(process, task.task.tid.0, stamp(task.born), main);
             let name = match shares {
-                Shares::Nothing => task.name().clone(),
-                _ => fold::class(task.name()),
+                Shares::Nothing => name.clone(),
+                _ => fold::class(name),
             };
             profile.set_thread_name(thread, &words::shown_name(&name, lives::NAME));
             if let (Some(ended), Shares::Nothing) = (task.ended, shares) {
@@ -198,27 +209,27 @@ enum Shares {
 }
 
 fn keys(cast: &Cast<'_>, most: usize) -> (Shares, Vec<Key>) {
-    let tasks = cast.tasks.iter();
+    let tasks = cast.tasks.iter().zip(&cast.names);
     if tasks.len() <= most {
-        let own = |task: &&TaskRecord| {
+        let own = |(task, _): (&&TaskRecord, &Name)| {
             let number = Name::from(task.id.0.to_string().as_str());
             (cast.process(task), task.what(), number)
         };
         return (Shares::Nothing, tasks.map(own).collect());
     }
     let of_process =
-        |task: &&TaskRecord| (cast.process(task), task.what(), fold::class(task.name()));
+        |(task, name): (&&TaskRecord, &Name)| (cast.process(task), task.what(), fold::class(name));
     let keys: Vec<Key> = tasks.clone().map(of_process).collect();
     let distinct: std::collections::HashSet<&Key> = keys.iter().collect();
     if distinct.len() <= most {
         return (Shares::Process, keys);
     }
     let mut classes: HashMap<Name, u32> = HashMap::new();
-    let of_class = |task: &&TaskRecord| {
+    let of_class = |(task, name): (&&TaskRecord, &Name)| {
         let leader = cast.processes[cast.process(task) as usize];
         let next = classes.len() as u32;
         let class = *classes.entry(fold::class(leader.name())).or_insert(next);
-        (class, task.what(), fold::class(task.name()))
+        (class, task.what(), fold::class(name))
     };
     (Shares::Everything, tasks.map(of_class).collect())
 }
@@ -287,11 +298,14 @@ impl Writer<'_> {
         self.marker(track, MarkerTiming::Instant(at), via, &text);
     }
 
-    /// What is missing from the trace as a whole.
-    fn end(&mut self) {
+    /// What is missing from the trace as a whole, and what from the profile.
+    fn end(&mut self, selected: Option<String>) {
         let timing = MarkerTiming::Interval(stamp(self.trace.begin()), stamp(self.trace.end()));
         for notice in crate::view::notices(self.trace) {
             self.marker(self.tracks.recording, timing.clone(), "missing", &notice);
+        }
+        if let Some(selected) = selected {
+            self.marker(self.tracks.recording, timing, "selected", &selected);
         }
     }
 

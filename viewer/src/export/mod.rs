@@ -63,10 +63,8 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
     match output.filter(|place| !is_stdout(place)) {
         #[cfg(feature = "parquet")]
         Some(folder) if args.to == To::Parquet => told(args, report, |source, about| {
-            let selected = (about.missing, about.selected);
             let options = options(args, source.about());
-            let place = (folder, args.force);
-            parquet::write(source, about.sites, selected, &options, place)
+            parquet::write(source, &about, &options, (folder, args.force))
         }),
         #[cfg(feature = "parquet")]
         None if args.to == To::Parquet => {
@@ -108,8 +106,8 @@ fn written(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Resu
                         let alive = args.count == Counting::Alive;
                         aside = folded::write(source, alive, out)?;
                     }
-                    To::Chrome => chrome::write(source, about.missing, out)?,
-                    _ => perfetto::write(source, out)?,
+                    To::Chrome => chrome::write(source, &about, out)?,
+                    _ => perfetto::write(source, about.selected, out)?,
                 }
                 Ok(())
             })?;
@@ -142,7 +140,7 @@ fn events(
 }
 
 /// What there is to know before a trace is told.
-struct About<'a> {
+pub(super) struct About<'a> {
     sites: &'a Sites,
     missing: &'a [String],
     /// What is selected, in words; empty if that is everything.
@@ -193,7 +191,7 @@ fn whole(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Result
     report.asides.extend(selected(args, &selector));
     let most = |default| args.max_nodes.map_or(default, |most| most as usize);
     match args.to {
-        To::Firefox => firefox::write(&trace, &selector, most(TRACKS), out)?,
+        To::Firefox => firefox::write(&selector, most(TRACKS), out)?,
         To::Dot => dot::write(&selector, most(NODES), out)?,
         _ => mermaid::write(&selector, most(NODES), out)?,
     }
@@ -210,18 +208,7 @@ fn options(args: &cli::Export, trace: &Trace) -> Options {
 
 fn selector<'a>(args: &cli::Export, trace: &'a Trace, sites: &'a Sites) -> Result<Selector<'a>> {
     let clock = Clock::new(trace.anchors(), args.utc);
-    let selector = Selector::new(&args.select, trace, sites, &clock)?;
-    let takes = matches!(
-        args.to,
-        To::Csv | To::Ndjson | To::Folded | To::Dot | To::Mermaid
-    );
-    if !takes && !selector.is_everything() {
-        bail!(
-            "selectors are for csv, ndjson, folded, dot and mermaid. Of a stretch `tidview split` makes a \
-             file, which every format takes; other selections of whole lives are in `tidview tree` and `report`"
-        );
-    }
-    Ok(selector)
+    Selector::new(&args.select, trace, sites, &clock)
 }
 
 /// How much of it is written, where that is not all.

@@ -25,6 +25,7 @@ use parquet::schema::parser::parse_message_type;
 use tidline::model::signal_name;
 use tidline::model::{Anchor, End, Ended, EventBody, Name, Origin, Time, Trace};
 
+use super::About;
 use super::lives::{Seen, Source, Step, Teller};
 use super::stacks;
 use crate::fold;
@@ -124,8 +125,7 @@ enum Cell {
 /// Writes a trace's two files into a folder, both or none.
 pub(super) fn write(
     source: Source<'_>,
-    sites: &Sites,
-    (missing, selected): (&[String], &str),
+    told: &About<'_>,
     options: &Options,
     (folder, force): (&Path, bool),
 ) -> Result<()> {
@@ -135,23 +135,23 @@ pub(super) fn write(
     let host = about.header().host.clone();
     let table = Table {
         id: id(about),
-        sites,
+        sites: told.sites,
         anchors: about.anchors(),
         end: about.end(),
     };
-    let told = [
+    let facts = [
         ("tidline.schema", SCHEMA.to_string()),
         ("tidline.host", host),
-        ("tidline.missing", missing.join("; ")),
-        ("tidline.selected", selected.to_string()),
+        ("tidline.missing", told.missing.join("; ")),
+        ("tidline.selected", told.selected.to_string()),
     ];
-    let mut event_rows = events.start(EVENTS, &told)?;
-    let mut task_rows = tasks.start(TASKS, &told)?;
+    let mut event_rows = events.start(EVENTS, &facts)?;
+    let mut task_rows = tasks.start(TASKS, &facts)?;
     let mut teller = Teller::default();
     source.parts(|part| {
         let trace = part.trace;
         for entry in part.entries() {
-            let record = record::record(trace, sites, &entry, options);
+            let record = record::record(trace, told.sites, &entry, options);
             let row = table.event(trace, &entry, &record);
             event_rows.push(row).map_err(|error| events.failed(error))?;
         }

@@ -136,7 +136,7 @@ impl Message {
 }
 
 /// Writes a trace.
-pub(super) fn write(source: Source<'_>, out: &mut dyn Write) -> Result<()> {
+pub(super) fn write(source: Source<'_>, selected: &str, out: &mut dyn Write) -> Result<()> {
     let about = source.about();
     let mut writer = Writer {
         header: about.header().clone(),
@@ -147,7 +147,7 @@ pub(super) fn write(source: Source<'_>, out: &mut dyn Write) -> Result<()> {
         stacks: HashSet::new(),
     };
     writer.clocks(about.anchors())?;
-    writer.recording()?;
+    writer.recording(selected)?;
     source.tell(|trace, step| writer.step(trace.stacks(), &step))
 }
 
@@ -220,11 +220,18 @@ impl Writer<'_> {
     }
 
     /// The track of what concerns no task.
-    fn recording(&mut self) -> io::Result<()> {
+    fn recording(&mut self, selected: &str) -> io::Result<()> {
         let host = text::escape(self.header.host.as_bytes());
+        let selected = match selected {
+            "" => String::new(),
+            selected => format!(": {selected}"),
+        };
         let track = Message::default()
             .number(field::track::UUID, RECORDING)
-            .text(field::track::NAME, &format!("the recording, on {host}"));
+            .text(
+                field::track::NAME,
+                &format!("the recording, on {host}{selected}"),
+            );
         self.describe(Time(0), &track)
     }
 
