@@ -10,7 +10,7 @@ use tidline::model::{
     Time, Trace, Trust, Via, What,
 };
 
-use crate::made::{at, everything, exit, header, rename};
+use crate::made::{at, everything, existing, exit, header, rename};
 use crate::support::{File, Folder, prints, several, tidview};
 
 /// All words that anybody but tidline chose, each unlike any other.
@@ -278,6 +278,86 @@ fn nothing_is_left_but_what_is_to_be_kept() {
     }
     // Functions are of use to whoever is to find a leak.
     assert!(scrub(&[]).contains("funcone"));
+}
+
+/// Threads that a program, or an interpreter for it, makes: in each module's code that has no name, but
+/// for libc's.
+fn of_runtime(modules: [&str; 3]) -> File {
+    let main = Task::new(100, 100);
+    let mut writer = Writer::start(Vec::new(), &header()).unwrap();
+    for (number, path) in (0..).zip(modules) {
+        let module = Module {
+            path: path.into(),
+            build_id: Box::default(),
+            seen: (Pid(100), 0x1000 * u64::from(number + 1), 0x1000),
+        };
+        let frame = Frame {
+            module: Some(ModuleId(number)),
+            address: 0x10 + u64::from(number),
+            trust: Trust::Cfi,
+        };
+        // The program calls what calls libc: the last frame is the innermost.
+        let node = StackNode {
+            up: number.checked_sub(1).map(StackId),
+            frame: FrameId(number),
+            end: StackEnd::Bottom,
+        };
+        for definition in [
+            Definition::Module(ModuleId(number), module),
+            Definition::Frame(FrameId(number), frame),
+            Definition::Stack(StackId(number), node),
+        ] {
+            writer.define(&definition).unwrap();
+        }
+    }
+    writer.push(&existing(0, main, b"7")).unwrap();
+    let birth = EventBody::Birth(Birth {
+        via: Via::Clone,
+        what: What::Thread,
+        parent: Some(main),
+        child: Task::new(100, 101),
+        flags: None,
+        pc: None,
+        inner: None,
+        stack: Some(StackId(2)),
+        start: None,
+    });
+    writer.push(&at(1, birth)).unwrap();
+    let bytes = writer.finish(Time(9_000_000), "the target ended", &[]);
+    File::new("t.tid", &bytes.unwrap())
+}
+
+#[test]
+fn sites_of_a_scrubbed_file_are_those_of_the_file() {
+    let libc = "/usr/lib/x86_64-linux-gnu/libc.so.6";
+    let (node, python) = ("/usr/bin/node", "/usr/bin/python3.11");
+    for (modules, site, notes) in [
+        (["/bin/ours", "/j/lib/libjvm.so", libc], "ours+0x10", 0),
+        (["/bin/ours", python, libc], "ours+0x10", 0),
+        ([python, python, libc], "python3.11+0x11", 1),
+        ([node, "/x/libuv.so.1.0.0", libc], "libuv.so.1.0.0+0x11", 0),
+    ] {
+        let (file, folder) = (of_runtime(modules), Folder::new());
+        let out = folder.path("out.tid");
+        let sites = |path: &str| {
+            let printed = prints(&["sites", path]);
+            let notes = printed.matches("the interpreter's own native code").count();
+            let shown = printed.lines().nth(1).unwrap_or_default().to_owned();
+            let words = shown.split_whitespace().map(String::from);
+            (words.collect::<Vec<_>>(), notes)
+        };
+        let (was, said) = sites(&file.path());
+        assert_eq!((was[6].as_str(), said), (site, notes));
+        prints(&["scrub", &file.path(), "-o", &out, "--key", "a key of tests"]);
+        let (is, said) = sites(&out);
+        let (name, offset) = is[6].split_once('+').unwrap();
+        let word = |name: &str| name.len() == 9 && name.starts_with('n');
+        match site.strip_prefix("ours+") {
+            Some(expected) => assert!(offset == expected && word(name), "{}", is[6]),
+            None => assert_eq!(is[6], site),
+        }
+        assert_eq!(said, notes, "{site}");
+    }
 }
 
 #[test]

@@ -212,7 +212,9 @@ worker-18 (now nqhzkbvwe-17 and nqhzkbvwe-18) are still alike.
 
 Changed are, unless --keep names them:
   arguments  of the processes that were asked for; whole, digits too
-  paths      of programs and modules, part by part; the C library and perf-PID.map keep their names
+  paths      of programs and modules, part by part; the C library, perf-PID.map and what else
+             has a line of its own in the list of runtimes (libjvm.so, python3.11, node) keep their
+             files' names
   files      paths of source files, part by part; in names of JIT code, too
   names      of threads and processes
   host       its name, its boot, the recording's id, and the modules' build-ids

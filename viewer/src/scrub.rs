@@ -13,7 +13,7 @@ use tidline::model::{Carried, Definition, Event, EventBody, Name, SymbolSource};
 use tidline::symbolize::is_jit_map;
 
 use crate::part;
-use crate::site::JitName;
+use crate::site::{JitName, Rules, file_name};
 
 /// What may be left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -74,18 +74,17 @@ const PLAIN_ENDINGS: [&str; 5] = [
 ];
 /// Folders that are everywhere.
 const PUBLIC_FOLDERS: [&str; 8] = ["usr", "lib", "lib64", "bin", "sbin", "opt", "home", "proc"];
-/// Modules that every program has, by how their file's name begins: without them no call stack
-/// tells the program's own code from what is below it.
-const PUBLIC_MODULES: [&str; 8] = [
-    "libc.so",
-    "libpthread.so",
-    "ld-linux",
-    "ld-musl",
-    "libstdc++.so",
-    "libgcc_s.so",
-    "libm.so",
-    "[vdso]",
+/// Files that many programs have, beside those of our list of runtimes.
+const PUBLIC_FILES: [&str; 6] = [
+    "ld-linux-x86-64.so.2",
+    "ld-linux-aarch64.so.1",
+    "ld-musl-x86_64.so.1",
+    "ld-musl-aarch64.so.1",
+    "libc.musl-x86_64.so.1",
+    "libm.so.6",
 ];
+/// The kernel says that a file is no longer there (proc_pid_maps(5)).
+const DELETED: &[u8] = b" (deleted)";
 
 /// Changes text.
 #[derive(Clone)]
@@ -94,6 +93,9 @@ pub(crate) struct Scrubber {
     keep: Vec<Keep>,
     also: Vec<Also>,
     words: HashMap<(Kind, Name), Name>,
+    /// They name files of runtimes. Without those no call stack tells the program's own code from what
+    /// is below it.
+    runtimes: Rules,
 }
 
 /// What a text is; it has another word as another kind, so that no file tells that two are equal.
@@ -133,6 +135,8 @@ impl Scrubber {
             keep: keep.to_vec(),
             also: also.to_vec(),
             words: HashMap::new(),
+            // Nothing is wrong with our own list.
+            runtimes: Rules::new(None).unwrap_or_default(),
         }
     }
 
@@ -236,20 +240,36 @@ impl Scrubber {
         });
     }
 
-    /// A path: each part of it is a word, but for what is everywhere.
+    /// A path: each part of it is a word, but for folders that are everywhere, and for a file that many
+    /// programs have.
     fn path(&mut self, path: &mut Name, what: Keep) {
         if self.keep.contains(&what) {
             return;
         }
         *path = self.remembered(Kind::Path, path, |scrubber, text| {
-            let parts = text.split(|byte| *byte == b'/').map(|part| {
-                match part.is_empty() || is_public(part) {
-                    true => part.to_vec(),
-                    false => scrubber.word(Kind::Path, part).into_bytes(),
-                }
+            let file = file_name(text);
+            let folders = text[..text.len() - file.len()].split(|byte| *byte == b'/');
+            let parts = folders.map(|part| match part.is_empty() || is_public_folder(part) {
+                true => part.to_vec(),
+                false => scrubber.word(Kind::Path, part).into_bytes(),
             });
-            parts.collect::<Vec<_>>().join(&b'/')
+            let mut path = parts.collect::<Vec<_>>().join(&b'/');
+            path.extend(scrubber.file(file));
+            path
         });
+    }
+
+    /// The last part of a path.
+    fn file(&self, name: &[u8]) -> Vec<u8> {
+        let bare = name.strip_suffix(DELETED).unwrap_or(name);
+        let is_public = PUBLIC_FILES.iter().any(|file| file.as_bytes() == bare)
+            || is_public_folder(bare)
+            || is_jit_map(bare)
+            || self.runtimes.names_file(bare);
+        match name.is_empty() || is_public {
+            true => name.to_vec(),
+            false => self.word(Kind::Path, name).into_bytes(),
+        }
     }
 
     fn whole(&mut self, text: &mut Name, kind: Kind, what: Keep) {
@@ -301,22 +321,9 @@ impl Scrubber {
     }
 }
 
-fn is_public(part: &[u8]) -> bool {
-    let folders = PUBLIC_FOLDERS.iter();
-    let mut modules = PUBLIC_MODULES.iter();
-    let rest = |front: &&str| part.strip_prefix(front.as_bytes());
-    // What follows is a version.
-    let version = |rest: &[u8]| {
-        rest.iter()
-            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
-    };
-    let loader = [&b"ld-linux-x86-64.so.2"[..], b"ld-linux-aarch64.so.1"];
-    folders
-        .map(|folder| folder.as_bytes())
-        .any(|folder| folder == part)
-        || loader.contains(&part)
-        || is_jit_map(part)
-        || modules.any(|front| rest(front).is_some_and(version))
+fn is_public_folder(part: &[u8]) -> bool {
+    let mut folders = PUBLIC_FOLDERS.iter();
+    folders.any(|folder| folder.as_bytes() == part)
 }
 
 impl Rewrite for Scrubber {
@@ -449,11 +456,24 @@ mod tests {
             "[vdso]",
             "/lib64/ld-linux-x86-64.so.2",
             "perf-42.map",
+            "/usr/bin/python3.11",
+            "/usr/lib/libpython3.11.so.1.0 (deleted)",
+            "libm.so.6",
+            "node",
         ] {
             assert_eq!(path(public), public);
         }
-        for private in ["libc.sober", "libc.so.6-jane", "ld-linux-jane"] {
-            assert!(!path(private).contains("lib") && !path(private).contains("jane"));
+        for private in [
+            "libc.sober",
+            "libc.so.6-jane",
+            "ld-linux-jane",
+            "python3-jane",
+            "node/jane",
+            "jane/perf-42.map/libc.so.6/jane",
+        ] {
+            let words = ["lib", "jane", "python", "node", "perf"];
+            let found = path(private);
+            assert!(words.iter().all(|word| !found.contains(word)), "{found}");
         }
     }
 

@@ -73,6 +73,21 @@ impl Rules {
         Ok(Rules(rules))
     }
 
+    /// Whether a rule names the file of a module as a whole, and the file's name tells no more than that
+    /// and its version.
+    pub(crate) fn names_file(&self, file: &[u8]) -> bool {
+        let name = module_name(file);
+        let behind = file.strip_prefix(name).unwrap_or_default();
+        // Without `.so` the name is all of it; of libc-2.31.so it ends before the version.
+        let behind = match behind.windows(3).position(|part| part == b".so") {
+            Some(at) if behind[..at].iter().all(is_of_version) => &behind[at + 3..],
+            _ => behind,
+        };
+        let mut modules = self.0.iter().filter(|rule| rule.function.is_none());
+        behind.iter().all(is_of_version)
+            && modules.any(|rule| fits_but_for_version(&rule.module, name))
+    }
+
     /// The rules that may fit a module's code.
     pub(super) fn of_module(&self, path: Option<&[u8]>) -> OfModule<'_> {
         let name = path.map(module_name);
@@ -111,6 +126,27 @@ impl OfModule<'_> {
             None => Layer::Language,
         }
     }
+}
+
+fn is_of_version(byte: &u8) -> bool {
+    byte.is_ascii_digit() || b".-".contains(byte)
+}
+
+/// Whether a pattern fits all of a module's name, and its signs stand for a version only: `*` at its
+/// end for digits, dots and hyphens, `?` for one digit.
+fn fits_but_for_version(pattern: &[u8], name: &[u8]) -> bool {
+    let (front, goes_on) = match pattern.strip_suffix(b"*") {
+        Some(front) => (front, true),
+        None => (pattern, false),
+    };
+    let Some((head, rest)) = name.split_at_checked(front.len()) else {
+        return false;
+    };
+    let mut pairs = front.iter().zip(head);
+    pairs.all(|(sign, byte)| match sign {
+        b'?' => byte.is_ascii_digit(),
+        sign => sign == byte,
+    }) && (rest.is_empty() || goes_on && rest.iter().all(is_of_version))
 }
 
 fn parse(list: &[u8]) -> Result<Vec<Rule>> {
@@ -344,6 +380,40 @@ mod tests {
             ("", "Lorg/example/Pool;::start", Layer::Program),
         ] {
             assert_eq!(layer(module, function), expected, "{module} {function}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_named_tells_no_more_than_its_version() {
+        let rules = Rules::new(None).unwrap();
+        for (file, named) in [
+            ("libc.so.6", true),
+            ("libc-2.31.so", true),
+            ("ld-linux.so.2", true),
+            ("[vdso]", true),
+            ("libstdc++.so.6.0.30", true),
+            ("python3", true),
+            ("python3.11", true),
+            ("libpython3.12.so.1.0", true),
+            ("libjvm.so", true),
+            ("java", true),
+            ("node", true),
+            ("libQt5Core.so.5.15.8", true),
+            ("libevent-2.1.so.7", true),
+            ("beam.smp", true),
+            ("python3-jane", false),
+            ("libpython3.12-jane.so", false),
+            ("libpython3.12.so.jane", false),
+            ("libc-jane.so", false),
+            ("libc.so.6-jane", false),
+            ("libc.sober", false),
+            ("libQtJCore.so.5", false),
+            ("node-jane", false),
+            ("jane", false),
+            ("*", false),
+            ("", false),
+        ] {
+            assert_eq!(rules.names_file(file.as_bytes()), named, "{file}");
         }
     }
 
