@@ -119,6 +119,7 @@ pub(super) struct Processes {
 struct Process {
     number: u32,
     has_leader: bool,
+    named: bool,
     born: Time,
 }
 
@@ -129,6 +130,7 @@ impl Processes {
         let next = Process {
             number: self.count,
             has_leader: false,
+            named: false,
             born: task.born,
         };
         let last = self.last.entry(task.task.pid).or_insert(next);
@@ -140,15 +142,17 @@ impl Processes {
         last.number
     }
 
-    /// When a process came into sight, if a task has its process's name: its leader does, or any
-    /// where no leader was seen.
-    fn named_by(&self, task: &TaskRecord, process: u32) -> Option<Time> {
-        let last = self.last.get(&task.task.pid);
-        match last.filter(|last| last.number == process) {
-            Some(last) if last.has_leader && !task.task.is_leader() => None,
-            Some(last) => Some(last.born),
-            None => task.task.is_leader().then_some(task.born),
-        }
+    /// When a process came into sight, if a task that is told of gives it its name: its leader does, or
+    /// the first one where no leader was seen.
+    fn named_by(&mut self, task: &TaskRecord, process: u32) -> Option<Time> {
+        let leads = task.task.is_leader();
+        let last = self.last.get_mut(&task.task.pid);
+        let Some(last) = last.filter(|last| last.number == process) else {
+            return leads.then_some(task.born);
+        };
+        let names = leads || !(last.has_leader || last.named);
+        last.named |= names;
+        names.then_some(last.born)
     }
 
     /// Forgets the processes of which nothing is left, now and then.
@@ -365,27 +369,30 @@ impl Teller {
             creator: self.seen(creator),
             made,
         });
-        let seen = self.seen(task);
+        let process = self.of(task.id).process;
+        let names_process = self.processes.named_by(task, process);
         let step = Step::Life {
-            task: seen,
-            names_process: self.processes.named_by(task, seen.process),
+            task: self.seen(task),
+            names_process,
             creation,
-            children: self.of(task.id).children,
+            children: self.known[task.id.0 as usize].1.children,
         };
         each(trace, step)
     }
 
     /// Tells of those who are not asked for, and made one who is.
     fn creators(
-        &self,
+        &mut self,
         trace: &Trace,
         each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         for (task, (_, known)) in trace.tasks().iter().zip(&self.known) {
             if known.creates && !known.asked {
+                let names_process = self.processes.named_by(task, known.process);
+                let task = self.seen(task);
                 let step = Step::Creator {
-                    task: self.seen(task),
-                    names_process: self.processes.named_by(task, known.process),
+                    task,
+                    names_process,
                 };
                 each(trace, step)?;
             }
