@@ -538,6 +538,8 @@ impl Recording {
         } = self;
         drop(status);
         notify.send("STOPPING=1\nSTATUS=writing the last events");
+        let is_asked = matches!(reason, Reason::Signal(_) | Reason::Asked);
+        progress.is_asked_to_end.store(is_asked, Ordering::SeqCst);
         let reason = in_words(reason, &doorbell);
         // This closes the queue. The target is free by now: only the output can hold us.
         source.end_with(reason.clone());

@@ -22,6 +22,8 @@ pub(crate) struct Progress {
     pub(crate) looks_up: AtomicBool,
     /// The rest of that is to be left out.
     pub(crate) hurries: AtomicBool,
+    /// The recording did not end by itself.
+    pub(crate) is_asked_to_end: AtomicBool,
 }
 
 /// What a [`Progress`] said at one moment.

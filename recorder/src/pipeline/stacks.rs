@@ -24,8 +24,10 @@ const MOST: usize = 30_000;
 /// How long answers are looked out for after the last question or answer, and how often, ns.
 const AWAIT_NS: u64 = 5_000_000_000;
 const LOOK_EVERY_NS: u64 = 250_000_000;
-/// How long the end of a recording waits for symbols.
+/// How long the end of a recording waits for symbols; and where they find no processor, unless somebody
+/// wants the end.
 const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_WITHOUT_PROCESSOR: Duration = Duration::from_secs(60);
 
 pub(super) struct Stacks {
     unwinder: Unwinder,
@@ -178,7 +180,11 @@ impl Stacks {
     ) -> (Result<(), Error>, Vec<(&'static str, u64)>) {
         progress.looks_up.store(true, Ordering::SeqCst);
         let hurries = || progress.hurries.load(Ordering::SeqCst);
-        let (found, unresolved) = self.symbols.finish(PATIENCE, hurries);
+        let at_most = match progress.is_asked_to_end.load(Ordering::SeqCst) {
+            true => PATIENCE,
+            false => PATIENCE_WITHOUT_PROCESSOR,
+        };
+        let (found, unresolved) = self.symbols.finish((PATIENCE, at_most), hurries);
         progress.looks_up.store(false, Ordering::SeqCst);
         let mut needed = std::mem::take(&mut self.needed);
         for (frame, symbol) in found {

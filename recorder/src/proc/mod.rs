@@ -36,6 +36,13 @@ pub(crate) fn status_of_leader(pid: Pid) -> Option<Status> {
     of_leader(pid, status, |_| true)
 }
 
+/// How long a task has waited for a processor since it began, ns (`/proc/TID/schedstat`, where the kernel
+/// keeps it); `None` if the task is gone.
+pub(crate) fn waited_for_a_processor_ns(tid: Tid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Looks at a process's leader, and again if that saw somebody else or, amid an exec, nobody.
 fn of_leader<T>(
     pid: Pid,

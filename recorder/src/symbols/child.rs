@@ -106,6 +106,10 @@ impl Child {
         start().map_err(|error: io::Error| Trouble::Harm(format!("cannot be started ({error})")))
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The answer to a request about an open file, within a time, and only as long as `stop` says no.
     pub(super) fn ask(
         &mut self,

@@ -2,16 +2,17 @@
 //! one where that has ended.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tidline::model::{Symbol, Trust};
+use tidline::model::{Symbol, Tid, Trust};
 use tidline::symbolize::protocol::Request;
 use tidline::text;
 
 use super::batches::{Batch, State};
 use super::child::{Child, Trouble};
+use crate::proc;
 use crate::say::say;
 use crate::source::ptrace::sys;
 
@@ -27,7 +28,7 @@ const FOR_LONG: Duration = Duration::from_secs(3600);
 /// of a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 /// The same when it need not stand back.
-const HASTY_LIMIT: Duration = Duration::from_secs(30);
+const HASTY_LIMIT: Duration = Duration::from_secs(60);
 /// What a child did not survive is tried so often: it may have been killed for another reason.
 const TRIES: u32 = 2;
 /// So many children in all may come to harm.
@@ -45,11 +46,25 @@ pub(super) struct Shared {
     pub(super) hurry: AtomicBool,
     /// Nobody waits any more.
     pub(super) give_up: AtomicBool,
+    /// The process that is at work; 0 for none.
+    child: AtomicU32,
+    /// How long one of them has waited for a processor, ns: the most that was seen.
+    starved_ns: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the process that is at work, or was, has waited for a processor.
+    pub(super) fn starved(&self) -> Duration {
+        let ns = match self.child.load(Ordering::SeqCst) {
+            0 => None,
+            pid => proc::waited_for_a_processor_ns(Tid(pid)),
+        };
+        let before = self.starved_ns.fetch_max(ns.unwrap_or(0), Ordering::SeqCst);
+        Duration::from_nanos(before.max(ns.unwrap_or(0)))
     }
 
     /// Waits until something is wanted; `false` where nothing came within the limit.
@@ -166,12 +181,15 @@ impl Thread<'_> {
             Some(child) => child,
             none => none.insert(Child::start(&self.program, !hurry)?),
         };
+        self.shared.child.store(child.id(), Ordering::SeqCst);
         let limit = if hurry { HASTY_LIMIT } else { LIMIT };
         let stop = || {
             let shared = self.shared;
             shared.give_up.load(Ordering::SeqCst) || !hurry && shared.hurry.load(Ordering::SeqCst)
         };
-        let answer = child.ask(request, file, limit, &stop)?;
+        let answer = child.ask(request, file, limit, &stop);
+        self.shared.child.store(0, Ordering::SeqCst);
+        let answer = answer?;
         // What it remarks is about files that are not here: those who want lines will ask tidview.
         match answer.symbols() {
             Ok(symbols) if symbols.len() == count => Ok(Some(symbols)),

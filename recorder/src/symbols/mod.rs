@@ -85,15 +85,16 @@ impl Symbols {
     }
 
     /// Looks the rest up, with all haste: nothing is recorded any more. It ends at the limit, and when
-    /// `hurries` says so. The symbols that were not
+    /// `hurries` says so; where there is no processor to be had, which does not count, at the second
+    /// limit. The symbols that were not
     /// taken; and of how many frames none was found out, because time was over or their module's
     /// file could not be read without harm.
     pub(crate) fn finish(
         mut self,
-        limit: Duration,
+        (limit, at_most): (Duration, Duration),
         hurries: impl Fn() -> bool,
     ) -> (Vec<(FrameId, Symbol)>, u64) {
-        let until = Instant::now() + limit;
+        let since = Instant::now();
         self.state().close();
         self.shared.hurry.store(true, Ordering::SeqCst);
         if self.state().waiting() > 0 {
@@ -101,7 +102,8 @@ impl Symbols {
         }
         let mut state = self.state();
         while state.waiting() > 0 {
-            let left = until.saturating_duration_since(Instant::now());
+            let limit = (limit + self.shared.starved()).min(at_most);
+            let left = limit.saturating_sub(since.elapsed());
             if left.is_zero() || hurries() {
                 break;
             }

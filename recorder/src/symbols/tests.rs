@@ -116,7 +116,7 @@ fn symbols_come_while_recording_goes_on() {
     let mut symbols = Symbols::with(SymbolMode::Record, child());
     want_both(&mut symbols);
     expect_both(wait_for(&mut symbols, 2));
-    assert_eq!(symbols.finish(SOON, || false), (vec![], 0));
+    assert_eq!(symbols.finish((SOON, SOON), || false), (vec![], 0));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn symbols_come_at_the_end() {
             assert!(!symbols.started);
             assert_eq!(symbols.take(), []);
         }
-        let (found, left) = symbols.finish(SOON, || false);
+        let (found, left) = symbols.finish((SOON, SOON), || false);
         assert_eq!(left, 0);
         expect_both(found);
     }
@@ -138,9 +138,9 @@ fn symbols_come_at_the_end() {
 fn without_being_wanted_none_comes() {
     let mut symbols = Symbols::with(SymbolMode::None, shell("exit 1"));
     want_both(&mut symbols);
-    assert_eq!(symbols.finish(SOON, || false), (vec![], 0));
+    assert_eq!(symbols.finish((SOON, SOON), || false), (vec![], 0));
     let symbols = Symbols::with(SymbolMode::Record, shell("exit 1"));
-    assert_eq!(symbols.finish(SOON, || false), (vec![], 0));
+    assert_eq!(symbols.finish((SOON, SOON), || false), (vec![], 0));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn what_is_no_file_has_no_symbol() {
     symbols.want(FrameId(2), at(1), &known, None);
     let text = open(Path::new("/proc/self/mounts"));
     symbols.want(FrameId(3), at(1), &elsewhere, text);
-    let (mut found, left) = symbols.finish(SOON, || false);
+    let (mut found, left) = symbols.finish((SOON, SOON), || false);
     found.sort_by_key(|(frame, _)| *frame);
     let nothing = Symbol {
         source: SymbolSource::Nothing,
@@ -184,13 +184,13 @@ fn a_child_that_comes_to_harm_harms_nobody() {
             &module(Path::new("/other")),
             open(&this()),
         );
-        let (found, left) = symbols.finish(SOON, || false);
+        let (found, left) = symbols.finish((SOON, SOON), || false);
         assert_eq!((found, left), (vec![], 3), "{script}");
         assert!(since.elapsed() < Duration::from_secs(20), "{script}");
     }
     let mut symbols = Symbols::with(SymbolMode::Record, Program::of("/no/program".as_ref(), &[]));
     want_both(&mut symbols);
-    assert_eq!(symbols.finish(SOON, || false), (vec![], 2));
+    assert_eq!(symbols.finish((SOON, SOON), || false), (vec![], 2));
 }
 
 /// As a whole control group gets SIGTERM when its service is stopped.
@@ -230,7 +230,10 @@ fn a_child_that_never_answers_is_left_and_ended() {
     }
     let since = Instant::now();
     assert_eq!(
-        symbols.finish(Duration::from_millis(300), || false),
+        symbols.finish(
+            (Duration::from_millis(300), Duration::from_millis(400)),
+            || false
+        ),
         (vec![], 2)
     );
     assert!(since.elapsed() < Duration::from_secs(5));
@@ -258,7 +261,7 @@ fn names_that_a_jit_compiler_lists_later_come_at_the_end() {
     // The process has ended, and its list is gone; the file is open.
     fs::remove_file(&path).expect("a file");
     fs::remove_dir(&folder).expect("a folder");
-    let (found, left) = symbols.finish(SOON, || false);
+    let (found, left) = symbols.finish((SOON, SOON), || false);
     assert_eq!((found.len(), left), (1, 0));
     assert_eq!(
         (found[0].0, name(&found[0].1).as_str()),
