@@ -1,5 +1,6 @@
 //! A program that is held where it stopped itself, and captured there as the engine does it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::IoSliceMut;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid as NixPid;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSymbol};
-use tidline::model::{FrameId, Interner, Pid, StackEnd, StackId, Trust};
+use tidline::model::{FrameId, Interner, Pid, StackEnd, StackId, Tid, Trust};
 
 use crate::capture::{Capture, DESCRIPTOR_FROM, DESCRIPTOR_LEN, StackRegisters};
 use crate::proc;
@@ -24,6 +25,8 @@ pub(super) const ENOUGH: usize = 16 << 10;
 pub(super) struct Stopped {
     child: Child,
     pub(super) pid: Pid,
+    /// The thread that stands.
+    tid: Cell<Tid>,
 }
 
 impl Drop for Stopped {
@@ -43,6 +46,20 @@ fn is_end(status: WaitStatus) -> bool {
     matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..))
 }
 
+fn seize(tid: Tid) {
+    let options = Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_EXITKILL;
+    ptrace::seize(thread(tid), options).unwrap();
+    waitpid(thread(tid), Some(WaitPidFlag::__WALL)).unwrap();
+}
+
+fn thread(tid: Tid) -> NixPid {
+    NixPid::from_raw(tid.0 as i32)
+}
+
 fn nix(pid: Pid) -> NixPid {
     NixPid::from_raw(pid.0 as i32)
 }
@@ -54,21 +71,51 @@ impl Stopped {
         let child = command.args(arguments).stdin(Stdio::null()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let pid = Pid(child.id());
-        let stopped = Stopped { child, pid };
+        let tid = Cell::new(Tid(pid.0));
+        let stopped = Stopped { child, pid, tid };
         let status = waitpid(nix(pid), Some(WaitPidFlag::WUNTRACED)).unwrap();
         assert!(
             matches!(status, WaitStatus::Stopped(_, Signal::SIGSTOP)),
             "{} did not stop itself: {status:?}",
             program.display()
         );
-        let options = Options::PTRACE_O_TRACECLONE
-            | Options::PTRACE_O_TRACEFORK
-            | Options::PTRACE_O_TRACEVFORK
-            | Options::PTRACE_O_TRACEEXEC
-            | Options::PTRACE_O_EXITKILL;
-        ptrace::seize(nix(pid), options).unwrap();
-        waitpid(nix(pid), Some(WaitPidFlag::__WALL)).unwrap();
+        seize(Tid(pid.0));
         stopped
+    }
+
+    /// Lets all threads of a program that has stopped itself go on until one of them creates something.
+    pub(super) fn all_to_event(&self) -> i32 {
+        let main = Tid(self.pid.0);
+        let all: Vec<Tid> = proc::threads(self.pid).collect();
+        let others = all.iter().filter(|tid| **tid != main);
+        others.for_each(|tid| seize(*tid));
+        let mut standing: Vec<_> = all.into_iter().map(|tid| (tid, None)).collect();
+        nix::sys::signal::kill(nix(self.pid), Signal::SIGCONT).unwrap();
+        loop {
+            for (tid, signal) in standing.drain(..) {
+                // One that has ended meanwhile is reported.
+                let _ = ptrace::cont(thread(tid), signal);
+            }
+            // The children and tracees of this thread, and of no other test's.
+            let ours = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+            let status = waitpid(None, Some(ours)).unwrap();
+            match status {
+                WaitStatus::PtraceEvent(tid, _, event) if event != libc::PTRACE_EVENT_STOP => {
+                    self.tid.set(Tid(tid.as_raw().cast_unsigned()));
+                    return event;
+                }
+                WaitStatus::PtraceEvent(tid, ..) => {
+                    standing.push((Tid(tid.as_raw().cast_unsigned()), None));
+                }
+                WaitStatus::Stopped(tid, signal) => {
+                    standing.push((Tid(tid.as_raw().cast_unsigned()), Some(signal)));
+                }
+                _ if status.pid() == Some(nix(self.pid)) => {
+                    panic!("{status:?} before anything was created")
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Lets it go on until it creates something, or executes another program.
@@ -125,7 +172,7 @@ impl Stopped {
     }
 
     pub(super) fn capture(&self, len: usize) -> Capture {
-        let registers = ptrace::getregs(nix(self.pid)).unwrap();
+        let registers = ptrace::getregs(thread(self.tid.get())).unwrap();
         let stack = self.read(registers.rsp, len);
         let is_cut = stack.len() == len;
         let tls = match registers.orig_rax {
