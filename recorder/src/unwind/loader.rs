@@ -1,5 +1,6 @@
 //! The thread that opens and reads files. A disk may be slow, and a network file system may hang: who
-//! unwinds waits for an answer only a little while, once, and goes on without it.
+//! unwinds waits for an answer only a little while, once, and goes on without it. While the thread works,
+//! or would if it had a processor, it is given longer: that comes to an end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -7,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,10 @@ use crate::{proc, thread};
 /// The longest wait for one answer, and for all in one call.
 const FOR_ONE: Duration = Duration::from_millis(50);
 const FOR_ALL: Duration = Duration::from_millis(100);
+/// The same while the thread works.
+const AT_WORK: Duration = Duration::from_millis(500);
+/// Whether it does is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The most answers that are kept for those who asked; there are more only if they lost interest.
 const MOST_KEPT: usize = 1000;
 /// The most questions that may wait: with a file system that hangs, no more are asked.
@@ -47,9 +53,9 @@ pub(super) enum Question {
     Routine { module: Opened },
     /// The list of a JIT compiler.
     JitMap { via: Tid, pid: Pid },
-    /// Nothing, for as long as a slow disk takes.
+    /// Nothing, until a slow disk is done.
     #[cfg(test)]
-    Pause(Duration),
+    Pause(Receiver<()>),
 }
 
 /// What it answers.
@@ -118,9 +124,21 @@ pub(super) struct Loader {
 struct Thread {
     questions: Sender<(Ticket, Question)>,
     answers: Receiver<(Ticket, Answer)>,
+    /// Its TID; 0 until it runs.
+    tid: Arc<AtomicU32>,
 }
 
-/// How long one call may still wait.
+impl Thread {
+    /// Whether it works, or waits for a processor and for nothing else.
+    fn is_at_work(&self) -> bool {
+        match self.tid.load(Ordering::Relaxed) {
+            0 => true,
+            tid => proc::stat(Tid(tid)).is_some_and(|stat| stat.state == b'R'),
+        }
+    }
+}
+
+/// Since when one call has waited.
 #[derive(Debug, Default)]
 pub(super) struct Patience(Option<Instant>);
 
@@ -129,10 +147,20 @@ impl Loader {
     pub(super) fn start() -> Self {
         let (questions, its_questions) = channel();
         let (its_answers, answers) = channel();
-        let serve = move || serve(&its_questions, &its_answers);
+        let tid = Arc::new(AtomicU32::new(0));
+        let its_tid = Arc::clone(&tid);
+        let serve = move || {
+            let own = nix::unistd::gettid().as_raw().cast_unsigned();
+            its_tid.store(own, Ordering::Relaxed);
+            serve(&its_questions, &its_answers);
+        };
         let thread = thread::start("tidrec-unwind", serve);
         Loader {
-            thread: thread.ok().map(|_| Thread { questions, answers }),
+            thread: thread.ok().map(|_| Thread {
+                questions,
+                answers,
+                tid,
+            }),
             ..Loader::default()
         }
     }
@@ -166,15 +194,23 @@ impl Loader {
             return found;
         }
         let now = Instant::now();
-        let until = (*patience.0.get_or_insert(now + FOR_ALL)).min(now + FOR_ONE);
+        let first = *patience.0.get_or_insert(now);
+        let until = (first + FOR_ALL).min(now + FOR_ONE);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.thread.as_ref()?.answers.recv_timeout(left) {
+            let thread = self.thread.as_ref()?;
+            let now = Instant::now();
+            let left = match until.saturating_duration_since(now) {
+                Duration::ZERO if now < first + AT_WORK && thread.is_at_work() => LOOK_EVERY,
+                left => left,
+            };
+            match thread.answers.recv_timeout(left) {
                 Ok((its, answer)) if its == ticket => {
                     self.arrived();
                     return Some(answer);
                 }
                 Ok(other) => self.keep(other),
+                // It may have ended its work just now, or begun it.
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(RecvTimeoutError::Timeout) => {
                     self.is_stuck = true;
                     return None;
@@ -222,8 +258,8 @@ fn answer(question: Question) -> Answer {
         Question::Routine { module } => Answer::Routine(routine(&module)),
         Question::JitMap { via, pid } => Answer::JitMap(jit_map(via, pid)),
         #[cfg(test)]
-        Question::Pause(time) => {
-            std::thread::sleep(time);
+        Question::Pause(disk) => {
+            let _ = disk.recv();
             Answer::JitMap(None)
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use tidline::model::{
@@ -538,22 +539,25 @@ fn a_slow_disk_holds_nobody_up() {
     let stopped = Stopped::run(&frames(&[]), &["stop"]);
     let capture = stopped.capture(ENOUGH);
     let (mut unwinder, mut interner) = (unwinder(), Interner::new(1000));
-    let pause = Question::Pause(Duration::from_millis(400));
-    unwinder.shared.loader.ask(pause).unwrap();
-    let begin = Instant::now();
+    let (done, disk) = channel();
+    unwinder.shared.loader.ask(Question::Pause(disk)).unwrap();
     for _ in 0..3 {
         let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
         // By the frame pointer it may have come some way, and that is said.
         assert_ne!(stacks_end(&interner, stack), StackEnd::Bottom);
     }
-    // The first waited a little, the others did not.
-    assert!(
-        begin.elapsed() < Duration::from_millis(200),
-        "{:?}",
-        begin.elapsed()
-    );
-    std::thread::sleep(Duration::from_millis(600));
-    let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
+    // None of them has waited for the disk. What they asked for is there in the end.
+    done.send(()).unwrap();
+    let begin = Instant::now();
+    let stack = loop {
+        let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
+        if stacks_end(&interner, stack) == StackEnd::Bottom
+            || begin.elapsed() > Duration::from_secs(120)
+        {
+            break stack;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     check_chain(&Names::default().tell(&interner, stack.unwrap()));
 }
 
@@ -575,7 +579,8 @@ fn a_thread_of_a_go_program() {
     );
 
     let stopped = Stopped::run(&program, &[]);
-    assert_eq!(stopped.to_event(), libc::PTRACE_EVENT_CLONE);
+    // Which thread makes one is up to Go's scheduler.
+    assert_eq!(stopped.all_to_event(), libc::PTRACE_EVENT_CLONE);
     let capture = stopped.capture(ENOUGH);
     let (mut unwinder, mut interner) = (unwinder(), Interner::new(1000));
     let stack = unwinder.stack(Time(1), stopped.pid, &capture, &mut interner);
