@@ -738,6 +738,7 @@ fn tracks_are_of_what_is_selected_and_of_who_made_it() {
         "s 110 20000 creates",
         "f 121 20000 creates",
         "M 110 0 (pool)",
+        "M 100 0 server",
     ];
     assert_eq!(told, expected);
     assert_eq!(trace["otherData"]["selected"], hidden);
@@ -890,7 +891,8 @@ mod parquet {
         let export = ["export", &file.path(), "--to", "parquet", "-o", &out];
         let run = tidview(&[&export[..], &select].concat());
         let hidden = "2 of 10 tasks; 8 hidden by --until 0.025s --name worker-*";
-        assert_eq!(run.err, format!("tidview: {hidden}\n"));
+        let events = "4 of 25 events; 21 hidden by --until 0.025s --name worker-*";
+        assert_eq!(run.err, format!("tidview: {hidden}\ntidview: {events}\n"));
         let column = |table: &str, wanted: &str| {
             let id = "0000000000000000000000000000feed";
             let path = format!("{out}/{table}/host=web-3/date=2026-09-21/{id}.parquet");
@@ -903,6 +905,30 @@ mod parquet {
         assert_eq!(column("tasks", "tid"), ["120", "121"]);
         assert_eq!(column("tasks", "parent"), ["2", "2"]);
         assert_eq!(column("events", "seq"), ["4", "5", "6", "7"]);
+
+        // What was not seen could be anybody's.
+        let file = File::trace(&header(), &with_losses(), 100_000_000);
+        let export = [
+            "export",
+            &file.path(),
+            "--to",
+            "parquet",
+            "-o",
+            &out,
+            "--force",
+        ];
+        let run = tidview(&[&export[..], &["--max-life", "0s"]].concat());
+        assert!(
+            run.err
+                .ends_with("2 of 27 events; 25 hidden by --max-life 0s\n"),
+            "{}",
+            run.err
+        );
+        assert_eq!(column("events", "kind"), ["\"gap\"", "\"lost\""]);
+        for to in ["chrome", "firefox"] {
+            let args = ["export", &file.path(), "--to", to, "--until", "50ms"];
+            assert!(tidview(&args).out.contains("gap: "), "{to}");
+        }
     }
 
     #[test]

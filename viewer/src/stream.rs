@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use tidline::format::Header;
-use tidline::model::{Ending, FrameId, Integrity, Time, Trace, TraceBuilder};
+use tidline::model::{Ending, FrameId, Integrity, Origin, Time, Trace, TraceBuilder};
 
 use crate::load::{self, Recording};
 use crate::reading::{self, Item};
@@ -35,8 +35,9 @@ pub(crate) struct Stream {
     pub(crate) notices: Vec<String>,
     /// Columns of the widest task.
     pub(crate) widest: usize,
-    /// Whether a call stack is in it.
+    /// Whether a call stack is in it, and whether a creation is.
     pub(crate) has_stacks: bool,
+    pub(crate) has_births: bool,
     /// Whether tasks have one number each: who ended in one part is not carried anew in a later one.
     pub(crate) has_numbers: bool,
 }
@@ -74,6 +75,7 @@ impl Stream {
             notices,
             widest: survey.widest,
             has_stacks,
+            has_births: survey.has_births,
             has_numbers: !survey.carried_again,
         };
         Ok(Some((stream, again)))
@@ -121,6 +123,7 @@ struct Survey {
     whole: Trace,
     named_late: bool,
     carried_again: bool,
+    has_births: bool,
     all: usize,
     /// The functions that threads began with.
     starts: HashSet<FrameId>,
@@ -133,6 +136,7 @@ impl Survey {
     fn of(named: &[PathBuf], select: &Selectors, width: Option<usize>) -> Result<Survey> {
         let recording = Recording::open(named)?;
         let mut starts = HashSet::new();
+        let mut has_births = false;
         let (mut all, mut widest_of_all) = (0, 0);
         let mut cannot_match: Option<Vec<String>> = None;
         let asked = !select.words().is_empty();
@@ -143,6 +147,7 @@ impl Survey {
         let new = |header: &Header| TraceBuilder::new(header.clone());
         let (builder, integrity) = reading.read(recording, new, |part| {
             all += part.events().len();
+            has_births |= part.tasks().iter().any(|it| it.origin == Origin::Birth);
             starts.extend(part.tasks().iter().filter_map(|task| task.start));
             widest_of_all = widest_of_all.max(widest(part, width));
             if asked {
@@ -157,6 +162,7 @@ impl Survey {
         Ok(Survey {
             named_late: builder.named_late(),
             carried_again: builder.carried_again(),
+            has_births,
             whole: builder.finish(integrity),
             all,
             starts,
@@ -208,7 +214,10 @@ impl Reading {
                 Item::Damaged(_) => {}
                 Item::End(end) => {
                     if taken < self.most && self.most != usize::MAX {
-                        bail!("cannot read {shown}: it has less than a moment ago");
+                        bail!(
+                            "cannot read {shown}: somebody cut it meanwhile, it has less than a moment \
+                             ago; try again"
+                        );
                     }
                     builder.part(self.span, &mut look)?;
                     let end = end.with_context(|| format!("cannot read {shown}"))?;

@@ -108,6 +108,9 @@ impl Events<'_> {
                 let name = format!("({})", lives::title(task.record));
                 self.names(task.record, names_process.is_some(), &name)
             }
+            Step::Leader { task, .. } => {
+                self.named("process_name", task.record, &lives::title(task.record))
+            }
             Step::Moment {
                 task,
                 time,

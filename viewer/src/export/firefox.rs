@@ -80,7 +80,7 @@ impl<'a> Cast<'a> {
             match step {
                 Step::Life { task, .. } => shown[task.number as usize] = Some(true),
                 Step::Creator { task, .. } => shown[task.number as usize] = Some(false),
-                Step::Moment { .. } | Step::Stretch { .. } => {}
+                Step::Leader { .. } | Step::Moment { .. } | Step::Stretch { .. } => {}
             }
             Ok(())
         })?;
@@ -248,7 +248,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn step(&mut self, step: &Step<'_>) {
         match step {
-            Step::Creator { .. } => {}
+            Step::Creator { .. } | Step::Leader { .. } => {}
             Step::Life { task, creation, .. } => {
                 let record = task.record;
                 if let Some(creation) = creation {

@@ -14,7 +14,9 @@ use tidline::model::{
 use crate::select::Selector;
 use crate::stream::Stream;
 use crate::view::record::error_of;
-use crate::view::timeline::{self, Entry};
+use crate::view::stacks::{why_none, why_none_among};
+#[cfg(feature = "parquet")]
+use crate::view::timeline::Entry;
 use crate::words::{self, counted};
 
 /// Columns of a name that is not cut: the kernel's own names have 15 bytes.
@@ -39,12 +41,20 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// The events that are asked for.
+    /// The events that are asked for, and in any case what was not seen or not kept: that could be
+    /// anybody's.
+    #[cfg(feature = "parquet")]
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        let told = timeline::entries(self.trace, self.selector);
-        told.take_while(|_| !self.is_rest).map(|entry| Entry {
-            seq: self.before + entry.seq,
-            ..entry
+        let (trace, selector) = (self.trace, self.selector);
+        let events = if self.is_rest { &[] } else { trace.events() };
+        let told = events.iter().enumerate().filter(|(place, event)| {
+            matches!(event.body, EventBody::Gap { .. } | EventBody::Lost { .. })
+                || selector.admits(*place)
+        });
+        told.map(|(place, event)| Entry {
+            seq: self.before + place,
+            event,
+            task: trace.subject(place),
         })
     }
 }
@@ -58,10 +68,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    pub(super) fn has_stacks(&self) -> bool {
+    /// Why no call stack is in it; `None` if one is.
+    pub(super) fn why_no_stacks(&self) -> Option<String> {
         match self {
-            Source::Loaded(trace, _) => !trace.stacks().is_empty(),
-            Source::Read(stream, _) => stream.has_stacks,
+            Source::Loaded(trace, _) => trace.stacks().is_empty().then(|| why_none(trace)),
+            Source::Read(stream, _) => {
+                let why = || why_none_among(stream.has_births, &stream.whole);
+                (!stream.has_stacks).then(why)
+            }
         }
     }
 
@@ -218,6 +232,8 @@ pub(super) enum Step<'a> {
         task: Seen<'a>,
         names_process: Option<Time>,
     },
+    /// The leader of a process of which others are told, and not the leader.
+    Leader { task: Seen<'a>, born: Time },
     /// Something at one moment; to a task, if it is known to which.
     Moment {
         task: Option<Seen<'a>>,
@@ -255,6 +271,9 @@ pub(super) struct Teller {
     processes: Processes,
     /// Of the tasks of the part, in order, each with its number.
     known: Vec<(u32, Known)>,
+    /// Processes of which somebody is told, where not everybody is.
+    shown: HashSet<u32>,
+    selects: bool,
 }
 
 impl Teller {
@@ -265,12 +284,14 @@ impl Teller {
         each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let trace = part.trace;
+        self.selects = !part.selector.is_everything();
         self.know(part);
         if part.is_rest {
             for task in trace.tasks() {
                 self.life(trace, task, None, each)?;
             }
-            return self.creators(trace, each);
+            self.creators(trace, each)?;
+            return self.leaders(trace, each);
         }
         let births = self.moments(part, each)?;
         for (task, birth) in trace.tasks().iter().zip(births) {
@@ -360,6 +381,10 @@ impl Teller {
         if std::mem::replace(&mut known.told, true) || !known.asked {
             return Ok(());
         }
+        let process = known.process;
+        if self.selects {
+            self.shown.insert(process);
+        }
         let made = made.or(self.of(task.id).made.take().map(|made| *made));
         let creator = task.parent.map(|id| trace.task(id));
         if let Some(creator) = creator {
@@ -369,7 +394,6 @@ impl Teller {
             creator: self.seen(creator),
             made,
         });
-        let process = self.of(task.id).process;
         let names_process = self.processes.named_by(task, process);
         let step = Step::Life {
             task: self.seen(task),
@@ -388,6 +412,7 @@ impl Teller {
     ) -> io::Result<()> {
         for (task, (_, known)) in trace.tasks().iter().zip(&self.known) {
             if known.creates && !known.asked {
+                self.shown.insert(known.process);
                 let names_process = self.processes.named_by(task, known.process);
                 let task = self.seen(task);
                 let step = Step::Creator {
@@ -399,15 +424,31 @@ impl Teller {
         }
         Ok(())
     }
+
+    /// Tells of leaders of whom nothing was told, though of others of their processes it was.
+    fn leaders(
+        &self,
+        trace: &Trace,
+        each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for (task, (_, known)) in trace.tasks().iter().zip(&self.known) {
+            let is_told = known.asked || known.creates;
+            if task.task.is_leader() && !is_told && self.shown.contains(&known.process) {
+                let (task, born) = (self.seen(task), task.born);
+                each(trace, Step::Leader { task, born })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Step<'_> {
-    /// Whether some of it is within a stretch of time; of a life that was asked before.
+    /// Whether it belongs to a stretch of time, as all does that is no moment: lives were asked before, and
+    /// what was not seen could be anybody's.
     fn is_within(&self, (from, to): (Time, Time)) -> bool {
         match self {
-            Step::Life { .. } | Step::Creator { .. } => true,
             Step::Moment { time, .. } => (from..=to).contains(time),
-            Step::Stretch { since, until, .. } => *since <= to && *until >= from,
+            _ => true,
         }
     }
 }
@@ -530,6 +571,7 @@ mod tests {
                     format!("{} {names_process:?} {creation:?} {children}", about(&task))
                 }
                 Step::Creator { task, .. } => format!("creator {}", about(&task)),
+                Step::Leader { task, .. } => format!("leader {}", about(&task)),
                 Step::Moment {
                     task, time, title, ..
                 } => {
@@ -594,7 +636,10 @@ mod tests {
                 true => assert_eq!(told.expect("it can be read"), before),
                 false => {
                     let error = told.expect_err("less is there").to_string();
-                    assert!(error.ends_with("it has less than a moment ago"), "{error}");
+                    assert!(
+                        error.ends_with("it has less than a moment ago; try again"),
+                        "{error}"
+                    );
                 }
             }
         }

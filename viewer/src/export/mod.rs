@@ -18,7 +18,6 @@ mod stacks;
 mod tree;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -97,23 +96,21 @@ fn written(args: &cli::Export, out: &mut dyn Write, report: &mut Report) -> Resu
         To::Csv => events(args, EventFormat::Csv, out, report),
         To::Ndjson => events(args, EventFormat::Ndjson, out, report),
         To::Firefox | To::Dot | To::Mermaid => whole(args, out, report),
-        _ => {
-            let mut aside = None;
-            told(args, report, |source, about| {
-                match args.to {
-                    To::Folded => {
-                        check(&source, &args.files)?;
-                        let alive = args.count == Counting::Alive;
-                        aside = folded::write(source, alive, out)?;
+        _ => told(args, report, |source, about| {
+            match args.to {
+                To::Folded => {
+                    if let Some(why) = source.why_no_stacks() {
+                        bail!(
+                            "no stacks are in this recording, so there is nothing to export: {why}"
+                        );
                     }
-                    To::Chrome => chrome::write(source, &about, out)?,
-                    _ => perfetto::write(source, about.selected, out)?,
+                    return folded::write(source, args.count == Counting::Alive, out);
                 }
-                Ok(())
-            })?;
-            report.asides.extend(aside);
-            Ok(())
-        }
+                To::Chrome => chrome::write(source, &about, out)?,
+                _ => perfetto::write(source, about.selected, out)?,
+            }
+            Ok(None)
+        }),
     }
 }
 
@@ -151,7 +148,7 @@ pub(super) struct About<'a> {
 fn told(
     args: &cli::Export,
     report: &mut Report,
-    write: impl FnOnce(Source<'_>, About<'_>) -> Result<()>,
+    write: impl FnOnce(Source<'_>, About<'_>) -> Result<Option<String>>,
 ) -> Result<()> {
     let rules = load::rules(None)?;
     let everything = args.select.words().is_empty();
@@ -166,20 +163,24 @@ fn told(
             missing: &stream.notices,
             selected: "",
         };
-        return write(Source::Read(&stream, Box::new(again)), about);
+        let aside = write(Source::Read(&stream, Box::new(again)), about)?;
+        report.asides.extend(aside);
+        return Ok(());
     }
     let trace = load::load(&args.files)?;
     let sites = stacks::sites(&trace);
     let selector = selector(args, &trace, &sites)?;
     let selected = selected(args, &selector);
     report.asides = view::notices_of(&trace, &selector);
-    report.asides.extend(selected.clone());
     let about = About {
         sites: &sites,
         missing: &view::notices(&trace),
         selected: selected.as_deref().unwrap_or_default(),
     };
-    write(Source::Loaded(&trace, &selector), about)
+    let aside = write(Source::Loaded(&trace, &selector), about)?;
+    report.asides.extend(selected);
+    report.asides.extend(aside);
+    Ok(())
 }
 
 /// Writes what is made of the trace as a whole.
@@ -216,17 +217,4 @@ fn selected(args: &cli::Export, selector: &Selector<'_>) -> Option<String> {
     let alive = args.count == Counting::Alive;
     let folded = args.to == To::Folded;
     selector.tasks_shown(|task| !folded || folded::is_counted(task, alive))
-}
-
-/// Refuses what would be empty.
-fn check(source: &Source<'_>, files: &[PathBuf]) -> Result<()> {
-    if source.has_stacks() {
-        return Ok(());
-    }
-    // All of it tells why.
-    let trace = load::load(files)?;
-    bail!(
-        "no stacks are in this recording, so there is nothing to export: {}",
-        view::stacks::why_none(&trace)
-    );
 }

@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use chrono::DateTime;
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
@@ -128,7 +128,13 @@ pub(super) fn write(
     told: &About<'_>,
     options: &Options,
     (folder, force): (&Path, bool),
-) -> Result<()> {
+) -> Result<Option<String>> {
+    if folder.exists() && !folder.is_dir() {
+        bail!(
+            "{} is no folder: parquet is written into one, name it with -o",
+            shown(folder)
+        );
+    }
     let about = source.about();
     let events = Place::new(about, folder, "events", force)?;
     let tasks = Place::new(about, folder, "tasks", force)?;
@@ -143,18 +149,21 @@ pub(super) fn write(
         ("tidline.schema", SCHEMA.to_string()),
         ("tidline.host", host),
         ("tidline.missing", told.missing.join("; ")),
-        ("tidline.selected", told.selected.to_string()),
     ];
     let mut event_rows = events.start(EVENTS, &facts)?;
     let mut task_rows = tasks.start(TASKS, &facts)?;
     let mut teller = Teller::default();
+    let (mut shown, mut of_events) = (0, None);
     source.parts(|part| {
         let trace = part.trace;
         for entry in part.entries() {
             let record = record::record(trace, told.sites, &entry, options);
             let row = table.event(trace, &entry, &record);
             event_rows.push(row).map_err(|error| events.failed(error))?;
+            shown += 1;
         }
+        let all = part.before + trace.events().len();
+        of_events = part.selector.shown_of(shown, all, "event");
         teller.take(&part, &mut |trace, step| match step {
             Step::Life { task, children, .. } => {
                 let row = table.task(trace, &task, children);
@@ -164,10 +173,14 @@ pub(super) fn write(
         })?;
         Ok(())
     })?;
-    event_rows.finish().map_err(|error| events.failed(error))?;
-    task_rows.finish().map_err(|error| tasks.failed(error))?;
+    let selected = of_events.as_deref().unwrap_or_default();
+    let finished = event_rows.finish(selected);
+    finished.map_err(|error| events.failed(error))?;
+    let finished = task_rows.finish(told.selected);
+    finished.map_err(|error| tasks.failed(error))?;
     events.output.finish(events.file)?;
-    tasks.output.finish(tasks.file)
+    tasks.output.finish(tasks.file)?;
+    Ok(of_events)
 }
 
 fn id(trace: &Trace) -> String {
@@ -209,7 +222,11 @@ impl Place {
     }
 
     fn failed(&self, error: ParquetError) -> anyhow::Error {
-        anyhow::Error::new(error).context(format!("cannot write {}", shown(&self.path)))
+        let error = match error {
+            ParquetError::External(error) => anyhow!("{error}"),
+            error => error.into(),
+        };
+        error.context(format!("cannot write {}", shown(&self.path)))
     }
 }
 
@@ -345,9 +362,15 @@ impl Rows {
         Ok(())
     }
 
-    fn finish(mut self) -> parquet::errors::Result<()> {
+    /// Ends the table, and says what of it is there, if that is not all.
+    fn finish(mut self, selected: &str) -> parquet::errors::Result<()> {
         if self.rows > 0 {
             self.group()?;
+        }
+        if !selected.is_empty() {
+            let name = "tidline.selected".to_string();
+            let selected = KeyValue::new(name, selected.to_string());
+            self.writer.append_key_value_metadata(selected);
         }
         self.writer.close()?;
         Ok(())

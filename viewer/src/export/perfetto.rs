@@ -343,6 +343,10 @@ impl Writer<'_> {
                 let name = format!("({})", lives::title(task.record));
                 self.named_track(task, *names_process, &name).map(drop)
             }
+            Step::Leader { task, born } => {
+                let name = lives::title(task.record);
+                self.process(task, Some((*born, &name)))
+            }
             Step::Moment {
                 task,
                 time,

@@ -65,9 +65,14 @@ pub(crate) fn notices(trace: &Trace, sites: &Sites, instead: Option<By>) -> Vec<
 
 /// Why a trace has no stacks, or what to do for the next to have some.
 pub(crate) fn why_none(trace: &Trace) -> String {
+    why_none_among(births(trace).all > 0, trace)
+}
+
+/// The same where it is known whether a creation is in the recording.
+pub(crate) fn why_none_among(has_births: bool, trace: &Trace) -> String {
     if choices::is_off(trace.header(), "stacks") {
         "`tidrec --stacks on` records them".into()
-    } else if births(trace).all == 0 {
+    } else if !has_births {
         "no creation is in it".into()
     } else {
         format!("of no creation could one be taken{}", dropped(trace))
