@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tidline::format::Writer;
@@ -108,16 +109,22 @@ fn run(words: &[&str]) -> Run {
         .spawn()
         .expect("tidview runs");
     let mut out = child.stdout.take().expect("a pipe");
-    let (mut buffer, mut peak_kib) = (vec![0; 1 << 16], 0);
-    // What it prints comes at its end, when its memory is at its largest, or all the while.
-    for piece in 0.. {
-        if out.read(&mut buffer).expect("the pipe reads") == 0 {
-            break;
-        }
-        if piece % 64 == 0 {
-            peak_kib = peak_kib.max(high_water(child.id()));
-        }
-    }
+    let (pid, is_over) = (child.id(), AtomicBool::new(false));
+    let peak_kib = std::thread::scope(|scope| {
+        // A process that has ended cannot be asked any more.
+        let sampler = scope.spawn(|| {
+            let mut peak_kib = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                peak_kib = high_water(pid).max(peak_kib);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            peak_kib
+        });
+        let mut buffer = vec![0; 1 << 16];
+        while out.read(&mut buffer).expect("the pipe reads") > 0 {}
+        is_over.store(true, Ordering::Relaxed);
+        sampler.join().expect("it only reads")
+    });
     let status = child.wait().expect("it ends");
     assert!(status.success(), "{words:?}: {status}");
     Run {
