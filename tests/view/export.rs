@@ -742,6 +742,21 @@ fn tracks_are_of_what_is_selected_and_of_who_made_it() {
     ];
     assert_eq!(told, expected);
     assert_eq!(trace["otherData"]["selected"], hidden);
+    // A process has its name, whoever tells it.
+    let args = ["export", &file.path(), "--to", "chrome", "--name", "pool"];
+    let trace: Value = serde_json::from_str(&tidview(&args).out).unwrap();
+    let names = trace["traceEvents"].as_array().unwrap().iter();
+    let names = names.filter(|event| event["ph"] == "M");
+    let names: Vec<String> = names
+        .map(|it| format!("{} {} {}", it["name"], it["tid"], it["args"]["name"]))
+        .map(|line| line.replace('"', ""))
+        .collect();
+    let expected = [
+        "thread_name 110 pool",
+        "thread_name 100 (server)",
+        "process_name 100 server",
+    ];
+    assert_eq!(names, expected);
     let profile: Value = serde_json::from_str(&export("firefox")).unwrap();
     let tracks = profile["threads"].as_array().unwrap().iter();
     let tracks: Vec<&str> = tracks

@@ -108,9 +108,9 @@ fn tell(words: &str) {
 /// Says what was being done when all that is known is an I/O error: the views do no I/O, and
 /// what goes wrong with the trace file names it.
 fn explain(error: anyhow::Error) -> anyhow::Error {
-    match error.chain().next() {
-        Some(all) if all.is::<io::Error>() => error.context("cannot write the output"),
-        _ => error,
+    match output::is_all_that_is_known(&error) {
+        true => error.context("cannot write the output"),
+        false => error,
     }
 }
 

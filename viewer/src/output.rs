@@ -14,6 +14,13 @@ pub(crate) fn is_stdout(place: &Path) -> bool {
     place == Path::new("-")
 }
 
+/// Whether all that is known of an error is that something could not be read or written: what concerns a
+/// trace's file says so.
+pub(crate) fn is_all_that_is_known(error: &anyhow::Error) -> bool {
+    let mut all = error.chain();
+    matches!(all.next(), Some(first) if first.is::<io::Error>())
+}
+
 /// A file on its way to its place. It is removed if it does not get there.
 #[derive(Debug)]
 pub(crate) struct Output {

@@ -94,21 +94,21 @@ impl Events<'_> {
                 ..
             } => {
                 let name = lives::title(task.record);
-                self.names(task.record, names_process.is_some(), &name)?;
+                if names_process.is_some() {
+                    self.named("process_name", task.record, &name)?;
+                }
+                self.named("thread_name", task.record, &name)?;
                 self.life(task.record, &name)?;
                 match creation {
                     Some(creation) => self.creation(creation, task, &name),
                     None => Ok(()),
                 }
             }
-            Step::Creator {
-                task,
-                names_process,
-            } => {
+            Step::Creator(task) => {
                 let name = format!("({})", lives::title(task.record));
-                self.names(task.record, names_process.is_some(), &name)
+                self.named("thread_name", task.record, &name)
             }
-            Step::Leader { task, .. } => {
+            Step::Process { task, .. } => {
                 self.named("process_name", task.record, &lives::title(task.record))
             }
             Step::Moment {
@@ -133,13 +133,6 @@ impl Events<'_> {
                 self.close()
             }
         }
-    }
-
-    fn names(&mut self, task: &TaskRecord, names_process: bool, name: &str) -> io::Result<()> {
-        if names_process {
-            self.named("process_name", task, name)?;
-        }
-        self.named("thread_name", task, name)
     }
 
     /// A flow from the creator to the new life.

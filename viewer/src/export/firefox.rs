@@ -79,8 +79,8 @@ impl<'a> Cast<'a> {
         story.tell(|_, step| {
             match step {
                 Step::Life { task, .. } => shown[task.number as usize] = Some(true),
-                Step::Creator { task, .. } => shown[task.number as usize] = Some(false),
-                Step::Leader { .. } | Step::Moment { .. } | Step::Stretch { .. } => {}
+                Step::Creator(task) => shown[task.number as usize] = Some(false),
+                Step::Process { .. } | Step::Moment { .. } | Step::Stretch { .. } => {}
             }
             Ok(())
         })?;
@@ -248,7 +248,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn step(&mut self, step: &Step<'_>) {
         match step {
-            Step::Creator { .. } | Step::Leader { .. } => {}
+            Step::Creator(_) | Step::Process { .. } => {}
             Step::Life { task, creation, .. } => {
                 let record = task.record;
                 if let Some(creation) = creation {

@@ -4,11 +4,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::num::NonZeroU32;
 
 use anyhow::Result;
 use tidline::model::{
-    Event, EventBody, Name, Pid, TaskId, TaskRecord, Time, Trace, TraceBuilder, Via, errno_name,
+    Birth, Event, EventBody, Name, Pid, TaskId, TaskRecord, Time, Trace, TraceBuilder, Via,
+    errno_name,
 };
 
 use crate::select::Selector;
@@ -203,14 +203,11 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn by(birth: &EventBody) -> Option<Self> {
-        match birth {
-            EventBody::Birth(birth) => Some(Made {
-                via: birth.via,
-                flags: birth.flags,
-                pc: birth.pc,
-            }),
-            _ => None,
+    fn by(birth: &Birth) -> Self {
+        Made {
+            via: birth.via,
+            flags: birth.flags,
+            pc: birth.pc,
         }
     }
 }
@@ -228,12 +225,9 @@ pub(super) enum Step<'a> {
         children: u32,
     },
     /// Who is not asked for, and made one who is.
-    Creator {
-        task: Seen<'a>,
-        names_process: Option<Time>,
-    },
-    /// The leader of a process of which others are told, and not the leader.
-    Leader { task: Seen<'a>, born: Time },
+    Creator(Seen<'a>),
+    /// A process of which somebody is told, by the task whose name it has: that is not asked for.
+    Process { task: Seen<'a>, born: Time },
     /// Something at one moment; to a task, if it is known to which.
     Moment {
         task: Option<Seen<'a>>,
@@ -257,7 +251,7 @@ struct Known {
     process: u32,
     /// Whether it is asked for.
     asked: bool,
-    /// Its birth, where that is in a part before.
+    /// Its birth, if it was met.
     made: Option<Box<Made>>,
     children: u32,
     told: bool,
@@ -286,22 +280,16 @@ impl Teller {
         let trace = part.trace;
         self.selects = !part.selector.is_everything();
         self.know(part);
-        if part.is_rest {
-            for task in trace.tasks() {
-                self.life(trace, task, None, each)?;
-            }
-            self.creators(trace, each)?;
-            return self.leaders(trace, each);
+        if !part.is_rest {
+            self.moments(part, each)?;
         }
-        let births = self.moments(part, each)?;
-        for (task, birth) in trace.tasks().iter().zip(births) {
-            let made = birth.map(|place| &trace.events()[place.get() as usize - 1].body);
-            let made = made.and_then(Made::by);
-            match task.ended {
-                Some(_) => self.life(trace, task, made, each)?,
-                None if made.is_some() => self.of(task.id).made = made.map(Box::new),
-                None => {}
+        for task in trace.tasks() {
+            if part.is_rest || task.ended.is_some() {
+                self.life(trace, task, each)?;
             }
+        }
+        if part.is_rest {
+            self.others(trace, each)?;
         }
         Ok(())
     }
@@ -344,21 +332,20 @@ impl Teller {
         }
     }
 
-    /// Tells of what happened at moments; gives for each task which event is its birth, counted from 1.
+    /// Tells of what happened at moments, and notes births.
     fn moments(
-        &self,
+        &mut self,
         part: &Part<'_>,
         each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
-    ) -> io::Result<Vec<Option<NonZeroU32>>> {
+    ) -> io::Result<()> {
         let (trace, selector) = (part.trace, part.selector);
-        let mut births = vec![None; trace.tasks().len()];
-        for (place, event) in (1..).zip(trace.events()) {
-            let task = trace.subject(place as usize - 1);
-            if let (Some(task), EventBody::Birth(_)) = (task, &event.body) {
-                births[task.id.0 as usize] = NonZeroU32::new(place);
-            }
-            if task.is_some_and(|task| !self.known[task.id.0 as usize].1.asked) {
+        for (place, event) in trace.events().iter().enumerate() {
+            let task = trace.subject(place);
+            if task.is_some_and(|task| !self.of(task.id).asked) {
                 continue;
+            }
+            if let (Some(task), EventBody::Birth(birth)) = (task, &event.body) {
+                self.of(task.id).made = Some(Box::new(Made::by(birth)));
             }
             if let Some(step) = step(event, task.map(|task| self.seen(task)))
                 && (!selector.has_stretch() || step.is_within(selector.stretch()))
@@ -366,7 +353,7 @@ impl Teller {
                 each(trace, step)?;
             }
         }
-        Ok(births)
+        Ok(())
     }
 
     /// Tells a life, if it is asked for and was not told.
@@ -374,68 +361,55 @@ impl Teller {
         &mut self,
         trace: &Trace,
         task: &TaskRecord,
-        made: Option<Made>,
         each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let known = self.of(task.id);
         if std::mem::replace(&mut known.told, true) || !known.asked {
             return Ok(());
         }
-        let process = known.process;
+        let (process, made, children) = (known.process, known.made.take(), known.children);
         if self.selects {
             self.shown.insert(process);
         }
-        let made = made.or(self.of(task.id).made.take().map(|made| *made));
         let creator = task.parent.map(|id| trace.task(id));
         if let Some(creator) = creator {
             self.of(creator.id).creates = true;
         }
         let creation = made.zip(creator).map(|(made, creator)| Creation {
             creator: self.seen(creator),
-            made,
+            made: *made,
         });
         let names_process = self.processes.named_by(task, process);
         let step = Step::Life {
             task: self.seen(task),
             names_process,
             creation,
-            children: self.known[task.id.0 as usize].1.children,
+            children,
         };
         each(trace, step)
     }
 
-    /// Tells of those who are not asked for, and made one who is.
-    fn creators(
+    /// Tells of those who are not asked for, and made one who is; and of the processes whose names
+    /// nobody has who is asked for.
+    fn others(
         &mut self,
         trace: &Trace,
         each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        for (task, (_, known)) in trace.tasks().iter().zip(&self.known) {
-            if known.creates && !known.asked {
+        let others = || trace.tasks().iter().zip(&self.known);
+        for (task, (_, known)) in others().filter(|(_, (_, known))| !known.asked) {
+            if known.creates {
                 self.shown.insert(known.process);
-                let names_process = self.processes.named_by(task, known.process);
-                let task = self.seen(task);
-                let step = Step::Creator {
-                    task,
-                    names_process,
-                };
-                each(trace, step)?;
+                each(trace, Step::Creator(self.seen(task)))?;
             }
         }
-        Ok(())
-    }
-
-    /// Tells of leaders of whom nothing was told, though of others of their processes it was.
-    fn leaders(
-        &self,
-        trace: &Trace,
-        each: &mut impl FnMut(&Trace, Step<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        for (task, (_, known)) in trace.tasks().iter().zip(&self.known) {
-            let is_told = known.asked || known.creates;
-            if task.task.is_leader() && !is_told && self.shown.contains(&known.process) {
-                let (task, born) = (self.seen(task), task.born);
-                each(trace, Step::Leader { task, born })?;
+        for (task, (_, known)) in others().filter(|(_, (_, known))| !known.asked) {
+            if (known.creates || task.task.is_leader())
+                && self.shown.contains(&known.process)
+                && let Some(born) = self.processes.named_by(task, known.process)
+            {
+                let task = self.seen(task);
+                each(trace, Step::Process { task, born })?;
             }
         }
         Ok(())
@@ -570,8 +544,8 @@ mod tests {
                     });
                     format!("{} {names_process:?} {creation:?} {children}", about(&task))
                 }
-                Step::Creator { task, .. } => format!("creator {}", about(&task)),
-                Step::Leader { task, .. } => format!("leader {}", about(&task)),
+                Step::Creator(task) => format!("creator {}", about(&task)),
+                Step::Process { task, .. } => format!("process of {}", about(&task)),
                 Step::Moment {
                     task, time, title, ..
                 } => {

@@ -27,7 +27,7 @@ use self::lives::Source;
 use crate::cli::{self, Counting, EventFormat};
 use crate::events::Events;
 use crate::load::{self, Recording};
-use crate::output::{Output, is_stdout};
+use crate::output::{Output, is_all_that_is_known, is_stdout};
 use crate::run::Report;
 use crate::run::timeline::records;
 use crate::select::Selector;
@@ -74,9 +74,11 @@ pub(crate) fn run(args: &cli::Export, out: &mut dyn Write, report: &mut Report) 
             let (output, file) = Output::create(place, args.force, recording.paths(), &args.files)?;
             drop(recording);
             let mut file = BufWriter::with_capacity(1 << 16, file);
-            written(args, &mut file, report).map_err(|error| match error.is::<io::Error>() {
-                true => error.context(format!("cannot write {}", load::shown(place))),
-                false => error,
+            written(args, &mut file, report).map_err(|error| {
+                match is_all_that_is_known(&error) {
+                    true => error.context(format!("cannot write {}", load::shown(place))),
+                    false => error,
+                }
             })?;
             let file = file.into_inner().map_err(io::IntoInnerError::into_error);
             output.finish(file.with_context(|| format!("cannot write {}", load::shown(place)))?)

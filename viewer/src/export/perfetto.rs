@@ -336,14 +336,11 @@ impl Writer<'_> {
                     None => Ok(()),
                 }
             }
-            Step::Creator {
-                task,
-                names_process,
-            } => {
+            Step::Creator(task) => {
                 let name = format!("({})", lives::title(task.record));
-                self.named_track(task, *names_process, &name).map(drop)
+                self.named_track(task, None, &name).map(drop)
             }
-            Step::Leader { task, born } => {
+            Step::Process { task, born } => {
                 let name = lives::title(task.record);
                 self.process(task, Some((*born, &name)))
             }
