@@ -7,12 +7,12 @@ use std::fs;
 use serde_json::Value;
 use tidline::format::Writer;
 use tidline::model::{
-    Birth, Definition, Event, EventBody, Frame, FrameId, Function, Module, ModuleId, Pid, StackEnd,
-    StackId, StackNode, Symbol, SymbolSource, Task, Time, Trust, Via, What,
+    Birth, Definition, Event, EventBody, Frame, FrameId, Function, Module, ModuleId, Pid, StackId,
+    Symbol, SymbolSource, Task, Time, Trust, Via, What,
 };
 
 use crate::made::{at, everything, existing, header, process, rename, thread, with_losses};
-use crate::support::{File, Folder, command, prints, tidview};
+use crate::support::{File, Folder, command, link, prints, tidview};
 
 const HOSTILE: [&[u8]; 6] = [
     b"\x1b[2J\x1b]0;owned\x07",
@@ -71,11 +71,7 @@ fn with_stack() -> File {
             address: 0x10 + u64::from(id),
             trust: Trust::Cfi,
         };
-        let node = StackNode {
-            up: id.checked_sub(1).map(StackId),
-            frame: FrameId(id),
-            end: StackEnd::Bottom,
-        };
+        let node = link(id);
         let symbol = Symbol {
             source: SymbolSource::DebugInfo,
             functions,
@@ -704,12 +700,9 @@ fn tracks_are_of_what_is_selected_and_of_who_made_it() {
     let select = ["--name", "worker-*", "--until", "0.025s"];
     let hidden = "2 of 10 tasks; 8 hidden by --until 0.025s --name worker-*";
     let export = |to: &str| {
-        let run = tidview(&[&["export", &file.path(), "--to", to][..], &select].concat());
-        assert_eq!(
-            (run.code, run.err.as_str()),
-            (Some(0), format!("tidview: {hidden}\n").as_str())
-        );
-        run.out
+        let (out, err) = of_selected(&file, to, &select);
+        assert_eq!(err, format!("tidview: {hidden}\n"));
+        out
     };
     let trace: Value = serde_json::from_str(&export("chrome")).unwrap();
     let told = trace["traceEvents"]
@@ -743,8 +736,8 @@ fn tracks_are_of_what_is_selected_and_of_who_made_it() {
     assert_eq!(told, expected);
     assert_eq!(trace["otherData"]["selected"], hidden);
     // A process has its name, whoever tells it.
-    let args = ["export", &file.path(), "--to", "chrome", "--name", "pool"];
-    let trace: Value = serde_json::from_str(&tidview(&args).out).unwrap();
+    let (of_pool, _) = of_selected(&file, "chrome", &["--name", "pool"]);
+    let trace: Value = serde_json::from_str(&of_pool).unwrap();
     let names = trace["traceEvents"].as_array().unwrap().iter();
     let names = names.filter(|event| event["ph"] == "M");
     let names: Vec<String> = names

@@ -9,7 +9,7 @@ use tidline::model::{
 };
 
 use crate::made::{at, everything, existing, exit, header, process, rename, thread};
-use crate::support::{File, Folder, command, finished, prints, several, tidview};
+use crate::support::{File, Folder, command, finished, link, prints, several, tidview};
 
 const MS: u64 = 1_000_000;
 
@@ -450,11 +450,7 @@ fn each_recording_s_stacks_stay_its_own() {
                 address: address + u64::from(number),
                 trust: Trust::Cfi,
             };
-            let node = StackNode {
-                up: number.checked_sub(1).map(StackId),
-                frame: FrameId(number),
-                end: StackEnd::Bottom,
-            };
+            let node = link(number);
             for definition in [
                 Definition::Frame(FrameId(number), frame),
                 Definition::Stack(StackId(number), node),

@@ -11,7 +11,7 @@ use tidline::model::{
 };
 
 use crate::made::{at, everything, existing, exit, header, rename};
-use crate::support::{File, Folder, prints, several, tidview};
+use crate::support::{File, Folder, link, prints, several, tidview};
 
 /// All words that anybody but tidline chose, each unlike any other.
 const WORDS: [(&str, &[&str]); 8] = [
@@ -297,11 +297,7 @@ fn of_runtime(modules: [&str; 3]) -> File {
             trust: Trust::Cfi,
         };
         // The program calls what calls libc: the last frame is the innermost.
-        let node = StackNode {
-            up: number.checked_sub(1).map(StackId),
-            frame: FrameId(number),
-            end: StackEnd::Bottom,
-        };
+        let node = link(number);
         for definition in [
             Definition::Module(ModuleId(number), module),
             Definition::Frame(FrameId(number), frame),

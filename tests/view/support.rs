@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use tidline::format::{GOES_ON, Header, Writer};
-use tidline::model::{Anchor, Event, Live, Time};
+use tidline::model::{Anchor, Event, FrameId, Live, StackEnd, StackId, StackNode, Time};
 use tidline::synth::Code;
 
 /// What a run of tidview gave.
@@ -188,5 +188,14 @@ impl Folder {
             name => self.0.path().join(name),
         };
         path.to_str().expect("a path of UTF-8").into()
+    }
+}
+
+/// A stack of the frame of its number, which that of the number before called.
+pub(crate) fn link(number: u32) -> StackNode {
+    StackNode {
+        up: number.checked_sub(1).map(StackId),
+        frame: FrameId(number),
+        end: StackEnd::Bottom,
     }
 }

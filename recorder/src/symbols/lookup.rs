@@ -60,11 +60,11 @@ impl Shared {
     /// How long the process that is at work, or was, has waited for a processor.
     pub(super) fn starved(&self) -> Duration {
         let ns = match self.child.load(Ordering::SeqCst) {
-            0 => None,
-            pid => proc::waited_for_a_processor_ns(Tid(pid)),
+            0 => 0,
+            pid => proc::waited_for_a_processor_ns(Tid(pid)).unwrap_or(0),
         };
-        let before = self.starved_ns.fetch_max(ns.unwrap_or(0), Ordering::SeqCst);
-        Duration::from_nanos(before.max(ns.unwrap_or(0)))
+        let before = self.starved_ns.fetch_max(ns, Ordering::SeqCst);
+        Duration::from_nanos(before.max(ns))
     }
 
     /// Waits until something is wanted; `false` where nothing came within the limit.
