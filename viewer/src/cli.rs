@@ -185,7 +185,8 @@ firefox has at most so many tracks: then tasks of alike names share one. Names a
 
 Selectors choose tasks, of csv and ndjson events, and of parquet each in its table. Lives that are
 selected are shown as a whole, and who made one of them stands in parentheses: in dot and mermaid
-all its ancestors, faintly. What is selected is in memory, where it depends on what comes later.";
+all its ancestors, faintly. The trace is in memory then; for csv and ndjson only where what comes
+later is asked for.";
 
 const SPLIT_EXAMPLES: &str = "\
 Examples:
